@@ -1,0 +1,3 @@
+//! The network edge: libp2p behaviours, wire codecs and transports.
+
+pub mod transport;

@@ -1,0 +1,3 @@
+//! How bytes reach another peer: `/webrtc` between browsers, websocket to a relay.
+
+pub mod webrtc;

@@ -1,0 +1,1 @@
+//! The one async loop that joins proto, net and store.

@@ -1,0 +1,11 @@
+//! The protocol as IO-less state machines: `handle(input, now)`, then drain the outputs.
+//!
+//! Nothing here is async, reads a clock, draws global randomness or knows libp2p or the web. The clock is an argument
+//! ([`types::Time`]), randomness is a seed, and a whole swarm can therefore run in one deterministic test.
+//!
+//! The driving law: every `handle` is followed by a full drain of the outputs, and the next deadline is one of them.
+
+
+pub mod message;
+pub mod swarm;
+pub mod types;

@@ -1,0 +1,1 @@
+//! The native relay as a library.

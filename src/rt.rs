@@ -1,0 +1,1 @@
+//! The only clock, timer, spawn and source of randomness.

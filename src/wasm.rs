@@ -1,0 +1,1 @@
+//! The JS surface: converts, decides nothing.
