@@ -1,0 +1,16 @@
+//! The page's transports: the browser's own WebRTC and websocket.
+
+use std::io;
+
+use libp2p::identity::Keypair;
+
+use super::webrtc::rtc::web::WebFactory;
+use super::{Parts, compose, webrtc, websocket};
+
+/// Builds the transport stack of a page.
+///
+/// # Errors
+/// If Noise refuses the key.
+pub fn build(key: &Keypair, config: webrtc::Config) -> io::Result<Parts> {
+    compose(key, config, WebFactory::default(), websocket::Transport)
+}
