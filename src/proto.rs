@@ -10,3 +10,4 @@ pub mod discovery;
 pub mod message;
 pub mod swarm;
 pub mod types;
+pub mod uplink;
