@@ -5,6 +5,7 @@
 //!
 //! The driving law: every `handle` is followed by a full drain of the outputs, and the next deadline is one of them.
 
+pub mod link;
 pub mod message;
 pub mod share;
 pub mod swarm;
