@@ -5,9 +5,11 @@
 //!
 //! The driving law: every `handle` is followed by a full drain of the outputs, and the next deadline is one of them.
 
-
 pub mod discovery;
+pub mod link;
 pub mod message;
+pub mod share;
 pub mod swarm;
+pub mod tree;
 pub mod types;
 pub mod uplink;
