@@ -32,6 +32,7 @@ use crate::proto::uplink::Uplink;
 use crate::rt;
 use crate::store::{Store, StoreError, StoredChunk, Usage};
 
+pub use publish::Changed;
 pub(super) use publish::Shared;
 
 /// Events of sessions and of the store waiting for the loop; a full inbox makes the sessions wait, and so the remotes.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::proto::link::Link;
-use crate::proto::share::ShareKey;
+use crate::proto::share::{ShareHeader, ShareKey};
 use crate::proto::types::BlobHash;
 
 /// Version of this record; `docs/storage.md` has the table.
@@ -24,8 +24,6 @@ pub struct BlobMeta {
     pub key: Option<[u8; 32]>,
     /// Content bytes, once known: less than the blob's size where it is encrypted.
     pub content_size: Option<u64>,
-    /// Bytes of the share's header before the content, once known.
-    pub header_len: Option<u32>,
     /// Milliseconds since 1970.
     pub added_at: u64,
 }
@@ -39,9 +37,11 @@ impl std::fmt::Debug for BlobMeta {
 
 impl BlobMeta {
     /// A blob of which only the link is known.
-    pub fn new(key: Option<&ShareKey>, name: Option<String>, media_type: Option<String>, added_at: u64) -> Self {
-        let key = key.map(|key| *key.as_bytes());
-        Self { version: VERSION, name, media_type, key, content_size: None, header_len: None, added_at }
+    pub fn new(key: Option<&ShareKey>, header: &ShareHeader, added_at: u64) -> Self {
+        let key = key.map(|key| *key.expose());
+        let mut meta = Self { version: VERSION, name: None, media_type: None, key, content_size: None, added_at };
+        meta.set_header(header);
+        meta
     }
 
     /// As the store keeps it.
@@ -59,14 +59,26 @@ impl BlobMeta {
 
     /// The key, if it is an encrypted share.
     pub fn share_key(&self) -> Option<ShareKey> {
-        self.key.map(ShareKey::from_bytes)
+        self.key.map(ShareKey::new)
+    }
+
+    /// Name and type, empty where they are not known.
+    pub fn header(&self) -> ShareHeader {
+        ShareHeader::cleaned(self.name.as_deref().unwrap_or_default(), self.media_type.as_deref().unwrap_or_default())
+    }
+
+    /// Takes over what a header says, as far as it says something.
+    pub fn set_header(&mut self, header: &ShareHeader) {
+        let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        self.name = known(header.name()).or(self.name.take());
+        self.media_type = known(header.media_type()).or(self.media_type.take());
     }
 
     /// The link under which others can open it.
     pub fn link(&self, blob: BlobHash) -> Link {
         match self.share_key() {
-            Some(key) => Link::sealed(blob, key),
-            None => Link::public(blob, self.name.clone(), self.media_type.clone()),
+            Some(key) => Link::Share { blob, key },
+            None => Link::Public { blob, header: self.header() },
         }
     }
 }
@@ -77,14 +89,14 @@ mod tests {
 
     #[test]
     fn comes_back_as_it_was() {
-        let mut meta = BlobMeta::new(Some(&ShareKey::from_bytes([3; 32])), Some("a.txt".into()), None, 17);
+        let mut meta = BlobMeta::new(Some(&ShareKey::new([3; 32])), &ShareHeader::cleaned("a.txt", ""), 17);
         meta.content_size = Some(5);
         assert_eq!(BlobMeta::decode(&meta.encode()), Some(meta));
     }
 
     #[test]
     fn foreign_and_newer_records_are_refused() {
-        let mut meta = BlobMeta::new(None, None, None, 0);
+        let mut meta = BlobMeta::new(None, &ShareHeader::default(), 0);
         meta.version = 2;
         assert_eq!(BlobMeta::decode(&meta.encode()), None);
         assert_eq!(BlobMeta::decode(b"junk"), None);
@@ -93,7 +105,7 @@ mod tests {
 
     #[test]
     fn debug_does_not_show_the_key() {
-        let meta = BlobMeta::new(Some(&ShareKey::from_bytes([0xab; 32])), None, None, 0);
+        let meta = BlobMeta::new(Some(&ShareKey::new([0xab; 32])), &ShareHeader::default(), 0);
         assert!(!format!("{meta:?}").contains("171"));
     }
 }

@@ -130,9 +130,9 @@ async fn write<E: From<(SessionId, SessionEvent)>>(
     mut events: mpsc::Sender<E>,
 ) -> io::Result<()> {
     while let Some(message) = outgoing.next().await {
-        for part in message.encode() {
-            stream.write_all(&part).await?;
-        }
+        let (head, data) = message.encode_parts();
+        stream.write_all(&head).await?;
+        stream.write_all(&data).await?;
         if let Message::Chunk { index, data, .. } = &message {
             let sent = SessionEvent::Sent(*index, data.len());
             events.send((id, sent).into()).await.map_err(io::Error::other)?;

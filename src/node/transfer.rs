@@ -9,7 +9,7 @@ use super::meta::BlobMeta;
 use super::meter::Meter;
 use super::snapshot::{Problem, SwarmInfo, TransferState};
 use crate::proto::discovery::Discovery;
-use crate::proto::link::cid_of;
+use crate::proto::link::blob_cid;
 use crate::proto::swarm::Swarm;
 use crate::proto::tree::Tree;
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
@@ -123,8 +123,8 @@ impl Transfer {
             _ => 0,
         };
         SwarmInfo {
-            cid: cid_of(self.blob).to_string(),
-            fragment: Some(self.meta.link(self.blob).to_fragment()),
+            cid: blob_cid(self.blob),
+            fragment: Some(self.meta.link(self.blob).fragment()),
             name: self.meta.name.clone(),
             media_type: self.meta.media_type.clone(),
             size: content,
