@@ -253,7 +253,8 @@ impl<S: Store> EventLoop<S> {
     }
 
     fn snapshot_of(&self, stats: super::snapshot::Stats) -> Snapshot {
-        let mut swarms: Vec<_> = self.transfers.values().map(Transfer::info).collect();
+        let now = now();
+        let mut swarms: Vec<_> = self.transfers.values().map(|transfer| transfer.info(now)).collect();
         swarms.sort_by(|a, b| (a.added_at, &a.cid).cmp(&(b.added_at, &b.cid)));
         Snapshot { stats, swarms, peers: self.peers.infos() }
     }

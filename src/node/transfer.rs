@@ -12,7 +12,7 @@ use crate::proto::discovery::Discovery;
 use crate::proto::link::blob_cid;
 use crate::proto::swarm::Swarm;
 use crate::proto::tree::Tree;
-use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
+use crate::proto::types::{BlobHash, BlobSize, ChunkIndex, Time};
 use crate::store::{RowId, StoredChunk};
 
 /// Readers waiting for chunks of one blob.
@@ -81,9 +81,9 @@ impl Transfer {
 
     /// Answers everybody whose chunk is there.
     pub fn answer(&mut self) {
-        let Some(size) = self.swarm.size() else { return };
+        let Some(size) = self.swarm.progress().size else { return };
         for (chunk, reply) in std::mem::take(&mut self.waiters) {
-            if self.swarm.is_stored(chunk) {
+            if self.swarm.stored().is_some_and(|stored| stored.contains(chunk.0)) {
                 let _ = reply.send(Ok((self.row, size)));
             } else {
                 self.waiters.push((chunk, reply));
@@ -104,9 +104,9 @@ impl Transfer {
     }
 
     /// What a person sees of it.
-    pub fn info(&self) -> SwarmInfo {
+    pub fn info(&self, now: Time) -> SwarmInfo {
         let progress = self.swarm.progress();
-        let peers: Vec<_> = self.swarm.peers().collect();
+        let peers: Vec<_> = self.swarm.peers(now).collect();
         let state = match () {
             () if self.swarm.is_complete() => TransferState::Complete,
             () if self.paused && self.error.is_none() => TransferState::Paused,

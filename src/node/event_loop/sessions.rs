@@ -142,6 +142,13 @@ impl<S: Store> EventLoop<S> {
         self.tell_discovery(session.blob, gone);
     }
 
+    /// Ends the session with this peer, if there is one.
+    pub(super) fn close(&mut self, blob: BlobHash, peer: PeerKey) {
+        if let Some(id) = self.pairs.get(&(blob, peer)).copied() {
+            self.end_session(id);
+        }
+    }
+
     pub(super) fn end_sessions_of(&mut self, blob: BlobHash) {
         let ids: Vec<_> = self.sessions.iter().filter(|(_, session)| session.blob == blob).map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| self.end_session(id));

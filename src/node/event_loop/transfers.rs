@@ -5,8 +5,8 @@ use crate::node::command::Command;
 use crate::node::error::Error;
 use crate::node::meta::BlobMeta;
 use crate::node::transfer::Transfer;
-use crate::proto::bitfield::Bitfield;
 use crate::proto::discovery::{self, Discovery};
+use crate::proto::config::Config;
 use crate::proto::swarm::{self, Swarm};
 use crate::proto::tree::Tree;
 use crate::proto::types::{BlobHash, ChunkIndex};
@@ -60,14 +60,7 @@ impl<S: Store> EventLoop<S> {
         }
         let seed = u64::from_le_bytes(rt::random());
         let tree = row.size.filter(|_| !row.tree.is_empty()).and_then(|size| Tree::decode(blob, size, &row.tree).ok());
-        let machine = match row.size {
-            Some(size) => {
-                let mut have = Bitfield::new(size.chunk_count());
-                stored.iter().for_each(|index| drop(have.insert(index.0)));
-                Swarm::resumed(swarm::Config::default(), blob, size, have, seed)
-            }
-            None => Swarm::new(swarm::Config::default(), blob, seed),
-        };
+        let machine = Swarm::new(Config::default(), blob, row.size, stored.iter().copied(), seed);
         let mut transfer = Transfer::new(blob, row.id, meta, row.pinned, machine, Discovery::new(seed));
         transfer.tree = tree;
         self.transfers.insert(blob, transfer);
@@ -146,6 +139,7 @@ impl<S: Store> EventLoop<S> {
                 swarm::Output::Store { index, data, proof } => self.store_chunk(blob, StoredChunk { index, data, proof }),
                 swarm::Output::Load { peer, index } => self.load_chunk(blob, peer, index),
                 swarm::Output::Ban { peer, reason } => self.ban(blob, peer, reason),
+                swarm::Output::Close { peer } => self.close(blob, peer),
                 swarm::Output::SizeProved(size) => self.on_size(blob, size),
                 swarm::Output::Complete => self.on_complete(blob),
                 swarm::Output::WakeAt(at) => self.set_alarm(Alarm::Swarm(blob), at),
