@@ -4,4 +4,7 @@
 //! → `muxer` and `stream` → `handshake` → `transport`, `behaviour` and `handler` (the swarm glue).
 //! Spec: <https://github.com/libp2p/specs/blob/master/webrtc/webrtc.md>.
 
+pub mod frame;
+pub mod muxer;
 pub mod rtc;
+pub mod stream;
