@@ -5,15 +5,3 @@ pub mod direct_only;
 pub mod index;
 pub mod session;
 pub mod transport;
-
-/// Who polls the connections: the page's event loop.
-#[cfg(target_arch = "wasm32")]
-fn executor() -> libp2p::swarm::Config {
-    libp2p::swarm::Config::with_wasm_executor()
-}
-
-/// Who polls the connections: tokio.
-#[cfg(not(target_arch = "wasm32"))]
-fn executor() -> libp2p::swarm::Config {
-    libp2p::swarm::Config::with_tokio_executor()
-}

@@ -15,6 +15,11 @@ mod peers;
 mod session;
 pub mod snapshot;
 mod transfer;
+#[cfg(target_arch = "wasm32")]
+mod page;
+
+#[cfg(all(feature = "interop", target_arch = "wasm32"))]
+pub mod interop;
 
 use std::cell::RefCell;
 use std::io;
@@ -33,6 +38,8 @@ pub use error::{Error, Result};
 pub use event_loop::Changed;
 pub use file::{File, MAX_READ};
 pub use import::ImportOptions;
+#[cfg(target_arch = "wasm32")]
+pub use page::{PageFile, PageNode};
 
 use command::{COMMAND_QUEUE, Command};
 use event_loop::{EventLoop, Shared, Start};

@@ -4,6 +4,8 @@
 
 mod error;
 mod file;
+#[cfg(feature = "interop")]
+mod interop;
 mod node;
 mod source;
 mod types;

@@ -8,7 +8,7 @@ use libp2p::swarm::NetworkBehaviour;
 use libp2p::{Swarm, identify, ping, relay};
 
 use super::direct_only::DirectOnly;
-use super::transport::{Parts, webrtc};
+use super::transport::{Parts, swarm_config, webrtc};
 use super::{index, session};
 
 /// What identify says of us.
@@ -59,7 +59,7 @@ pub fn swarm(key: &Keypair, parts: Parts) -> io::Result<Swarm<Behaviour>> {
         index: DirectOnly::new(index::Behaviour::new(local)),
         session: DirectOnly::new(session::Behaviour::default()),
     };
-    let config = super::executor().with_idle_connection_timeout(IDLE_TIMEOUT);
+    let config = swarm_config().with_idle_connection_timeout(IDLE_TIMEOUT);
     let mut swarm = Swarm::new(parts.transport, behaviour, local, config);
     let webrtc = "/webrtc".parse().map_err(io::Error::other)?;
     swarm.listen_on(webrtc).map_err(io::Error::other)?;

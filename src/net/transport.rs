@@ -24,9 +24,9 @@ use libp2p::identity::Keypair;
 use libp2p::{PeerId, Transport, noise, relay, yamux};
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::build;
+pub use native::{build, swarm_config};
 #[cfg(target_arch = "wasm32")]
-pub use web::build;
+pub use web::{build, swarm_config};
 
 use webrtc::rtc::RtcFactory;
 

@@ -8,14 +8,13 @@ use wasm_bindgen::prelude::*;
 use super::error::to_js;
 use super::source::abortable;
 use super::types::JsCallOptions;
-use crate::node::File;
+use crate::node::PageFile;
 use crate::proto::link::blob_cid;
-use crate::store::indexed_db::IndexedDb;
 
 /// Content of one blob.
 #[wasm_bindgen]
 #[derive(Debug)]
-pub struct WasmFile(pub(super) Rc<File<IndexedDb>>);
+pub struct WasmFile(pub(super) Rc<PageFile>);
 
 #[wasm_bindgen]
 impl WasmFile {

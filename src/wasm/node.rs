@@ -15,12 +15,10 @@ use super::source::{abortable, chunks};
 use super::types::{
     JsCallOptions, JsImportOptions, JsListener, JsNodeOptions, JsPeers, JsShare, JsStats, JsSwarms, NodeOptions,
 };
-use crate::net::transport;
-use crate::node::{Changed, Config, Error, ImportOptions, Node, Result};
+use crate::node::{Changed, Config, Error, ImportOptions, PageNode, Result};
 use crate::proto::link::{blob_cid, parse_cid};
 use crate::proto::share::ShareHeader;
 use crate::proto::types::BlobHash;
-use crate::store::indexed_db::IndexedDb;
 
 /// Name of the database where the caller gives none.
 const DATABASE: &str = "gyre";
@@ -39,7 +37,7 @@ fn load() {
 /// A running node.
 #[wasm_bindgen]
 #[derive(Debug)]
-pub struct WasmNode(Node<IndexedDb>);
+pub struct WasmNode(PageNode);
 
 #[wasm_bindgen]
 impl WasmNode {
@@ -180,7 +178,7 @@ impl WasmNode {
     }
 }
 
-async fn start(options: JsNodeOptions) -> Result<Node<IndexedDb>> {
+async fn start(options: JsNodeOptions) -> Result<PageNode> {
     let options: NodeOptions =
         serde_wasm_bindgen::from_value(options.into()).map_err(|error| Error::BadOptions(error.to_string()))?;
     let relays = options.relays.iter().map(|relay| {
@@ -192,13 +190,7 @@ async fn start(options: JsNodeOptions) -> Result<Node<IndexedDb>> {
         relay_only: options.relay_only,
         quota: options.quota.map(|bytes| bytes as u64),
     };
-    let store = IndexedDb::open(options.database_name.as_deref().unwrap_or(DATABASE)).await?;
-    let node = Node::start(config, store.clone(), transport::build).await;
-    if node.is_err() {
-        // The lock must not outlive a failed start.
-        crate::store::Store::close(&store).await;
-    }
-    node
+    PageNode::start_in_page(config, options.database_name.as_deref().unwrap_or(DATABASE)).await
 }
 
 async fn on_blob<F: Future<Output = Result<()>>>(cid: &str, call: impl FnOnce(BlobHash) -> F) -> Result<(), JsValue> {

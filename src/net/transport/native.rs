@@ -17,3 +17,8 @@ pub fn build<F: RtcFactory>(key: &Keypair, config: webrtc::Config, factory: F) -
     // Websocket first: a plain TCP transport would take `/tcp/…/ws` for `/tcp/…`.
     compose(key, config, factory, websocket::Config::new(tcp()).or_transport(tcp()))
 }
+
+/// Settings of a swarm whose connections are polled by tokio.
+pub fn swarm_config() -> libp2p::swarm::Config {
+    libp2p::swarm::Config::with_tokio_executor()
+}

@@ -14,3 +14,8 @@ use super::{Parts, compose, webrtc, websocket};
 pub fn build(key: &Keypair, config: webrtc::Config) -> io::Result<Parts> {
     compose(key, config, WebFactory::default(), websocket::Transport)
 }
+
+/// Settings of a swarm whose connections are polled by the page's event loop.
+pub fn swarm_config() -> libp2p::swarm::Config {
+    libp2p::swarm::Config::with_wasm_executor()
+}
