@@ -5,7 +5,12 @@
 //!
 //! The driving law: every `handle` is followed by a full drain of the outputs, and the next deadline is one of them.
 
-
+pub mod availability;
+pub mod bitfield;
+pub mod config;
 pub mod message;
+pub mod picker;
+pub mod random;
+pub mod rate;
 pub mod swarm;
 pub mod types;
