@@ -13,4 +13,5 @@ pub mod picker;
 pub mod random;
 pub mod rate;
 pub mod swarm;
+pub mod tree;
 pub mod types;
