@@ -12,6 +12,8 @@ pub mod message;
 pub mod picker;
 pub mod random;
 pub mod rate;
+#[cfg(feature = "test-utils")]
+pub mod sim;
 pub mod swarm;
 pub mod tree;
 pub mod types;

@@ -37,8 +37,8 @@ pub struct Config {
     /// A request has stalled after this many times its expected duration. Default 4 (RFC 6298 waits about as many
     /// deviations).
     pub stall_factor: u32,
-    /// Bytes per second assumed of a peer that has not delivered yet. Default 64 KiB/s: the first wait is 16 s for a
-    /// chunk, 32 s for two.
+    /// Bytes per second assumed of a peer that has not delivered yet. Default 128 KiB/s, a slow
+    /// uplink: the first wait is 16 s for two chunks.
     pub assumed_rate: u64,
     /// Stalls in a row after which a peer's claims count as false. Default 3; each wait is twice the one before.
     pub strikes_max: u32,
@@ -63,6 +63,8 @@ pub struct Config {
 
     /// Requests a peer may have queued here. Default 128: twice what an honest peer has outstanding.
     pub queue_max: usize,
+    /// Requests refused to a peer since the last chunk it was sent. Default 1024: a full pipeline for each announcement.
+    pub refusals_max: u32,
     /// Chunks loading or sending to one peer. Default 4 (1 MiB): covers the store's latency, and is what control
     /// messages may have to wait behind.
     pub serving_per_peer: usize,
@@ -86,7 +88,7 @@ impl Default for Config {
             unstored_max: 128 * CHUNK_SIZE,
             stall_min: Duration::from_secs(10),
             stall_factor: 4,
-            assumed_rate: 64 * 1024,
+            assumed_rate: 128 * 1024,
             strikes_max: 3,
             rejects_max: 64,
             grace: Duration::from_secs(120),
@@ -97,6 +99,7 @@ impl Default for Config {
             probe_hedge: Duration::from_secs(3),
             hints_max: 16,
             queue_max: 128,
+            refusals_max: 1024,
             serving_per_peer: 4,
             serving_max: 16,
             hints_per_peer: 4,

@@ -86,22 +86,23 @@ impl Picker {
         }
     }
 
-    /// The chunk to ask a peer for that has `holds`; it stays wanted until [`Self::take`].
-    pub fn pick(&self, holds: &Holds, random: &mut Random) -> Option<u32> {
-        if *holds == Holds::Nothing || self.order.is_empty() {
+    /// The first wanted chunk in focus that a peer with `holds` has; it stays wanted until [`Self::take`].
+    pub fn in_focus(&self, holds: &Holds) -> Option<u32> {
+        let end = self.focus.end.min(self.place.len() as u32);
+        (self.focus.start..end).take(PICK_SCAN).find(|index| self.wants(*index) && holds.contains(*index))
+    }
+
+    /// The rarest wanted chunk that a peer with `holds` has; it stays wanted until [`Self::take`].
+    pub fn rarest(&self, holds: &Holds, random: &mut Random) -> Option<u32> {
+        if *holds == Holds::Nothing {
             return None;
         }
-        let chunks = self.place.len() as u32;
-        let focus = self.focus.start..self.focus.end.min(chunks);
-        let wanted = |index: &u32| self.wants(*index) && holds.contains(*index);
-        let found = focus.take(PICK_SCAN).find(wanted);
-        let found = found.or_else(|| self.order.iter().take(PICK_SCAN).copied().find(wanted));
-        if found.is_some() || self.order.len() <= PICK_SCAN {
-            return found;
-        }
+        let found = self.order.iter().take(PICK_SCAN).copied().find(|index| holds.contains(*index));
         match holds {
-            Holds::Some(bits) => bits.first_without(&self.unwanted, random.below(chunks)),
-            _ => None,
+            Holds::Some(bits) if found.is_none() && self.order.len() > PICK_SCAN => {
+                bits.first_without(&self.unwanted, random.below(bits.len()))
+            }
+            _ => found,
         }
     }
 
@@ -267,7 +268,7 @@ mod tests {
                     Step::Pick(peer) => {
                         let counts: BTreeMap<u32, usize> = wanted.iter().filter(|index| peers[peer].contains(**index))
                             .map(|index| (*index, peers.iter().filter(|other| other.contains(*index)).count())).collect();
-                        match picker.pick(&Holds::Some(peers[peer].clone()), &mut random) {
+                        match picker.rarest(&Holds::Some(peers[peer].clone()), &mut random) {
                             Some(index) => prop_assert_eq!(counts.get(&index), counts.values().min()),
                             None => prop_assert!(counts.is_empty()),
                         }
@@ -279,9 +280,8 @@ mod tests {
             }
             picker.set_focus(focus..CHUNKS);
             let first = wanted.range(focus..).next().copied();
-            let picked = picker.pick(&Holds::All, &mut random);
-            prop_assert!(first.is_none() || picked == first);
-            prop_assert_eq!(picked.is_some(), !wanted.is_empty());
+            prop_assert_eq!(picker.in_focus(&Holds::All), first);
+            prop_assert_eq!(picker.rarest(&Holds::All, &mut random).is_some(), !wanted.is_empty());
         }
     }
 
@@ -294,18 +294,18 @@ mod tests {
         let mut only = Bitfield::new(chunks);
         only.insert(last);
         assert_eq!(
-            picker.pick(&Holds::Some(only.clone()), &mut random),
+            picker.rarest(&Holds::Some(only.clone()), &mut random),
             Some(last)
         );
         picker.take(last);
-        assert_eq!(picker.pick(&Holds::Some(only), &mut random), None);
+        assert_eq!(picker.rarest(&Holds::Some(only), &mut random), None);
     }
 
     #[test]
     fn ties_fall_differently_for_different_seeds() {
         let first = |seed| {
             let mut random = Random::new(seed);
-            Picker::new(64, &Bitfield::new(64), &mut random).pick(&Holds::All, &mut random)
+            Picker::new(64, &Bitfield::new(64), &mut random).rarest(&Holds::All, &mut random)
         };
         assert!((0..20).map(first).collect::<BTreeSet<_>>().len() > 10);
     }
