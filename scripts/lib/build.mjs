@@ -1,8 +1,10 @@
 // The build as data: what there is to build, from what, and how. `npm start`, `npm test` and `npm run bench` share it.
 
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, delimiter, join, relative } from 'node:path';
+import { promisify } from 'node:util';
+import { brotliCompress, constants, gzip } from 'node:zlib';
 import {
   artefacts, bindgenBinary, cargoPackage, cargoTarget, nodeMajorWanted, npm, out, relayBinary, root, tools, wasmBindgenVersion, wasmTarget,
 } from './places.mjs';
@@ -103,7 +105,13 @@ export function buildSteps({ fast = false } = {}) {
       inputs: ['www/sdk', 'tsconfig.json'],
       key: sdkTscArgs.join(' '),
       outputs: ['pkg/index.js', 'pkg/index.d.ts'],
-      run: () => run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...sdkTscArgs], { cwd: root, label: 'tsc' }),
+      run: async () => {
+        // What was removed from the sources must not stay in the package.
+        if (existsSync(join(root, 'pkg'))) {
+          for (const name of readdirSync(join(root, 'pkg'))) if (/\.(js|d\.ts)$/.test(name)) rmSync(join(root, 'pkg', name));
+        }
+        await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...sdkTscArgs], { cwd: root, label: 'tsc' });
+      },
     },
     {
       id: 'pkg',
@@ -120,7 +128,10 @@ export function buildSteps({ fast = false } = {}) {
       inputs: ['www/app', 'webpack.config.js', 'tsconfig.json'],
       key: String(fast),
       outputs: ['www/dist/index.html'],
-      run: () => run(process.execPath, [join(root, 'node_modules/webpack/bin/webpack.js'), '--mode', fast ? 'development' : 'production'], { cwd: root, label: 'webpack' }),
+      run: async () => {
+        await run(process.execPath, [join(root, 'node_modules/webpack/bin/webpack.js'), '--mode', fast ? 'development' : 'production'], { cwd: root, label: 'webpack' });
+        if (!fast) await compress(join(root, 'www/dist'));
+      },
     },
     {
       id: 'relay',
@@ -147,6 +158,21 @@ const wasmOptArgs = [
 ];
 
 const sdkTscArgs = ['--project', 'www/sdk/tsconfig.json'];
+
+/** Lays a .gz and a .br beside every file that gains by it, so that the relay need not compress while it serves. */
+async function compress(folder) {
+  for (const name of readdirSync(folder, { recursive: true })) {
+    if (!/\.(wasm|js|css|html|svg|json|webmanifest)$/.test(name)) continue;
+    const bytes = readFileSync(join(folder, name));
+    const [gzipped, brotlied] = await Promise.all([
+      promisify(gzip)(bytes, { level: 9 }),
+      promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } }),
+    ]);
+    for (const [suffix, smaller] of [['.gz', gzipped], ['.br', brotlied]]) {
+      if (smaller.length < bytes.length * 0.95) writeFileSync(join(folder, `${name}${suffix}`), smaller);
+    }
+  }
+}
 
 async function cargo(args) {
   await run('cargo', args, { cwd: root, label: `cargo ${args[0]}`, show: process.env.GYRE_VERBOSE === '1' });

@@ -1,17 +1,19 @@
-// Bundles the js-libp2p page; its packages are installed on first use, in a folder of their own with a lock of their own.
+// Makes the two pages: bundles js-libp2p, whose packages are installed on first use in a folder of their own, and compiles our
+// peer with the class that only this test uses.
 
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { npm, out } from '../../scripts/lib/places.mjs';
+import { bindgenBinary, cargoTarget, npm, out, root, wasmTarget } from '../../scripts/lib/places.mjs';
 import { run } from '../../scripts/lib/run.mjs';
 import { bringUpToDate } from '../../scripts/lib/steps.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const bundled = join(out, 'interop');
 
-export async function bundle() {
+/** Brings the pages up to date; `ours` is our peer's, which takes a compilation. */
+export async function bundle({ ours = true } = {}) {
   await bringUpToDate([
     {
       id: 'interop-npm',
@@ -42,6 +44,16 @@ export async function bundle() {
         });
       },
     },
-  ], ['interop-page']);
-  if (!existsSync(join(bundled, 'peer.bundle.js'))) throw new Error('the js-libp2p page was not bundled');
+    {
+      id: 'interop-gyre',
+      title: 'Compiling our peer with its interop class',
+      inputs: ['Cargo.toml', 'Cargo.lock', '.cargo', 'src', 'tests/interop/page'],
+      outputs: ['target/interop/gyre/gyre.js', 'target/interop/gyre.html'],
+      run: async () => {
+        await run('cargo', ['build', '--lib', '--locked', '--target', wasmTarget, '--features', 'interop'], { cwd: root, label: 'cargo build --features interop' });
+        await run(bindgenBinary, [join(cargoTarget, wasmTarget, 'debug/gyre.wasm'), join(bundled, 'gyre')]);
+        for (const name of ['gyre.html', 'gyre.js']) copyFileSync(join(here, 'page', name), join(bundled, name));
+      },
+    },
+  ], ['interop-page', ...(ours ? ['interop-gyre'] : [])]);
 }

@@ -69,8 +69,10 @@ export class Visitor {
   async allowUpload() {
     await until('the question about uploading, or its answer', async () => {
       if ((await this.node((gyre) => gyre.stats().uploadAllowed)) === true) return true;
-      const button = await this.find('consent-allow');
-      if (button && (await button.isVisible())) await button.evaluate((element) => element.click());
+      for (const id of ['consent-allow', 'share-allow']) {
+        const button = await this.find(id);
+        if (button && (await button.isVisible())) await button.evaluate((element) => element.click());
+      }
       return false;
     });
   }
