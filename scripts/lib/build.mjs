@@ -1,0 +1,248 @@
+// The build as data: what there is to build, from what, and how. `npm start`, `npm test` and `npm run bench` share it.
+
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, delimiter, join, relative } from 'node:path';
+import { promisify } from 'node:util';
+import { brotliCompress, constants, gzip } from 'node:zlib';
+import {
+  artefacts, bindgenBinary, cargoPackage, cargoTarget, nodeMajorWanted, npm, out, relayBinary, root, tools, wasmBindgenVersion, wasmTarget,
+} from './places.mjs';
+import { ask, run, Told } from './run.mjs';
+import { bringUpToDate } from './steps.mjs';
+
+/** What the page and the relay are made of; the rest follows from what these need. */
+export const everything = ['app', 'relay'];
+
+/** Brings `wanted` up to date. `fast` builds without optimising: for developing, never for measuring or shipping. */
+export async function build(wanted = everything, { fast = false, log, force } = {}) {
+  checkNode();
+  await checkRust();
+  return bringUpToDate(buildSteps({ fast }), wanted, { log, force });
+}
+
+const rustInputs = ['Cargo.toml', 'Cargo.lock', '.cargo', 'src'];
+const rustVersion = once(() => ask('rustc', ['--version', '--verbose']));
+
+export function buildSteps({ fast = false } = {}) {
+  const wasmProfile = fast ? 'dev' : 'wasm';
+  const relayProfile = fast ? 'dev' : 'release';
+  const rustKey = async () => `${await rustVersion()} ${process.env.RUSTFLAGS ?? ''} ${fast}`;
+  const compiledWasm = join(artefacts, 'gyre.wasm');
+  const glue = join(out, 'gyre', 'glue');
+
+  return [
+    {
+      id: 'npm',
+      title: 'Installing the npm packages',
+      inputs: ['package.json', 'package-lock.json', '.npmrc'],
+      outputs: ['node_modules/.package-lock.json'],
+      run: () => run(npm, ['ci', '--no-audit', '--no-fund'], { cwd: root, label: 'npm ci' }),
+    },
+    {
+      id: 'wasm-target',
+      title: `Adding the Rust target ${wasmTarget}`,
+      key: rustVersion,
+      stillThere: hasWasmTarget,
+      run: addWasmTarget,
+    },
+    {
+      id: 'bindgen-tool',
+      title: `Building wasm-bindgen ${wasmBindgenVersion()}`,
+      inputs: ['scripts/bindgen/Cargo.toml', 'scripts/bindgen/Cargo.lock', 'scripts/bindgen/src'],
+      outputs: [relative(root, bindgenBinary)],
+      run: async () => {
+        if (!readFileSync(join(root, 'scripts/bindgen/Cargo.toml'), 'utf8').includes(`"=${wasmBindgenVersion()}"`)) {
+          throw new Told(`scripts/bindgen/Cargo.toml must pin wasm-bindgen-cli-support to =${wasmBindgenVersion()}, as Cargo.toml does.`);
+        }
+        await cargo(['build', '--release', '--locked', '--manifest-path', join(root, 'scripts/bindgen/Cargo.toml'), '--target-dir', tools]);
+      },
+    },
+    {
+      id: 'wasm-compile',
+      title: 'Compiling the peer to WebAssembly',
+      needs: ['wasm-target'],
+      inputs: rustInputs,
+      key: rustKey,
+      outputs: ['target/gyre/gyre.wasm'],
+      run: async () => {
+        await cargo(['build', '--lib', '--locked', '--target', wasmTarget, '--profile', wasmProfile]);
+        mkdirSync(artefacts, { recursive: true });
+        copyFileSync(join(cargoTarget, wasmTarget, fast ? 'debug' : 'wasm', 'gyre.wasm'), compiledWasm);
+      },
+    },
+    {
+      id: 'wasm-glue',
+      title: 'Writing the JavaScript glue',
+      needs: ['wasm-compile', 'bindgen-tool'],
+      outputs: ['target/gyre/glue/gyre.js', 'target/gyre/glue/gyre_bg.wasm'],
+      run: async () => {
+        rmSync(glue, { recursive: true, force: true });
+        await run(bindgenBinary, [compiledWasm, glue]);
+      },
+    },
+    {
+      id: 'wasm-opt',
+      title: fast ? 'Copying the WebAssembly' : 'Optimising the WebAssembly',
+      needs: ['wasm-glue', 'npm'],
+      key: `${wasmOptArgs.join(' ')} ${fast}`,
+      outputs: ['pkg/wasm/gyre.js', 'pkg/wasm/gyre.d.ts', 'pkg/wasm/gyre_bg.wasm'],
+      run: async () => {
+        const to = join(root, 'pkg/wasm');
+        rmSync(to, { recursive: true, force: true });
+        mkdirSync(to, { recursive: true });
+        for (const name of ['gyre.js', 'gyre.d.ts', 'gyre_bg.wasm.d.ts']) copyFileSync(join(glue, name), join(to, name));
+        if (existsSync(join(glue, 'snippets'))) cpSync(join(glue, 'snippets'), join(to, 'snippets'), { recursive: true });
+        const [from, into] = [join(glue, 'gyre_bg.wasm'), join(to, 'gyre_bg.wasm')];
+        if (fast) copyFileSync(from, into);
+        else await run(process.execPath, [join(root, 'node_modules/binaryen/bin/wasm-opt'), from, '-o', into, ...wasmOptArgs], { label: 'wasm-opt' });
+      },
+    },
+    {
+      id: 'sdk',
+      title: 'Compiling the SDK',
+      needs: ['npm'],
+      inputs: ['www/sdk', 'tsconfig.json'],
+      key: sdkTscArgs.join(' '),
+      outputs: ['pkg/index.js', 'pkg/index.d.ts'],
+      run: async () => {
+        // What was removed from the sources must not stay in the package.
+        if (existsSync(join(root, 'pkg'))) {
+          for (const name of readdirSync(join(root, 'pkg'))) if (/\.(js|d\.ts)$/.test(name)) rmSync(join(root, 'pkg', name));
+        }
+        await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...sdkTscArgs], { cwd: root, label: 'tsc' });
+      },
+    },
+    {
+      id: 'pkg',
+      title: 'Writing the npm package',
+      needs: ['wasm-opt', 'sdk'],
+      inputs: ['Cargo.toml', 'docs/sdk.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'scripts/lib/build.mjs'],
+      outputs: ['pkg/package.json', 'pkg/README.md'],
+      run: writePackage,
+    },
+    {
+      id: 'app',
+      title: 'Bundling the app',
+      needs: ['pkg'],
+      inputs: ['www/app', 'webpack.config.js', 'tsconfig.json'],
+      key: String(fast),
+      outputs: ['www/dist/index.html'],
+      run: async () => {
+        await run(process.execPath, [join(root, 'node_modules/webpack/bin/webpack.js'), '--mode', fast ? 'development' : 'production'], { cwd: root, label: 'webpack' });
+        if (!fast) await compress(join(root, 'www/dist'));
+      },
+    },
+    {
+      id: 'relay',
+      title: 'Compiling the relay',
+      inputs: rustInputs,
+      key: rustKey,
+      outputs: [relative(root, relayBinary)],
+      run: async () => {
+        await cargo(['build', '--locked', '--profile', relayProfile, '--features', 'relay', '--bin', 'gyre-relay']);
+        mkdirSync(artefacts, { recursive: true });
+        // Removed first: a relay that is running keeps its old file.
+        rmSync(relayBinary, { force: true });
+        copyFileSync(join(cargoTarget, fast ? 'debug' : 'release', basename(relayBinary)), relayBinary);
+      },
+    },
+  ];
+}
+
+/** What rustc emits for today's browsers, named so that wasm-opt keeps it; names for people are stripped. */
+const wasmOptArgs = [
+  '-O2', '--strip-debug', '--strip-producers',
+  '--enable-simd', '--enable-bulk-memory', '--enable-bulk-memory-opt', '--enable-nontrapping-float-to-int', '--enable-sign-ext',
+  '--enable-mutable-globals', '--enable-reference-types', '--enable-multivalue',
+];
+
+const sdkTscArgs = ['--project', 'www/sdk/tsconfig.json'];
+
+/** Lays a .gz and a .br beside every file that gains by it, so that the relay need not compress while it serves. */
+async function compress(folder) {
+  for (const name of readdirSync(folder, { recursive: true })) {
+    if (!/\.(wasm|js|css|html|svg|json|webmanifest)$/.test(name)) continue;
+    const bytes = readFileSync(join(folder, name));
+    const [gzipped, brotlied] = await Promise.all([
+      promisify(gzip)(bytes, { level: 9 }),
+      promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } }),
+    ]);
+    for (const [suffix, smaller] of [['.gz', gzipped], ['.br', brotlied]]) {
+      if (smaller.length < bytes.length * 0.95) writeFileSync(join(folder, `${name}${suffix}`), smaller);
+    }
+  }
+}
+
+async function cargo(args) {
+  await run('cargo', args, { cwd: root, label: `cargo ${args[0]}`, show: process.env.GYRE_VERBOSE === '1' });
+}
+
+async function writePackage() {
+  const to = join(root, 'pkg');
+  const version = cargoPackage('version');
+  writeFileSync(join(to, 'package.json'), `${JSON.stringify({
+    name: cargoPackage('name'),
+    version,
+    description: cargoPackage('description'),
+    license: cargoPackage('license').replace(/^(.* OR .*)$/, '($1)'),
+    type: 'module',
+    main: './index.js',
+    module: './index.js',
+    types: './index.d.ts',
+    exports: {
+      '.': { types: './index.d.ts', default: './index.js' },
+      './wasm/gyre_bg.wasm': './wasm/gyre_bg.wasm',
+      './package.json': './package.json',
+    },
+    files: ['*.js', '*.d.ts', 'wasm', 'README.md', 'LICENSE*'],
+    sideEffects: false,
+  }, null, 2)}\n`);
+  // wasm-bindgen would otherwise be hidden from npm by an ignore file of its own.
+  rmSync(join(to, 'wasm/.gitignore'), { force: true });
+  const readme = ['docs/sdk.md', 'README.md'].map((path) => join(root, path)).find(existsSync);
+  writeFileSync(join(to, 'README.md'), readme ? readFileSync(readme) : `# ${cargoPackage('name')} ${version}\n\n${cargoPackage('description')}.\n`);
+  for (const licence of ['LICENSE-MIT', 'LICENSE-APACHE']) {
+    if (existsSync(join(root, licence))) copyFileSync(join(root, licence), join(to, licence));
+  }
+}
+
+export function checkNode() {
+  if (Number(process.versions.node.split('.')[0]) < nodeMajorWanted) {
+    throw new Told(`Node.js ${nodeMajorWanted} or newer is needed; this is ${process.versions.node}.`);
+  }
+}
+
+export async function checkRust() {
+  // rustup's own place is not yet on the PATH in the shell that has just installed it.
+  const home = join(process.env.CARGO_HOME ?? join(homedir(), '.cargo'), 'bin');
+  if (!process.env.PATH.split(delimiter).includes(home)) process.env.PATH += delimiter + home;
+  const wanted = cargoPackage('rust-version');
+  const [cargoSays, rustcSays] = await Promise.all([ask('cargo', ['--version']), rustVersion()]);
+  if (!cargoSays || !rustcSays) {
+    throw new Told(`Rust is missing: install it with rustup (https://rustup.rs), version ${wanted} or newer, and run this again.`);
+  }
+  const have = rustcSays.match(/^rustc (\d+)\.(\d+)/);
+  const [major, minor] = wanted.split('.').map(Number);
+  if (!have || Number(have[1]) < major || (Number(have[1]) === major && Number(have[2]) < minor)) {
+    throw new Told(`Rust ${wanted} or newer is needed; this is ${have ? have[0].slice(6) : 'of unknown version'}: run "rustup update stable".`);
+  }
+}
+
+async function hasWasmTarget() {
+  const sysroot = await ask('rustc', ['--print', 'sysroot']);
+  return sysroot !== null && existsSync(join(sysroot, 'lib/rustlib', wasmTarget, 'lib'));
+}
+
+async function addWasmTarget() {
+  if (await hasWasmTarget()) return;
+  if (!(await ask('rustup', ['--version']))) {
+    throw new Told(`The Rust target ${wasmTarget} is missing and there is no rustup to add it: install Rust with rustup (https://rustup.rs).`);
+  }
+  await run('rustup', ['target', 'add', wasmTarget], { cwd: root });
+}
+
+function once(f) {
+  let value;
+  return () => (value ??= f());
+}

@@ -1,0 +1,96 @@
+// Runs other programs: quietly, with the last lines kept for when they fail, and never longer than allowed.
+
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+
+/** A failure that is told in one sentence; anything else keeps its stack. */
+export class Told extends Error {}
+
+/** How many of a program's last characters are kept and shown when it fails. */
+const TAIL_CHARACTERS = 12_000;
+
+/** What is running now, so that an interrupted script leaves nothing behind. */
+const running = new Set();
+
+/**
+ * Runs a program to its end and resolves with its code and its output.
+ *
+ * `show` passes the output on while it runs; `timeout` is in milliseconds; `check: false` resolves on failure too.
+ */
+export function run(command, args = [], options = {}) {
+  const { cwd, env, show = false, timeout = 0, check = true, label = command } = options;
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // Its own group, so that a time-out or Ctrl-C ends what it started as well.
+      detached: process.platform !== 'win32',
+    });
+    running.add(child);
+    let output = '';
+    const take = (stream) => (chunk) => {
+      output += chunk;
+      if (!options.keepAll && output.length > TAIL_CHARACTERS * 2) output = output.slice(-TAIL_CHARACTERS);
+      if (show) stream.write(chunk);
+    };
+    child.stdout.setEncoding('utf8').on('data', take(process.stdout));
+    child.stderr.setEncoding('utf8').on('data', take(process.stderr));
+    let timedOut = false;
+    const timer = timeout && setTimeout(() => {
+      timedOut = true;
+      kill(child, 'SIGKILL');
+    }, timeout);
+    child.on('error', (error) => {
+      running.delete(child);
+      clearTimeout(timer);
+      reject(error.code === 'ENOENT' ? new Told(`${command} is not installed or not on the PATH.`) : error);
+    });
+    child.on('close', (code, signal) => {
+      running.delete(child);
+      clearTimeout(timer);
+      const result = { code: code ?? 128 + (constants.signals[signal] ?? 0), output, timedOut };
+      if (result.code === 0 || !check) return resolve(result);
+      const why = timedOut ? `took longer than ${Math.round(timeout / 1000)} s` : `ended with code ${result.code}`;
+      reject(new Told(`${label} ${why}.${show ? '' : `\n${output.slice(-TAIL_CHARACTERS)}`}`));
+    });
+  });
+}
+
+/** Runs a program and resolves with its trimmed output, or null when it is missing or fails. */
+export async function ask(command, args = []) {
+  try {
+    const { code, output } = await run(command, args, { check: false, keepAll: true });
+    return code === 0 ? output.trim() : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Ends one child with everything it started. */
+export function kill(child, signal = 'SIGTERM') {
+  try {
+    if (process.platform === 'win32') child.kill(signal);
+    else process.kill(-child.pid, signal);
+  } catch {
+    // It ended first.
+  }
+}
+
+/** Calls `main` and turns what it throws into an exit code and, where it can, one sentence. */
+export function main(name, body) {
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, () => {
+      for (const child of running) kill(child);
+      process.exit(128 + constants.signals[signal]);
+    });
+  }
+  body().then(
+    (code) => { process.exitCode = code ?? 0; },
+    (error) => {
+      for (const child of running) kill(child);
+      console.error(`\n${name}: ${error instanceof Told ? error.message : error.stack}`);
+      process.exitCode = 1;
+    },
+  );
+}

@@ -1,0 +1,154 @@
+// The test suites as data: what each needs, how it is run, how its results are counted.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { build } from './build.mjs';
+import { npm, root, wasmTarget, wasmTargetUnderscored } from './places.mjs';
+import { run } from './run.mjs';
+import { chromedriver, ensureBrowsers, ensureWasmTestTools, toolsBin } from './testing.mjs';
+
+const MINUTE = 60_000;
+
+/** Suites in the order in which they run: what fails fast and cheaply comes first. */
+export const suites = [
+  {
+    name: 'format',
+    about: 'rustfmt',
+    run: () => checks(['cargo', 'fmt', '--check']),
+  },
+  {
+    name: 'check',
+    about: 'proto stands alone, on both targets',
+    run: () => checks(
+      ['cargo', 'check', '--locked', '--no-default-features'],
+      ['cargo', 'check', '--locked', '--no-default-features', '--target', wasmTarget],
+    ),
+  },
+  {
+    name: 'clippy',
+    about: 'warnings are errors, natively and for the page',
+    run: () => checks(
+      ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'relay,test-utils', '--', '-D', 'warnings'],
+      ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'test-utils', '--target', wasmTarget, '--', '-D', 'warnings'],
+    ),
+  },
+  {
+    name: 'rust',
+    about: 'unit, property, simulation and integration tests, native',
+    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils', '--no-fail-fast'], { timeout: 20 * MINUTE }),
+  },
+  {
+    name: 'www',
+    about: 'unit tests of the SDK and the app',
+    needs: ['npm'],
+    run: () => nodeTests(npm, ['run', '--silent', 'test:www'], { timeout: 5 * MINUTE }),
+  },
+  {
+    name: 'wasm-chromium',
+    about: 'tests in wasm, in Chromium',
+    prepare: [ensureBrowsers, ensureWasmTestTools],
+    run: async () => wasmTests({ CHROMEDRIVER: await chromedriver(), WASM_BINDGEN_TEST_WEBDRIVER_JSON: join(root, 'tests/browser/chromium.json') }),
+  },
+  {
+    name: 'wasm-firefox',
+    about: 'tests in wasm, in Firefox',
+    prepare: [ensureBrowsers, ensureWasmTestTools],
+    run: () => wasmTests({ GECKODRIVER: join(toolsBin, 'geckodriver'), WASM_BINDGEN_TEST_WEBDRIVER_JSON: join(root, 'tests/browser/firefox.json') }),
+  },
+  {
+    name: 'size',
+    about: 'what a page loads stays within its budget',
+    needs: ['app'],
+    run: () => nodeTestFiles('tests/size'),
+  },
+  {
+    name: 'pack',
+    about: 'the packed tarball, in a bundler project and a plain page',
+    prepare: [ensureBrowsers],
+    needs: ['app', 'relay'],
+    run: () => nodeTestFiles('tests/pack'),
+  },
+  {
+    name: 'interop',
+    about: 'js-libp2p, both directions, through the relay',
+    prepare: [ensureBrowsers],
+    needs: ['npm', 'relay', 'bindgen-tool'],
+    run: () => nodeTestFiles('tests/interop'),
+  },
+  {
+    name: 'e2e',
+    about: 'Chromium and Firefox, a real relay, real files',
+    prepare: [ensureBrowsers],
+    needs: ['app', 'relay'],
+    run: () => nodeTestFiles('tests/e2e'),
+  },
+];
+
+/** Runs one suite; resolves with `{ passed, failed, output }` and never throws for a failing test. */
+export async function runSuite(suite, { fast = false } = {}) {
+  try {
+    for (const prepare of suite.prepare ?? []) await prepare();
+    if (suite.needs) await build(suite.needs, { fast });
+    return await suite.run();
+  } catch (error) {
+    return { passed: 0, failed: 1, output: error.message };
+  }
+}
+
+/** Commands that either pass or fail: each counts as one. */
+async function checks(...commands) {
+  const total = { passed: 0, failed: 0, output: '' };
+  for (const [command, ...args] of commands) {
+    const { code, output } = await run(command, args, { cwd: root, check: false, timeout: 15 * MINUTE });
+    if (code === 0) total.passed++;
+    else {
+      total.failed++;
+      total.output += `$ ${command} ${args.join(' ')}\n${output}`;
+    }
+  }
+  return total;
+}
+
+async function cargoTests(args, { env, timeout }) {
+  const { code, output } = await run('cargo', args, { cwd: root, env, check: false, show: true, keepAll: true, timeout });
+  return counted(code, output, /^test result: \w+\. (\d+) passed; (\d+) failed/gm);
+}
+
+function wasmTests(env) {
+  return cargoTests(['test', '--locked', '--features', 'test-utils', '--target', wasmTarget, '--no-fail-fast'], {
+    timeout: 15 * MINUTE,
+    env: {
+      PATH: `${toolsBin}${delimiter}${process.env.PATH}`,
+      [`CARGO_TARGET_${wasmTargetUnderscored}_RUNNER`]: join(toolsBin, 'wasm-bindgen-test-runner'),
+      WASM_BINDGEN_TEST_TIMEOUT: '300',
+      ...env,
+    },
+  });
+}
+
+async function nodeTests(command, args, { timeout }) {
+  const { code, output } = await run(command, args, { cwd: root, check: false, show: true, keepAll: true, timeout, env: { NO_COLOR: '1', FORCE_COLOR: '0' } });
+  const count = (word) => [...output.matchAll(new RegExp(`^[#ℹ] ${word} (\\d+)$`, 'gm'))].reduce((sum, found) => sum + Number(found[1]), 0);
+  return verdict(code, count('pass'), count('fail') + count('cancelled'), output);
+}
+
+function nodeTestFiles(folder) {
+  const at = join(root, folder);
+  const files = existsSync(at) ? readdirSync(at).filter((name) => name.endsWith('.test.mjs')).map((name) => join(at, name)) : [];
+  // One file after the other: they share two cores with several browsers.
+  return nodeTests(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', ...files], { timeout: 30 * MINUTE });
+}
+
+function counted(code, output, pattern) {
+  let [passed, failed] = [0, 0];
+  for (const found of output.matchAll(pattern)) {
+    passed += Number(found[1]);
+    failed += Number(found[2]);
+  }
+  return verdict(code, passed, failed, output);
+}
+
+/** A runner that failed without a failing test (it did not compile, say) counts as one failure; so does one that ran none. */
+function verdict(code, passed, failed, output) {
+  return { passed, failed: failed || (code !== 0 || passed === 0 ? 1 : 0), output };
+}

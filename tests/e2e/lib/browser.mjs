@@ -1,0 +1,121 @@
+// Starts the browsers that are installed, each with a profile of its own, and tells what their pages complain about.
+
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import puppeteer from 'puppeteer-core';
+
+export const kinds = ['chromium', 'firefox'];
+
+/** Where each browser is found: the variable first, then the usual names. */
+const names = {
+  chromium: { variable: 'CHROMIUM', commands: ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome', 'chrome'] },
+  firefox: { variable: 'FIREFOX', commands: ['firefox-esr', 'firefox'] },
+};
+
+/** The program of a browser, or null. */
+export function find(kind) {
+  const { variable, commands } = names[kind];
+  if (process.env[variable]) return process.env[variable];
+  for (const folder of process.env.PATH.split(delimiter)) {
+    for (const command of commands) if (existsSync(join(folder, command))) return join(folder, command);
+  }
+  return null;
+}
+
+/** A page on a machine without a network must still offer its host candidates, so they are neither hidden behind mDNS nor without loopback. */
+const chromiumArguments = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+  '--disable-sync', '--disable-features=WebRtcHideLocalIpsWithMdns', '--allow-loopback-in-peer-connection',
+  // Several windows share two cores here: none may be slowed because another covers it.
+  '--disable-background-timer-throttling', '--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows',
+  // /dev/shm is small in containers.
+  '--disable-dev-shm-usage',
+];
+const firefoxPreferences = {
+  'media.peerconnection.ice.obfuscate_host_addresses': false,
+  'media.peerconnection.ice.loopback': true,
+  'network.captive-portal-service.enabled': false,
+  'network.connectivity-service.enabled': false,
+  'app.update.enabled': false,
+  'datareporting.policy.dataSubmissionEnabled': false,
+  'toolkit.telemetry.enabled': false,
+  'services.settings.server': 'data:,',
+};
+
+/** How long a browser may take to start or answer, in milliseconds. */
+const BROWSER_TIMEOUT_MS = 60_000;
+
+/**
+ * Starts a browser.
+ *
+ * With a `profile` folder it keeps what it stores there, also after it was killed; without one it forgets everything.
+ */
+export async function launch(kind, { profile, args = [] } = {}) {
+  const executablePath = find(kind);
+  if (!executablePath) throw new Error(`${kind} is not installed`);
+  const userDataDir = profile ?? mkdtempSync(join(tmpdir(), `gyre-${kind}-`));
+  const browser = await puppeteer.launch({
+    browser: kind === 'firefox' ? 'firefox' : 'chrome',
+    executablePath,
+    headless: true,
+    userDataDir,
+    timeout: BROWSER_TIMEOUT_MS,
+    protocolTimeout: 5 * BROWSER_TIMEOUT_MS,
+    args: kind === 'firefox' ? args : [...chromiumArguments, ...args],
+    extraPrefsFirefox: firefoxPreferences,
+  });
+  const running = browser.process();
+  const forget = () => {
+    if (!profile) rmSync(userDataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  };
+  return {
+    kind,
+    browser,
+    /** Opens a page and collects what it complains about in `page.complaints`. */
+    async page(url) {
+      const page = await browser.newPage();
+      listen(page);
+      if (url) await page.goto(url, { waitUntil: 'domcontentloaded', timeout: BROWSER_TIMEOUT_MS });
+      return page;
+    },
+    async close() {
+      await Promise.race([browser.close().catch(() => {}), wait(10_000)]);
+      running?.kill('SIGKILL');
+      forget();
+    },
+    /** Ends the browser as a power cut would. */
+    async kill() {
+      const gone = new Promise((resolve) => (running.exitCode === null ? running.once('exit', resolve) : resolve()));
+      running.kill('SIGKILL');
+      await gone;
+      await browser.disconnect().catch(() => {});
+      forget();
+    },
+  };
+}
+
+/** What a test page may never do: log an error, throw, or reject unhandled. */
+function listen(page) {
+  page.complaints = [];
+  page.log = [];
+  page.on('console', (message) => {
+    const line = `${message.type()}: ${message.text()}`;
+    page.log.push(line);
+    if (message.type() === 'error') page.complaints.push(`${line} (${message.location()?.url ?? ''})`);
+  });
+  page.on('pageerror', (error) => page.complaints.push(`uncaught: ${error?.stack ?? error}`));
+}
+
+export const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Asks again and again until the answer is true, or throws with what was waited for. */
+export async function until(what, ask, { timeout = 30_000, every = 100 } = {}) {
+  const end = performance.now() + timeout;
+  for (;;) {
+    const answer = await ask();
+    if (answer) return answer;
+    if (performance.now() > end) throw new Error(`waited ${timeout / 1000} s for ${typeof what === 'function' ? await what() : what}`);
+    await wait(every);
+  }
+}

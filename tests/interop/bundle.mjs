@@ -1,0 +1,59 @@
+// Makes the two pages: bundles js-libp2p, whose packages are installed on first use in a folder of their own, and compiles our
+// peer with the class that only this test uses.
+
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { bindgenBinary, cargoTarget, npm, out, root, wasmTarget } from '../../scripts/lib/places.mjs';
+import { run } from '../../scripts/lib/run.mjs';
+import { bringUpToDate } from '../../scripts/lib/steps.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+export const bundled = join(out, 'interop');
+
+/** Brings the pages up to date; `ours` is our peer's, which takes a compilation. */
+export async function bundle({ ours = true } = {}) {
+  await bringUpToDate([
+    {
+      id: 'interop-npm',
+      title: 'Installing js-libp2p',
+      inputs: ['tests/interop/package.json', 'tests/interop/package-lock.json', 'tests/interop/.npmrc'],
+      outputs: ['tests/interop/node_modules/.package-lock.json'],
+      run: () => run(npm, ['ci', '--no-audit', '--no-fund'], { cwd: here, label: 'npm ci in tests/interop' }),
+    },
+    {
+      id: 'interop-page',
+      title: 'Bundling the js-libp2p page',
+      needs: ['interop-npm'],
+      inputs: ['tests/interop/page', 'tests/interop/bundle.mjs'],
+      outputs: ['target/interop/peer.bundle.js'],
+      run: async () => {
+        mkdirSync(bundled, { recursive: true });
+        copyFileSync(join(here, 'page/index.html'), join(bundled, 'index.html'));
+        await build({
+          entryPoints: [join(here, 'page/peer.js')],
+          outfile: join(bundled, 'peer.bundle.js'),
+          bundle: true,
+          format: 'esm',
+          platform: 'browser',
+          target: 'es2022',
+          sourcemap: 'inline',
+          define: { global: 'globalThis' },
+          logLevel: 'error',
+        });
+      },
+    },
+    {
+      id: 'interop-gyre',
+      title: 'Compiling our peer with its interop class',
+      inputs: ['Cargo.toml', 'Cargo.lock', '.cargo', 'src', 'tests/interop/page'],
+      outputs: ['target/interop/gyre/gyre.js', 'target/interop/gyre.html'],
+      run: async () => {
+        await run('cargo', ['build', '--lib', '--locked', '--target', wasmTarget, '--features', 'interop'], { cwd: root, label: 'cargo build --features interop' });
+        await run(bindgenBinary, [join(cargoTarget, wasmTarget, 'debug/gyre.wasm'), join(bundled, 'gyre')]);
+        for (const name of ['gyre.html', 'gyre.js']) copyFileSync(join(here, 'page', name), join(bundled, name));
+      },
+    },
+  ], ['interop-page', ...(ours ? ['interop-gyre'] : [])]);
+}
