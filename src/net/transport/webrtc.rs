@@ -3,7 +3,6 @@
 //! Layers, one direction: `frame` and `signal` (pure codecs and state machines) → `rtc` (trait, web and in-memory backends)
 //! → `muxer` and `stream` → `handshake` → `transport`, `behaviour` and `handler` (the swarm glue).
 //! Spec: <https://github.com/libp2p/specs/blob/master/webrtc/webrtc.md>.
-
 //!
 //! ```text
 //! Transport ── OpenRequest ──▶ Behaviour ── Open ──▶ Handler        (a dial wants a signalling stream)
