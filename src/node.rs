@@ -182,7 +182,10 @@ impl<S: Store> Node<S> {
         let fresh = known.is_none();
         match known {
             // The key in the link counts, not one that an earlier, perhaps wrong, link brought.
-            Some((_, known)) => meta = BlobMeta { key: meta.key, ..known },
+            Some((_, mut known)) => {
+                known.key = meta.key;
+                meta = known;
+            }
             None => {
                 let row = self.store.create(blob, meta.encode()).await?;
                 self.add(row, meta.clone()).await?;

@@ -1,5 +1,8 @@
 //! Everything that runs on a node's connections.
 
+// The derived event enum has no place for documentation.
+#![allow(missing_docs)]
+
 use std::io;
 use std::time::Duration;
 
@@ -26,7 +29,6 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// The behaviours of a node. Only signalling and identify may run on a relayed connection: a circuit is small, short and
 /// somebody else's.
 #[derive(NetworkBehaviour)]
-#[allow(missing_docs)]
 pub struct Behaviour {
     pub webrtc: webrtc::Behaviour,
     pub relay: relay::client::Behaviour,

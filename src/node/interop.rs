@@ -73,7 +73,7 @@ impl Interop {
             ping: DirectOnly::new(ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_millis(200)))),
             streams: DirectOnly::new(libp2p_stream::Behaviour::new()),
         };
-        let mut control = behaviour.streams.inner().new_control();
+        let mut control = behaviour.streams.get_ref().new_control();
         let config = swarm_config().with_idle_connection_timeout(Duration::from_secs(120));
         let mut swarm = Swarm::new(parts.transport, behaviour, peer_id, config);
         swarm.listen_on("/webrtc".parse().map_err(text)?).map_err(text)?;

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use futures::future::{BoxFuture, FutureExt};
 use libp2p::core::transport::{DialOpts, ListenerId, TransportError, TransportEvent};
-use libp2p::{Multiaddr, Transport as _};
+use libp2p::Multiaddr;
 use send_wrapper::SendWrapper;
 
 pub use connection::Connection;

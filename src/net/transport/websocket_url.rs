@@ -17,12 +17,11 @@ pub(crate) fn to_url(address: &Multiaddr) -> Option<String> {
     };
     let Protocol::Tcp(port) = parts.next()? else { return None };
     let mut secure = false;
-    let mut path = "/".to_owned();
-    match parts.next()? {
-        Protocol::Ws(at) => path = at.into_owned(),
+    let path = match parts.next()? {
+        Protocol::Ws(at) => at.into_owned(),
         Protocol::Wss(at) => {
             secure = true;
-            path = at.into_owned();
+            at.into_owned()
         }
         Protocol::Tls => {
             secure = true;
@@ -30,10 +29,10 @@ pub(crate) fn to_url(address: &Multiaddr) -> Option<String> {
                 parts.next();
             }
             let Protocol::Ws(at) = parts.next()? else { return None };
-            path = at.into_owned();
+            at.into_owned()
         }
         _ => return None,
-    }
+    };
     if matches!(parts.peek(), Some(Protocol::P2p(_))) {
         parts.next();
     }

@@ -106,7 +106,6 @@ impl<S: Store> EventLoop<S> {
             webrtc::Event::Failed { peer, reason, .. } => {
                 self.peers.enter(peer, rt::unix_millis()).detail = format!("No direct link: {reason}.");
             }
-            _ => {}
         }
         self.urgent = true;
     }

@@ -14,7 +14,7 @@ impl<S: Store> EventLoop<S> {
         for relay in 0..self.relays.len() {
             let (peer, address) = (self.relays[relay].peer, self.relays[relay].address.clone());
             self.peers.enter(peer, rt::unix_millis()).is_relay = true;
-            self.swarm.behaviour_mut().index.inner_mut().add_relay(peer, address);
+            self.swarm.behaviour_mut().index.get_mut().add_relay(peer, address);
             self.tell_uplink(relay, Input::Tick);
         }
     }

@@ -27,7 +27,7 @@ impl<S: Store> EventLoop<S> {
         let Some(id) = self.peers.get(peer).map(|peer| peer.id) else { return };
         let open = streams::OpenId(self.fresh_id());
         self.opening.insert(open, (blob, peer));
-        self.swarm.behaviour_mut().session.inner_mut().open(id, open);
+        self.swarm.behaviour_mut().session.get_mut().open(id, open);
     }
 
     pub(super) fn on_stream(&mut self, event: streams::Event) {

@@ -79,7 +79,7 @@ impl<S: Store> EventLoop<S> {
         for peer in self.peers.iter_mut() {
             peer.awaited_by.remove(&blob);
         }
-        self.swarm.behaviour_mut().index.inner_mut().withdraw(blob);
+        self.swarm.behaviour_mut().index.get_mut().withdraw(blob);
         self.usage_stale = true;
         Some(transfer.row)
     }
@@ -105,7 +105,7 @@ impl<S: Store> EventLoop<S> {
                 self.announce_if_due(blob);
             } else if let Some(transfer) = self.transfers.get_mut(&blob) {
                 transfer.announced = false;
-                self.swarm.behaviour_mut().index.inner_mut().withdraw(blob);
+                self.swarm.behaviour_mut().index.get_mut().withdraw(blob);
             }
         }
     }
@@ -124,7 +124,7 @@ impl<S: Store> EventLoop<S> {
         let Some(transfer) = self.transfers.get_mut(&blob) else { return };
         let holds = transfer.swarm.progress().stored > 0;
         if joined && holds && !transfer.announced && self.upload_allowed == Some(true) {
-            transfer.announced = self.swarm.behaviour_mut().index.inner_mut().announce(blob);
+            transfer.announced = self.swarm.behaviour_mut().index.get_mut().announce(blob);
         }
     }
 
@@ -177,7 +177,7 @@ impl<S: Store> EventLoop<S> {
         let outputs: Vec<_> = std::iter::from_fn(|| transfer.discovery.poll_output()).collect();
         for output in outputs {
             match output {
-                discovery::Output::Lookup => self.swarm.behaviour_mut().index.inner_mut().find(blob),
+                discovery::Output::Lookup => self.swarm.behaviour_mut().index.get_mut().find(blob),
                 discovery::Output::Connect(peer) => self.connect(blob, peer),
                 discovery::Output::Nobody => self.on_nobody(blob),
                 discovery::Output::WakeAt(at) => self.set_alarm(Alarm::Discovery(blob), at),
