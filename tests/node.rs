@@ -240,8 +240,8 @@ fn a_full_store_pauses_and_resumes_when_room_is_made() {
         let (relay, _data) = a_relay().await;
         let network = MemNetwork::new();
         let first = node(&relay, &network).await;
-        let small = MemoryStore::with_quota(1_000_000);
-        let second = node_on(&relay, &network, small).await;
+        let second = node(&relay, &network).await;
+        second.set_quota(1_000_000).await.unwrap();
         joined(&first).await;
         let content = content(4_000_000);
         let share = share(&first, &content, false).await;
@@ -276,8 +276,8 @@ fn a_node_resumes_what_it_had() {
         file.read(1_000_000, 10).await.unwrap();
         second.stop().await;
 
-        let before = store.rows().await.unwrap();
-        assert_eq!(before.len(), 1);
+        let store = store.reopen();
+        assert_eq!(store.rows().await.unwrap().len(), 1);
         let again = node_on(&relay, &network, store).await;
         assert_eq!(again.peer_id(), second.peer_id(), "the identity is kept");
         complete(&again, &cid(&share)).await;

@@ -3,7 +3,7 @@
 //! It is also the reference for what the trait means: every backend must answer as this one does
 //! (the `conformance` suite holds them to it). Nothing survives the last clone.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -15,7 +15,8 @@ use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 /// A store whose clones share one content in memory, bounded by its quota only.
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
-    content: Rc<RefCell<Option<Content>>>,
+    content: Rc<RefCell<Content>>,
+    closed: Rc<Cell<bool>>,
 }
 
 impl MemoryStore {
@@ -27,18 +28,33 @@ impl MemoryStore {
     /// An empty store that holds at most `bytes` of chunk data, whatever `set_quota` allows later.
     pub fn with_quota(bytes: u64) -> Self {
         Self {
-            content: Rc::new(RefCell::new(Some(Content {
+            content: Rc::new(RefCell::new(Content {
                 offered: bytes,
                 cap: u64::MAX,
                 ..Content::default()
-            }))),
+            })),
+            closed: Rc::default(),
         }
+    }
+
+    /// Opens again what [`close`](Store::close) let go of, as a page does after a reload: imports that never ended go.
+    pub fn reopen(&self) -> Self {
+        let mut content = self.content.borrow_mut();
+        let unended = |(id, entry): (&RowId, &Entry)| entry.row.hash.is_none().then_some(*id);
+        let gone: Vec<_> = content.entries.iter().filter_map(unended).collect();
+        for id in gone {
+            let entry = content.entries.remove(&id);
+            content.used -= entry.map_or(0, |entry| entry.row.stored_bytes);
+        }
+        Self { content: Rc::clone(&self.content), closed: Rc::default() }
     }
 
     /// The content, unless the store is closed. Never held over an `await`: nothing here awaits.
     fn content(&self) -> Result<RefMut<'_, Content>> {
-        RefMut::filter_map(self.content.borrow_mut(), Option::as_mut)
-            .map_err(|_| StoreError::Backend("the store is closed".into()))
+        match self.closed.get() {
+            true => Err(StoreError::Backend("the store is closed".into())),
+            false => Ok(self.content.borrow_mut()),
+        }
     }
 }
 
@@ -194,7 +210,7 @@ impl Store for MemoryStore {
     }
 
     async fn close(&self) {
-        self.content.borrow_mut().take();
+        self.closed.set(true);
     }
 }
 

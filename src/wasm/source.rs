@@ -55,7 +55,9 @@ pub(super) async fn abortable<T>(signal: Option<AbortSignal>, future: impl Futur
         return Err(Error::Aborted);
     }
     let (abort, aborted) = oneshot::channel();
-    let listener = Closure::once(move || drop(abort.send(())));
+    let listener = Closure::once(move || {
+        let _ = abort.send(());
+    });
     let _ = signal.add_event_listener_with_callback("abort", listener.as_ref().unchecked_ref());
     let result = match select(std::pin::pin!(future), aborted).await {
         Either::Left((result, _)) => result,
