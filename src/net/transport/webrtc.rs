@@ -3,7 +3,6 @@
 //! Layers, one direction: `frame` and `signal` (pure codecs and state machines) → `rtc` (trait, web and in-memory backends)
 //! → `muxer` and `stream` → `handshake` → `transport`, `behaviour` and `handler` (the swarm glue).
 //! Spec: <https://github.com/libp2p/specs/blob/master/webrtc/webrtc.md>.
-
 //!
 //! ```text
 //! Transport ── OpenRequest ──▶ Behaviour ── Open ──▶ Handler        (a dial wants a signalling stream)
@@ -23,12 +22,14 @@ mod backoff;
 pub mod behaviour;
 pub mod config;
 pub mod error;
+pub mod frame;
 pub mod handler;
 pub mod handshake;
 mod links;
 pub mod muxer;
 pub mod rtc;
 pub mod signal;
+pub mod stream;
 pub mod transport;
 
 pub use self::{
