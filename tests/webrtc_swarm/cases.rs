@@ -19,8 +19,8 @@ use libp2p::{
 };
 
 use crate::{
-    peers::{Browser, Node, browser, raw, relay},
-    raw::{Raw, RawPeer},
+    peers::{Browser, Node, browser, memory_addr, raw, relay},
+    raw::{OpenOn, Raw, RawPeer},
 };
 
 fn defaults(_: &mut webrtc::Config) {}
@@ -134,7 +134,7 @@ async fn of_two_crossing_dials_one_connection_is_kept() {
 async fn a_peer_that_never_answers_is_given_up_in_time_and_says_why() {
     let network = MemNetwork::new();
     let (_relay, relay) = relay().await;
-    let (signalling, mut streams) = Raw::new(false);
+    let (signalling, mut streams) = Raw::new(OpenOn::None);
     let b = raw(|relay| RawPeer { relay, signalling });
     let addr = listen_raw(&b, &relay).await;
     let mut a = browser(&network, |config| {
@@ -166,7 +166,7 @@ async fn garbage_from_the_answering_peer_ends_the_dial() {
         (&[0xff; 8][..], SignalError::TooLong),
         (&[0x02, 0x0b, 0x0c], SignalError::Malformed),
     ] {
-        let (signalling, mut streams) = Raw::new(false);
+        let (signalling, mut streams) = Raw::new(OpenOn::None);
         let b = raw(|relay| RawPeer { relay, signalling });
         let addr = listen_raw(&b, &relay).await;
         let mut a = browser(&network, defaults).await;
@@ -193,7 +193,7 @@ async fn garbage_from_a_dialling_peer_costs_nothing_and_others_still_get_in() {
     let addr = b.reserve(&relay).await;
     // The longest that is allowed, of which only the head comes, and one that is longer.
     for bytes in [&[0xff, 0xff, 0xff, 0x7f][..], &[0x05, 0x0a, 0xff]] {
-        let (signalling, mut streams) = Raw::new(true);
+        let (signalling, mut streams) = Raw::new(OpenOn::Relayed);
         let c = raw(|relay| RawPeer { relay, signalling });
         c.dial(circuit(&addr)).await;
         let mut stream = streams.recv().await.unwrap();
@@ -223,7 +223,7 @@ async fn garbage_from_a_dialling_peer_costs_nothing_and_others_still_get_in() {
 async fn candidates_may_come_before_the_answer() {
     let network = MemNetwork::new();
     let (_relay, relay) = relay().await;
-    let (signalling, mut streams) = Raw::new(false);
+    let (signalling, mut streams) = Raw::new(OpenOn::None);
     let b = raw(|relay| RawPeer { relay, signalling });
     let addr = listen_raw(&b, &relay).await;
     let mut a = browser(&network, defaults).await;
@@ -335,13 +335,15 @@ async fn a_hundred_handshakes_at_once_stay_within_the_limits() {
     network.set_unreachable(true);
     let (_relay, relay) = relay().await;
     let mut b = browser(&network, |config| {
+        // Only the number at a time is under test here.
+        config.inbound_per_minute = 1_000;
         config.handshake_timeout = Duration::from_secs(5);
     })
     .await;
     let addr = b.reserve(&relay).await;
     let mut crowd = Vec::new();
     for _ in 0..100 {
-        let (signalling, streams) = Raw::new(true);
+        let (signalling, streams) = Raw::new(OpenOn::Relayed);
         let peer = raw(|relay| RawPeer { relay, signalling });
         peer.dial(circuit(&addr)).await;
         crowd.push((peer, streams));
@@ -393,7 +395,7 @@ async fn a_peer_gets_one_inbound_handshake_at_a_time() {
     let (_relay, relay) = relay().await;
     let mut b = browser(&network, defaults).await;
     let addr = b.reserve(&relay).await;
-    let (signalling, mut streams) = Raw::new(true);
+    let (signalling, mut streams) = Raw::new(OpenOn::Relayed);
     let c = raw(|relay| RawPeer { relay, signalling });
     c.dial(circuit(&addr)).await;
     let first = streams.recv().await.unwrap();
@@ -419,6 +421,81 @@ async fn a_peer_gets_one_inbound_handshake_at_a_time() {
 }
 
 #[tokio::test]
+async fn two_relays_to_one_peer_make_one_connection_and_no_failure() {
+    let network = MemNetwork::new();
+    // Both addresses of the dial must be at work at the same time.
+    network.set_candidate_latency(Duration::from_millis(200));
+    let ((_relay1, relay1), (_relay2, relay2)) = (relay().await, relay().await);
+    let (mut a, mut b) = (
+        browser(&network, defaults).await,
+        browser(&network, defaults).await,
+    );
+    let addrs = vec![b.reserve(&relay1).await, b.reserve(&relay2).await];
+    let both = DialOpts::peer_id(b.id).addresses(addrs).build();
+    a.with(move |swarm| swarm.dial(both).unwrap()).await;
+    for node in [&mut a, &mut b] {
+        assert!(matches!(node.outcome().await, Event::Upgraded { .. }));
+    }
+    a.wait_closed("the circuit's end", is_relayed).await;
+    a.pinged(b.id).await;
+    assert_eq!(network.open_peers(), 2);
+    let peer = b.id;
+    let next = a.with(move |swarm| swarm.behaviour().webrtc.next_attempt(&peer));
+    assert_eq!(next.await, None);
+}
+
+#[tokio::test]
+async fn signalling_on_a_direct_connection_is_answered() {
+    let network = MemNetwork::new();
+    let b = browser(&network, defaults).await;
+    let addr = memory_addr();
+    b.with({
+        let addr = addr.clone();
+        move |swarm| swarm.listen_on(addr).unwrap()
+    })
+    .await;
+    let (signalling, mut streams) = Raw::new(OpenOn::Direct);
+    let c = raw(|relay| RawPeer { relay, signalling });
+    c.dial(addr).await;
+    let mut stream = streams.recv().await.unwrap();
+    let mut peer = network.create(&RtcConfig::default()).unwrap();
+    let mut offer = BytesMut::new();
+    Message::Offer(peer.create_offer().await.unwrap())
+        .encode(&mut offer)
+        .unwrap();
+    stream.write_all(&offer).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer).await.unwrap();
+    // Behind the length: the type field, an answer, the data field.
+    assert_eq!(answer[1..], [0x08, 0x01, 0x12]);
+}
+
+#[tokio::test]
+async fn strangers_cannot_use_up_the_peer_connections_of_a_page() {
+    let network = MemNetwork::new();
+    let (_relay, relay) = relay().await;
+    let mut b = browser(&network, |config| config.inbound_per_minute = 2).await;
+    let addr = b.reserve(&relay).await;
+    for admitted in [true, true, false] {
+        let (signalling, mut streams) = Raw::new(OpenOn::Relayed);
+        let c = raw(|relay| RawPeer { relay, signalling });
+        c.dial(circuit(&addr)).await;
+        let mut stream = streams.recv().await.unwrap();
+        if admitted {
+            stream.close().await.unwrap();
+            failure(b.outcome().await);
+        } else {
+            assert!(!matches!(stream.read(&mut [0; 1]).await, Ok(1)));
+            assert_eq!(
+                b.with(|swarm| swarm.behaviour().webrtc.handshakes()).await,
+                0
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_circuit_without_signalling_is_closed() {
     let network = MemNetwork::new();
     let (_relay, relay) = relay().await;
@@ -427,7 +504,7 @@ async fn a_circuit_without_signalling_is_closed() {
     })
     .await;
     let addr = b.reserve(&relay).await;
-    let (signalling, _streams) = Raw::new(false);
+    let (signalling, _streams) = Raw::new(OpenOn::None);
     let mut c = raw(|relay| RawPeer { relay, signalling });
     c.dial(circuit(&addr)).await;
     b.wait_closed("the idle circuit's end", is_relayed).await;

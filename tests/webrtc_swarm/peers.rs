@@ -282,7 +282,8 @@ fn or(
         .boxed()
 }
 
-fn memory_addr() -> Multiaddr {
+/// A memory address that nobody else in the process has.
+pub fn memory_addr() -> Multiaddr {
     // Memory ports are one name space for the process.
     static NEXT: AtomicU64 = AtomicU64::new(0x6779_7265_0000);
     let port = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use gyre::net::transport::webrtc::signal::PROTOCOL;
+use gyre::net::transport::webrtc::{addr::is_relayed_addr, signal::PROTOCOL};
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol,
     core::{Endpoint, transport::PortUse, upgrade::ReadyUpgrade},
@@ -25,14 +25,22 @@ pub struct RawPeer {
     pub signalling: Raw,
 }
 
-/// Hands every signalling stream, inbound or outbound, to the test; opens one on each relayed connection it dialled.
+/// Hands every signalling stream, inbound or outbound, to the test.
 pub struct Raw {
     streams: mpsc::UnboundedSender<Stream>,
-    opens: bool,
+    opens: OpenOn,
+}
+
+/// On which of the connections that it dialled the peer opens a signalling stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum OpenOn {
+    None,
+    Relayed,
+    Direct,
 }
 
 impl Raw {
-    pub fn new(opens: bool) -> (Self, mpsc::UnboundedReceiver<Stream>) {
+    pub fn new(opens: OpenOn) -> (Self, mpsc::UnboundedReceiver<Stream>) {
         let (streams, taken) = mpsc::unbounded_channel();
         (Self { streams, opens }, taken)
     }
@@ -65,7 +73,10 @@ impl NetworkBehaviour for Raw {
     ) -> Result<RawHandler, ConnectionDenied> {
         Ok(RawHandler {
             streams: self.streams.clone(),
-            open: self.opens && gyre::net::transport::webrtc::addr::is_relayed_addr(addr),
+            open: match is_relayed_addr(addr) {
+                true => self.opens == OpenOn::Relayed,
+                false => self.opens == OpenOn::Direct,
+            },
         })
     }
 
