@@ -68,7 +68,7 @@ pub struct Config {
     /// Chunks loading or sending to one peer. Default 4 (1 MiB): covers the store's latency, and is what control
     /// messages may have to wait behind.
     pub serving_per_peer: usize,
-    /// Chunks loading or sending to all peers. Default 16 (4 MiB): bounds memory, and keeps a slow uplink on few chunks
+    /// Chunks loading or sending to all peers. Default 8 (2 MiB): bounds memory, and keeps a slow uplink on few chunks
     /// so that each is passed on sooner.
     pub serving_max: usize,
     /// Hints outstanding to a peer while this is the only seed. Default 4: an honest peer's starting pipeline, twice.
@@ -101,7 +101,7 @@ impl Default for Config {
             queue_max: 128,
             refusals_max: 1024,
             serving_per_peer: 4,
-            serving_max: 16,
+            serving_max: 8,
             hints_per_peer: 4,
         }
     }

@@ -97,9 +97,8 @@ impl Swarm {
         source.bytes += len;
         source.rate.add(len, now);
         let asked = source.answered(index);
-        if let Some(asked) = asked {
-            let took = now.since(asked.at);
-            source.quickest = Some(source.quickest.map_or(took, |quickest| quickest.min(took)));
+        if let Some(asked) = &asked {
+            source.measure(asked, now);
         } else if !source.use_forgiveness(index, now) {
             return Err(Misconduct::Unrequested);
         }
@@ -428,7 +427,8 @@ impl Swarm {
         if peer.source.asked_bytes() + len > peer.source.granted {
             return Ask::NoCredit;
         }
-        peer.source.asked.push(Asked { index, len, at: now });
+        let before = peer.source.bytes;
+        peer.source.asked.push(Asked { index, len, at: now, before });
         if let Some(ledger) = &mut self.ledger {
             ledger.picker.take(index.0);
             ledger.flights.entry(index).or_insert(Flight { copies: 0, since: now }).copies += 1;

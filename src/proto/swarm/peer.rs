@@ -66,6 +66,8 @@ pub(super) struct Source {
     pub rate: Rate,
     /// Bytes per second at the last arrival; 0 before the first.
     pub pace: u64,
+    /// Bytes per second delivered between a request and its chunk: the highest, slowly forgotten.
+    pub burst: u64,
     pub bytes: u64,
     /// Chunks it would like to be asked for first.
     pub hints: VecDeque<ChunkIndex>,
@@ -79,6 +81,8 @@ pub(super) struct Asked {
     pub index: ChunkIndex,
     pub len: u64,
     pub at: Time,
+    /// Bytes that the peer had delivered when it was asked.
+    pub before: u64,
 }
 
 /// The peer as one that we serve.
@@ -136,6 +140,7 @@ impl Peer {
                 last_arrival: now,
                 rate: Rate::default(),
                 pace: 0,
+                burst: 0,
                 bytes: 0,
                 hints: VecDeque::new(),
                 dry: false,
@@ -167,17 +172,17 @@ impl Source {
         self.asked.iter().map(|asked| asked.len).sum()
     }
 
-    /// Requests to keep outstanding: what the peer delivers in one and a half of its shortest response times, and one.
+    /// Requests to keep outstanding: what the peer delivers in one and a half of its shortest response times.
     /// The surplus lets the measured rate rise until the peer or the path is the limit.
     pub(super) fn depth(&self, config: &Config) -> usize {
         if self.snubbed() {
             return 1;
         }
         let in_flight = self.quickest.map_or(0, |quickest| {
-            let bytes = u128::from(self.pace) * quickest.as_micros() * 3 / 2_000_000;
+            let bytes = u128::from(self.burst) * quickest.as_micros() * 3 / 2_000_000;
             usize::try_from(bytes.div_ceil(u128::from(CHUNK_SIZE))).unwrap_or(usize::MAX)
         });
-        in_flight.saturating_add(1).clamp(config.pipeline_min, config.pipeline_max)
+        in_flight.clamp(config.pipeline_min, config.pipeline_max)
     }
 
     /// When the outstanding requests count as stalled: the wait starts anew with each chunk that arrives, and doubles
@@ -194,6 +199,16 @@ impl Source {
     pub(super) fn answered(&mut self, index: ChunkIndex) -> Option<Asked> {
         let at = self.asked.iter().position(|asked| asked.index == index)?;
         Some(self.asked.remove(at))
+    }
+
+    /// Measures the peer by an answer: its delivery rate is what it delivered since the request, over that time. This
+    /// finds the capacity of a path within a few round trips (Cardwell et al., "BBR", 2016, section 4.1).
+    pub(super) fn measure(&mut self, asked: &Asked, now: Time) {
+        let took = now.since(asked.at);
+        self.quickest = Some(self.quickest.map_or(took, |quickest| quickest.min(took)));
+        let delivered = u128::from(self.bytes - asked.before);
+        let sample = delivered * 1_000_000 / took.as_micros().max(1);
+        self.burst = u64::try_from(sample).unwrap_or(u64::MAX).max(self.burst / 8 * 7);
     }
 
     /// Remembers that the chunk may still come although it is no longer waited for.
