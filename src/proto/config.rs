@@ -37,7 +37,9 @@ pub struct Config {
     /// A request has stalled after this many times its expected duration. Default 4 (RFC 6298 waits about as many
     /// deviations).
     pub stall_factor: u32,
-    /// Bytes per second assumed of a peer that has not delivered yet. Default 128 KiB/s, a slow
+    /// Bytes per second below which a peer is not waited for longer. Default 16 KiB/s: a chunk in 16 s.
+    pub slowest_rate: u64,
+    /// Bytes per second assumed of a peer that has not delivered a whole chunk yet. Default 128 KiB/s, a slow
     /// uplink: the first wait is 16 s for two chunks.
     pub assumed_rate: u64,
     /// Stalls in a row after which a peer's claims count as false. Default 3; each wait is twice the one before.
@@ -88,6 +90,7 @@ impl Default for Config {
             unstored_max: 128 * CHUNK_SIZE,
             stall_min: Duration::from_secs(10),
             stall_factor: 4,
+            slowest_rate: 16 * 1024,
             assumed_rate: 128 * 1024,
             strikes_max: 3,
             rejects_max: 64,

@@ -56,11 +56,11 @@ enum Ask {
 const ENDGAME_POLL: Duration = Duration::from_millis(500);
 
 impl Ledger {
-    fn has(&self, index: ChunkIndex) -> bool {
+    pub(super) fn has(&self, index: ChunkIndex) -> bool {
         self.stored.contains(index.0) || self.unstored.contains_key(&index)
     }
 
-    fn unstored_bytes(&self) -> u64 {
+    pub(super) fn unstored_bytes(&self) -> u64 {
         self.unstored.values().map(|unstored| unstored.len).sum()
     }
 }

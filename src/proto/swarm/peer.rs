@@ -189,7 +189,8 @@ impl Source {
     /// with each stall in a row.
     pub(super) fn stalls_at(&self, config: &Config) -> Option<Time> {
         let oldest = self.asked.first()?;
-        let rate = if self.pace == 0 { config.assumed_rate } else { self.pace };
+        // A blob's short last chunk, which comes first, says nothing of the pace.
+        let rate = if self.bytes < CHUNK_SIZE { config.assumed_rate } else { self.pace.max(config.slowest_rate) };
         let expected = Duration::from_micros(self.asked_bytes().saturating_mul(1_000_000) / rate.max(1));
         let wait = config.stall_min.max(expected.saturating_mul(config.stall_factor));
         Some(oldest.at.max(self.last_arrival) + wait.saturating_mul(1 << self.strikes.min(8)))
