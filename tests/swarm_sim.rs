@@ -8,7 +8,10 @@ use gyre::proto::sim::{Leave, Lie, PeerSpec, Report, Role, Scenario, Simulation,
 
 /// The seed of this run: printed, and so shown when the test fails.
 fn seed() -> u64 {
-    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_240_607);
+    let seed = std::env::var("SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(20_240_607);
     println!("SEED={seed}");
     seed
 }
@@ -23,7 +26,12 @@ fn swarm(leeches: usize, chunks: u64) -> Scenario {
 
 fn show(name: &str, scenario: &Scenario, report: &Report) {
     let bound = scenario.fluid_bound().as_secs_f64();
-    let mut times: Vec<f64> = report.completed.iter().flatten().map(Duration::as_secs_f64).collect();
+    let mut times: Vec<f64> = report
+        .completed
+        .iter()
+        .flatten()
+        .map(Duration::as_secs_f64)
+        .collect();
     times.sort_by(f64::total_cmp);
     println!(
         "{name}: bound {bound:.1} s, median {:.1} s, last {:.1} s ({:.2} x), wasted {:.2} %, seed sent {:.2} copies, peak unstored {} KiB, {} bans, {} events",
@@ -73,7 +81,11 @@ fn peers_come_and_go() {
     }
     let report = Simulation::new(scenario.clone()).run();
     show("come and go", &scenario, &report);
-    assert!(report.all_complete((1..81usize).filter(|at| !at.is_multiple_of(3))).is_some());
+    assert!(
+        report
+            .all_complete((1..81usize).filter(|at| !at.is_multiple_of(3)))
+            .is_some()
+    );
     assert_eq!(report.bans, []);
 }
 
@@ -88,12 +100,26 @@ fn a_fifth_of_liars_cannot_stop_the_others() {
     show("liars", &scenario, &report);
     let honest = (1..81).filter(|at| !liars.contains(at));
     assert!(report.all_complete(honest).unwrap() < Duration::from_secs(120));
-    assert!(report.bans.iter().all(|(_, banned, _)| liars.contains(banned)), "{:?}", report.bans);
+    assert!(
+        report
+            .bans
+            .iter()
+            .all(|(_, banned, _)| liars.contains(banned)),
+        "{:?}",
+        report.bans
+    );
     let caught = |lie| {
         let at = |banned: usize| scenario.peers[banned].role == Role::Liar(lie);
         report.bans.iter().any(|(_, banned, _)| at(*banned))
     };
-    for lie in [Lie::WrongBytes, Lie::WrongProof, Lie::WrongSize, Lie::Unrequested, Lie::Flood, Lie::Impossible] {
+    for lie in [
+        Lie::WrongBytes,
+        Lie::WrongProof,
+        Lie::WrongSize,
+        Lie::Unrequested,
+        Lie::Flood,
+        Lie::Impossible,
+    ] {
         assert!(caught(lie), "{lie:?} was not caught");
     }
     assert!(report.peak_unstored <= scenario.config.unstored_max);
@@ -103,10 +129,14 @@ fn a_fifth_of_liars_cannot_stop_the_others() {
 fn a_lone_leech_among_liars_gets_the_blob_from_the_one_honest_seed() {
     for lie in Lie::ALL {
         let mut scenario = swarm(1, 8);
-        scenario.peers.extend((0..5).map(|_| PeerSpec::new(Role::Liar(lie), 4 * MIB, 4 * MIB)));
+        scenario
+            .peers
+            .extend((0..5).map(|_| PeerSpec::new(Role::Liar(lie), 4 * MIB, 4 * MIB)));
         scenario.limit = Duration::from_secs(600);
         let report = Simulation::new(scenario.clone()).run();
-        let done = report.all_complete(0..2).unwrap_or_else(|| panic!("{lie:?}: {report:?}"));
+        let done = report
+            .all_complete(0..2)
+            .unwrap_or_else(|| panic!("{lie:?}: {report:?}"));
         println!("{lie:?}: {done:?}, {} bans", report.bans.len());
         assert!(report.bans.iter().all(|(_, banned, _)| *banned >= 2));
         assert!(done < Duration::from_secs(60), "{lie:?}: {done:?}");
@@ -138,7 +168,11 @@ fn a_slow_and_failing_store_bounds_memory_and_loses_nothing() {
     show("slow store", &scenario, &report);
     assert!(report.all_complete(1..5).is_some());
     // Chunks that are called off when a write fails may arrive late, and the rest of the pipeline is asked for anew.
-    assert!(report.peak_unstored <= scenario.config.unstored_max, "{}", report.peak_unstored);
+    assert!(
+        report.peak_unstored <= scenario.config.unstored_max,
+        "{}",
+        report.peak_unstored
+    );
 }
 
 #[test]
@@ -150,7 +184,10 @@ fn one_pair_fills_a_fast_and_long_path() {
     let report = Simulation::new(scenario.clone()).run();
     show("one pair", &scenario, &report);
     let last = report.all_complete(0..2).unwrap();
-    assert!(last < scenario.fluid_bound() * 5 / 4 + Duration::from_secs(1), "{last:?}");
+    assert!(
+        last < scenario.fluid_bound() * 5 / 4 + Duration::from_secs(1),
+        "{last:?}"
+    );
     assert_eq!(report.wasted_bytes, 0);
 }
 
@@ -160,7 +197,10 @@ fn the_smallest_blobs() {
         let mut scenario = swarm(5, 1);
         scenario.size = size;
         let report = Simulation::new(scenario.clone()).run();
-        assert!(report.all_complete(0..6).is_some(), "{size} bytes: {report:?}");
+        assert!(
+            report.all_complete(0..6).is_some(),
+            "{size} bytes: {report:?}"
+        );
         assert_eq!(report.bans, []);
     }
 }

@@ -15,6 +15,8 @@ pub struct Config {
     pub peers_max: usize,
     /// Peers remembered as banned, the oldest forgotten first. Default 1024, 8 KiB of keys.
     pub banned_max: usize,
+    /// Time a peer without a `Hello` keeps its place when others want it. Default 30 s: ten round trips over a bad relay.
+    pub greeting_max: Duration,
     /// Times a peer may announce its whole set in one connection. Default 16: once after the handshake, once for each
     /// change of upload consent. Each may cost 512 KiB of parsing.
     pub announcements_max: u32,
@@ -82,6 +84,7 @@ impl Default for Config {
         Self {
             peers_max: 128,
             banned_max: 1024,
+            greeting_max: Duration::from_secs(30),
             announcements_max: 16,
             pipeline_min: 2,
             pipeline_max: 64,

@@ -32,6 +32,8 @@ pub struct PeerView {
 /// One connected peer.
 #[derive(Debug)]
 pub(super) struct Peer {
+    /// When it was connected.
+    pub since: Time,
     /// Whether its `Hello` has come.
     pub greeted: bool,
     /// The size it says the blob has.
@@ -124,6 +126,7 @@ pub(super) enum Stage {
 impl Peer {
     pub(super) fn new(config: &Config, now: Time) -> Self {
         Self {
+            since: now,
             greeted: false,
             claim: None,
             holds: Holds::Nothing,
@@ -157,7 +160,9 @@ impl Peer {
             up_rate: self.client.rate.per_second(now),
             down_rate: self.source.rate.per_second(now),
             has_all: self.holds == Holds::All,
-            chunks: self.holds.count(self.claim.map_or(0, BlobSize::chunk_count)),
+            chunks: self
+                .holds
+                .count(self.claim.map_or(0, BlobSize::chunk_count)),
             snubbed: self.source.snubbed(),
         }
     }
@@ -190,9 +195,16 @@ impl Source {
     pub(super) fn stalls_at(&self, config: &Config) -> Option<Time> {
         let oldest = self.asked.first()?;
         // A blob's short last chunk, which comes first, says nothing of the pace.
-        let rate = if self.bytes < CHUNK_SIZE { config.assumed_rate } else { self.pace.max(config.slowest_rate) };
-        let expected = Duration::from_micros(self.asked_bytes().saturating_mul(1_000_000) / rate.max(1));
-        let wait = config.stall_min.max(expected.saturating_mul(config.stall_factor));
+        let rate = if self.bytes < CHUNK_SIZE {
+            config.assumed_rate
+        } else {
+            self.pace.max(config.slowest_rate)
+        };
+        let expected =
+            Duration::from_micros(self.asked_bytes().saturating_mul(1_000_000) / rate.max(1));
+        let wait = config
+            .stall_min
+            .max(expected.saturating_mul(config.stall_factor));
         Some(oldest.at.max(self.last_arrival) + wait.saturating_mul(1 << self.strikes.min(8)))
     }
 
@@ -209,7 +221,9 @@ impl Source {
         self.quickest = Some(self.quickest.map_or(took, |quickest| quickest.min(took)));
         let delivered = u128::from(self.bytes - asked.before);
         let sample = delivered * 1_000_000 / took.as_micros().max(1);
-        self.burst = u64::try_from(sample).unwrap_or(u64::MAX).max(self.burst / 8 * 7);
+        self.burst = u64::try_from(sample)
+            .unwrap_or(u64::MAX)
+            .max(self.burst / 8 * 7);
     }
 
     /// Remembers that the chunk may still come although it is no longer waited for.
@@ -224,13 +238,18 @@ impl Source {
 
     /// Uses up one forgiveness for the chunk, if there is one.
     pub(super) fn use_forgiveness(&mut self, index: ChunkIndex, now: Time) -> bool {
-        let found = self.forgiven.iter().position(|(which, until)| *which == index && *until >= now);
+        let found = self
+            .forgiven
+            .iter()
+            .position(|(which, until)| *which == index && *until >= now);
         found.is_some_and(|at| self.forgiven.remove(at).is_some())
     }
 }
 
 impl Client {
     pub(super) fn stage(&self, index: ChunkIndex, stage: Stage) -> Option<usize> {
-        self.serving.iter().position(|serving| serving.index == index && serving.stage == stage)
+        self.serving
+            .iter()
+            .position(|serving| serving.index == index && serving.stage == stage)
     }
 }
