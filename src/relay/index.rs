@@ -1,0 +1,403 @@
+//! The provider index: who says they hold which blob.
+//!
+//! It is the record store of the relay's Kademlia server. Records carry no signature and are only hints: whoever follows one
+//! verifies what it gets. So the index keeps little and bounds everything: a record ends after its time to live, a key keeps
+//! its latest [`MAX_PROVIDERS_PER_KEY`] announcements, a provider has a quota, and the whole has a ceiling. Addresses are kept
+//! once for each provider, the latest announced, because a tab that reloads has new ones for everything it holds. An answer is a
+//! random sample, which spreads the load over a swarm, within what fits one Kademlia message. Values are not stored.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use libp2p::kad::store::{Error, RecordStore, Result};
+use libp2p::kad::{ProviderRecord, Record, RecordKey};
+use libp2p::{Multiaddr, PeerId};
+
+/// The provider records of one relay, in memory only.
+#[derive(Debug)]
+pub(crate) struct ProviderIndex {
+    max_records: usize,
+    keys: HashMap<RecordKey, Vec<Announcement>>,
+    providers: HashMap<PeerId, Provider>,
+    records: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Announcement {
+    provider: PeerId,
+    expires: Instant,
+}
+
+#[derive(Debug)]
+struct Provider {
+    records: usize,
+    addresses: Vec<Multiaddr>,
+}
+
+impl ProviderIndex {
+    pub(crate) fn new(max_records: usize) -> Self {
+        Self {
+            max_records,
+            keys: HashMap::new(),
+            providers: HashMap::new(),
+            records: 0,
+        }
+    }
+
+    /// Provider records held, the expired ones that no sweep has met included.
+    pub(crate) fn records(&self) -> usize {
+        self.records
+    }
+
+    /// Keys that have a provider record.
+    pub(crate) fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Drops what has expired. Visits every record.
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        let mut gone = Vec::new();
+        self.keys.retain(|_, announcements| {
+            announcements.retain(|one| {
+                let keep = one.expires > now;
+                if !keep {
+                    gone.push(one.provider);
+                }
+                keep
+            });
+            !announcements.is_empty()
+        });
+        for provider in gone {
+            self.forget_one(&provider);
+        }
+    }
+
+    fn forget_one(&mut self, provider: &PeerId) {
+        self.records -= 1;
+        if let Some(entry) = self.providers.get_mut(provider) {
+            entry.records -= 1;
+            if entry.records == 0 {
+                self.providers.remove(provider);
+            }
+        }
+    }
+
+    fn sample(&self, key: &RecordKey, now: Instant) -> Vec<ProviderRecord> {
+        let Some(announcements) = self.keys.get(key) else {
+            return Vec::new();
+        };
+        let alive = announcements.iter().filter(|one| one.expires > now);
+        let mut room = MAX_ANSWER_BYTES;
+        let mut answer = Vec::new();
+        for one in fastrand::choose_multiple(alive, MAX_PROVIDERS_PER_ANSWER) {
+            let addresses = self
+                .providers
+                .get(&one.provider)
+                .map_or(&[][..], |p| &p.addresses);
+            let bytes = PROVIDER_OVERHEAD
+                + addresses
+                    .iter()
+                    .map(|a| a.len() + ADDRESS_OVERHEAD)
+                    .sum::<usize>();
+            if bytes > room {
+                break;
+            }
+            room -= bytes;
+            answer.push(ProviderRecord {
+                key: key.clone(),
+                provider: one.provider,
+                expires: Some(one.expires),
+                addresses: addresses.to_vec(),
+            });
+        }
+        answer
+    }
+}
+
+impl RecordStore for ProviderIndex {
+    type RecordsIter<'a> = std::iter::Empty<Cow<'a, Record>>;
+    type ProvidedIter<'a> = std::iter::Empty<Cow<'a, ProviderRecord>>;
+
+    fn get(&self, _: &RecordKey) -> Option<Cow<'_, Record>> {
+        None
+    }
+
+    fn put(&mut self, _: Record) -> Result<()> {
+        Err(Error::MaxRecords)
+    }
+
+    fn remove(&mut self, _: &RecordKey) {}
+
+    fn records(&self) -> Self::RecordsIter<'_> {
+        std::iter::empty()
+    }
+
+    fn add_provider(&mut self, record: ProviderRecord) -> Result<()> {
+        let ProviderRecord {
+            key,
+            provider,
+            expires,
+            addresses,
+        } = record;
+        if key.as_ref().len() > MAX_KEY_BYTES {
+            return Err(Error::ValueTooLarge);
+        }
+        let expires = expires.unwrap_or_else(|| Instant::now() + DEFAULT_TTL);
+        let mut addresses: Vec<Multiaddr> = addresses
+            .into_iter()
+            .filter(|address| address.len() <= MAX_ADDRESS_BYTES)
+            .collect();
+        addresses.truncate(MAX_ADDRESSES);
+        addresses.shrink_to_fit();
+        if let Some(known) = self.providers.get_mut(&provider)
+            && !addresses.is_empty()
+        {
+            known.addresses.clone_from(&addresses);
+        }
+        if let Some(announcements) = self.keys.get_mut(&key) {
+            // The latest announcement stands last, so the first is the one to lose.
+            if let Some(at) = announcements
+                .iter()
+                .position(|one| one.provider == provider)
+            {
+                announcements.remove(at);
+                announcements.push(Announcement { provider, expires });
+                return Ok(());
+            }
+        }
+        if self
+            .providers
+            .get(&provider)
+            .is_some_and(|known| known.records >= MAX_KEYS_PER_PROVIDER)
+        {
+            return Err(Error::MaxProvidedKeys);
+        }
+        let crowded = self
+            .keys
+            .get(&key)
+            .is_some_and(|announcements| announcements.len() >= MAX_PROVIDERS_PER_KEY);
+        if !crowded && self.records >= self.max_records {
+            return Err(Error::MaxProvidedKeys);
+        }
+        let announcements = self.keys.entry(key).or_default();
+        let displaced = crowded.then(|| announcements.remove(0));
+        announcements.push(Announcement { provider, expires });
+        self.records += 1;
+        self.providers
+            .entry(provider)
+            .or_insert(Provider {
+                records: 0,
+                addresses,
+            })
+            .records += 1;
+        if let Some(displaced) = displaced {
+            self.forget_one(&displaced.provider);
+        }
+        Ok(())
+    }
+
+    fn providers(&self, key: &RecordKey) -> Vec<ProviderRecord> {
+        self.sample(key, Instant::now())
+    }
+
+    fn provided(&self) -> Self::ProvidedIter<'_> {
+        std::iter::empty()
+    }
+
+    fn remove_provider(&mut self, key: &RecordKey, provider: &PeerId) {
+        let Some(announcements) = self.keys.get_mut(key) else {
+            return;
+        };
+        let Some(at) = announcements
+            .iter()
+            .position(|one| one.provider == *provider)
+        else {
+            return;
+        };
+        announcements.remove(at);
+        if announcements.is_empty() {
+            self.keys.remove(key);
+        }
+        self.forget_one(provider);
+    }
+}
+
+/// How long a provider record lasts; a tab announces again well within it, and a closed tab is forgotten after it.
+pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(2 * 60 * 60);
+/// Longest key in bytes: a SHA-512 multihash has 66, and a CID of it 68.
+const MAX_KEY_BYTES: usize = 80;
+/// Announcements kept for one key: many times one answer, so that samples differ, and few enough to scan.
+const MAX_PROVIDERS_PER_KEY: usize = 256;
+/// Keys one provider may announce: a large library of files, and a thousandth of the default ceiling.
+const MAX_KEYS_PER_PROVIDER: usize = 1_000;
+/// Addresses kept for one provider: one for each of a few relays.
+const MAX_ADDRESSES: usize = 4;
+/// Longest address in bytes: `/dns4/…/tcp/443/tls/ws/p2p/…/p2p-circuit/webrtc/p2p/…` with a name of 100 letters has about 210.
+const MAX_ADDRESS_BYTES: usize = 256;
+/// Providers in one answer: Kademlia's k.
+const MAX_PROVIDERS_PER_ANSWER: usize = 20;
+/// Room for providers in one answer in bytes; a Kademlia message has at most 16 KiB, and closer relays stand there too.
+const MAX_ANSWER_BYTES: usize = 12 * 1024;
+/// Bytes around one provider in a message: the peer id and the protobuf fields.
+const PROVIDER_OVERHEAD: usize = 64;
+/// Bytes around one address in a message.
+const ADDRESS_OVERHEAD: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn record(key: &[u8], provider: PeerId, expires: Instant) -> ProviderRecord {
+        let addresses = vec!["/dns4/relay.example/tcp/443/tls/ws".parse().unwrap()];
+        ProviderRecord {
+            key: RecordKey::new(&key),
+            provider,
+            expires: Some(expires),
+            addresses,
+        }
+    }
+
+    fn counts_agree(index: &ProviderIndex) -> bool {
+        let records = index.keys.values().map(Vec::len).sum::<usize>();
+        let quotas = index.providers.values().map(|p| p.records).sum::<usize>();
+        records == index.records
+            && quotas == index.records
+            && index.keys.values().all(|k| !k.is_empty())
+    }
+
+    #[test]
+    fn latest_announcement_wins() {
+        let mut index = ProviderIndex::new(1_000);
+        let later = Instant::now() + DEFAULT_TTL;
+        let (key, peer) = (RecordKey::new(b"key"), PeerId::random());
+        index.add_provider(record(b"key", peer, later)).unwrap();
+        let moved = "/ip4/192.0.2.1/tcp/1/ws".parse::<Multiaddr>().unwrap();
+        let again = ProviderRecord {
+            addresses: vec![moved.clone()],
+            ..record(b"other", peer, later)
+        };
+        index.add_provider(again).unwrap();
+        assert_eq!(index.providers(&key)[0].addresses, [moved]);
+        assert_eq!((index.records(), index.keys()), (2, 2));
+        index.remove_provider(&key, &peer);
+        assert!(index.providers(&key).is_empty() && counts_agree(&index));
+    }
+
+    #[test]
+    fn records_expire() {
+        let mut index = ProviderIndex::new(1_000);
+        let now = Instant::now();
+        index
+            .add_provider(record(
+                b"key",
+                PeerId::random(),
+                now + Duration::from_secs(1),
+            ))
+            .unwrap();
+        index
+            .add_provider(record(
+                b"key",
+                PeerId::random(),
+                now + Duration::from_secs(9),
+            ))
+            .unwrap();
+        assert_eq!(
+            index
+                .sample(&RecordKey::new(b"key"), now + Duration::from_secs(5))
+                .len(),
+            1
+        );
+        index.sweep(now + Duration::from_secs(5));
+        assert_eq!(index.records(), 1);
+        index.sweep(now + Duration::from_secs(10));
+        assert_eq!(
+            (index.records(), index.keys(), index.providers.len()),
+            (0, 0, 0)
+        );
+    }
+
+    #[test]
+    fn everything_is_bounded() {
+        let mut index = ProviderIndex::new(MAX_KEYS_PER_PROVIDER + MAX_PROVIDERS_PER_KEY);
+        let later = Instant::now() + DEFAULT_TTL;
+        let peer = PeerId::random();
+        for n in 0..MAX_KEYS_PER_PROVIDER {
+            index
+                .add_provider(record(&n.to_be_bytes(), peer, later))
+                .unwrap();
+        }
+        assert!(index.add_provider(record(b"more", peer, later)).is_err());
+        assert!(
+            index
+                .add_provider(record(&[0; MAX_KEY_BYTES + 1], PeerId::random(), later))
+                .is_err()
+        );
+        for _ in 0..MAX_PROVIDERS_PER_KEY + 5 {
+            index
+                .add_provider(record(b"popular", PeerId::random(), later))
+                .unwrap();
+        }
+        assert_eq!(
+            index.keys[&RecordKey::new(b"popular")].len(),
+            MAX_PROVIDERS_PER_KEY
+        );
+        assert!(
+            index
+                .add_provider(record(b"one too many", PeerId::random(), later))
+                .is_err()
+        );
+        assert_eq!(
+            index.records(),
+            MAX_KEYS_PER_PROVIDER + MAX_PROVIDERS_PER_KEY
+        );
+        assert!(counts_agree(&index));
+    }
+
+    #[test]
+    fn an_answer_fits_one_message() {
+        let mut index = ProviderIndex::new(1_000);
+        let later = Instant::now() + DEFAULT_TTL;
+        let name = "a".repeat(60);
+        let long: Multiaddr = format!("/dns4/{name}.{name}.{name}.example/tcp/443/tls/ws")
+            .parse()
+            .unwrap();
+        for _ in 0..50 {
+            let addresses = vec![long.clone(); 9];
+            index
+                .add_provider(ProviderRecord {
+                    addresses,
+                    ..record(b"key", PeerId::random(), later)
+                })
+                .unwrap();
+        }
+        let answer = index.providers(&RecordKey::new(b"key"));
+        let bytes: usize = answer
+            .iter()
+            .flat_map(|r| &r.addresses)
+            .map(Multiaddr::len)
+            .sum();
+        assert!(!answer.is_empty() && bytes < MAX_ANSWER_BYTES);
+        assert!(answer.iter().all(|r| r.addresses.len() == MAX_ADDRESSES));
+    }
+
+    proptest! {
+        #[test]
+        fn counts_agree_after_anything(steps in proptest::collection::vec((0u8..4, 0u8..6, 0usize..5, 1u64..20), 0..200)) {
+            let peers: Vec<PeerId> = (0..5).map(|_| PeerId::random()).collect();
+            let start = Instant::now();
+            let mut index = ProviderIndex::new(12);
+            for (action, key, peer, seconds) in steps {
+                let at = start + Duration::from_secs(seconds);
+                match action {
+                    0 | 1 => drop(index.add_provider(record(&[key], peers[peer], at))),
+                    2 => index.remove_provider(&RecordKey::new(&[key]), &peers[peer]),
+                    _ => index.sweep(at),
+                }
+                prop_assert!(counts_agree(&index) && index.records() <= 12);
+            }
+        }
+    }
+}
