@@ -1,3 +1,7 @@
 //! The network edge: libp2p behaviours, wire codecs and transports.
 
+pub mod behaviour;
+pub mod direct_only;
+pub mod index;
+pub mod session;
 pub mod transport;

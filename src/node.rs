@@ -1,1 +1,324 @@
-//! The one async loop that joins proto, net and store.
+//! The one async loop that joins proto, net and store, and the handle to talk to it.
+//!
+//! [`Node`] is cheap to clone. Calls that need the loop send it a command and wait for the answer; bulk work (importing,
+//! reading) runs in the caller's own future, straight against the store.
+
+mod command;
+mod config;
+mod error;
+mod event_loop;
+mod file;
+mod import;
+mod meta;
+mod meter;
+mod peers;
+mod session;
+pub mod snapshot;
+mod transfer;
+#[cfg(target_arch = "wasm32")]
+mod page;
+
+#[cfg(all(feature = "interop", target_arch = "wasm32"))]
+pub mod interop;
+
+use std::cell::RefCell;
+use std::io;
+use std::ops::Range;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures::channel::{mpsc, oneshot};
+use futures::{SinkExt, Stream};
+use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId};
+
+pub use config::{Config, MAX_RELAYS};
+pub use error::{Error, Result};
+pub use event_loop::Changed;
+pub use file::{File, MAX_READ};
+pub use import::ImportOptions;
+#[cfg(target_arch = "wasm32")]
+pub use page::{PageFile, PageNode};
+
+use command::{COMMAND_QUEUE, Command};
+use event_loop::{EventLoop, Shared, Start};
+use file::Located;
+use meta::BlobMeta;
+use snapshot::{JoinState, PeerInfo, Snapshot, Stats, SwarmInfo};
+
+use crate::net::behaviour;
+use crate::net::transport::{Parts, webrtc};
+use crate::proto::link::Link;
+use crate::proto::share::ShareHeader;
+use crate::proto::types::{BlobHash, ChunkIndex};
+use crate::rt;
+use crate::store::{BlobRow, RowId, Store};
+
+/// Name of the stored value that holds the identity key.
+const IDENTITY: &str = "identity";
+
+/// Name of the stored value that holds the person's word on uploads.
+const UPLOAD: &str = "upload";
+
+/// What came of an import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// The blob.
+    pub blob: BlobHash,
+    /// What others open; holds the key unless public.
+    pub link: Link,
+    /// Content bytes.
+    pub size: u64,
+}
+
+/// A running node.
+pub struct Node<S: Store> {
+    commands: mpsc::Sender<Command>,
+    store: S,
+    shared: Rc<RefCell<Shared>>,
+    peer_id: PeerId,
+}
+
+impl<S: Store> Clone for Node<S> {
+    fn clone(&self) -> Self {
+        let Self { commands, store, shared, peer_id } = self;
+        Self { commands: commands.clone(), store: store.clone(), shared: shared.clone(), peer_id: *peer_id }
+    }
+}
+
+impl<S: Store> std::fmt::Debug for Node<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("peer_id", &self.peer_id).finish_non_exhaustive()
+    }
+}
+
+impl<S: Store> Node<S> {
+    /// Starts a node on an open store; `transports` builds the platform's transport stack for its key.
+    ///
+    /// Ends when the loop runs; joining goes on in the background and shows in [`stats`](Self::stats).
+    ///
+    /// # Errors
+    /// `BadOptions` for a relay address without a relay's identity, `Store` if the store fails.
+    pub async fn start(
+        config: Config,
+        store: S,
+        transports: impl FnOnce(&Keypair, webrtc::Config) -> io::Result<Parts>,
+    ) -> Result<Self> {
+        let relays = relays(&config.relays)?;
+        let key = identity(&store).await?;
+        let peer_id = key.public().to_peer_id();
+        if let Some(quota) = config.quota {
+            store.set_quota(quota).await?;
+        }
+        let mut webrtc = webrtc::Config::new(peer_id);
+        webrtc.rtc.ice_servers = config.stun;
+        webrtc.rtc.relay_only = config.relay_only;
+        let parts = transports(&key, webrtc).map_err(|error| Error::Unsupported(error.to_string()))?;
+        let swarm = behaviour::swarm(&key, parts).map_err(|error| Error::Internal(error.to_string()))?;
+        let upload_allowed = store.value(UPLOAD).await?.map(|value| value.as_ref() == [1]);
+        let stats = Stats {
+            peer_id: peer_id.to_string(),
+            state: JoinState::Connecting,
+            relays: Vec::new(),
+            upload_allowed,
+            up: 0,
+            down: 0,
+            up_rate: 0,
+            down_rate: 0,
+            storage: snapshot::StorageInfo::default(),
+        };
+        let shared = Shared { snapshot: Snapshot { stats, swarms: Vec::new(), peers: Vec::new() }, listener: None };
+        let shared = Rc::new(RefCell::new(shared));
+        let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
+        let start = Start { swarm, store: store.clone(), commands: queue, relays, upload_allowed, shared: shared.clone() };
+        rt::spawn(EventLoop::new(start).run());
+        let node = Self { commands, store, shared, peer_id };
+        for row in node.store.rows().await? {
+            // A record that cannot be read (from a newer version) must not keep the node from starting.
+            match BlobMeta::decode(&row.meta) {
+                Some(meta) => node.add(row, meta).await?,
+                None => tracing::warn!(row = row.id.0, "skipping a blob whose record cannot be read"),
+            }
+        }
+        Ok(node)
+    }
+
+    /// Our identity on the network.
+    pub fn peer_id(&self) -> PeerId {
+        self.peer_id
+    }
+
+    /// Imports content and serves it. Dropping the future gives it up. `progress` hears how many bytes were taken.
+    ///
+    /// # Errors
+    /// `Source` if the source fails, `Store` if there is no room.
+    pub async fn import(
+        &self,
+        source: impl Stream<Item = Result<Bytes, String>>,
+        options: ImportOptions,
+        progress: impl FnMut(u64),
+    ) -> Result<Share> {
+        let (row, meta) = import::import(&self.store, source, options, progress).await?;
+        let blob = row.hash.ok_or_else(|| Error::Internal("an import without a hash".into()))?;
+        let share = Share { blob, link: meta.link(blob), size: meta.content_size.unwrap_or_default() };
+        self.add(row, meta).await?;
+        Ok(share)
+    }
+
+    /// Opens a link: starts fetching what is missing, and ends when name and size are known.
+    ///
+    /// # Errors
+    /// `BadLink`, `WrongKey`, `NotFound` or `NoRelay` after a bounded wait (the node goes on looking), `Store`.
+    pub async fn open(&self, link: &str) -> Result<File<S>> {
+        let link = Link::parse(link)?;
+        let blob = link.blob();
+        let (key, header) = match &link {
+            Link::Share { key, .. } => (Some(key), ShareHeader::default()),
+            Link::Public { header, .. } => (None, header.clone()),
+        };
+        let known = self.ask(|reply| Command::Lookup { blob, reply }).await?;
+        let mut meta = BlobMeta::new(key, &header, rt::unix_millis());
+        let fresh = known.is_none();
+        match known {
+            // The key in the link counts, not one that an earlier, perhaps wrong, link brought.
+            Some((_, mut known)) => {
+                known.key = meta.key;
+                meta = known;
+            }
+            None => {
+                let row = self.store.create(blob, meta.encode()).await?;
+                self.add(row, meta.clone()).await?;
+            }
+        }
+        if !fresh {
+            self.set_paused(blob, false).await?;
+        }
+        File::open(self.clone(), blob, meta).await
+    }
+
+    /// Keeps a blob on purpose, or lets it be evictable again.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not here.
+    pub async fn set_pinned(&self, blob: BlobHash, pinned: bool) -> Result<()> {
+        let row = self.ask(|reply| Command::SetPinned { blob, pinned, reply }).await??;
+        Ok(self.store.set_pinned(row, pinned).await?)
+    }
+
+    /// Stops fetching a blob, or goes on (also after a failure).
+    ///
+    /// # Errors
+    /// `NotFound` if it is not here.
+    pub async fn set_paused(&self, blob: BlobHash, paused: bool) -> Result<()> {
+        self.ask(|reply| Command::SetPaused { blob, paused, reply }).await?
+    }
+
+    /// Drops a blob with all its chunks.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not here.
+    pub async fn remove(&self, blob: BlobHash) -> Result<()> {
+        let row = self.ask(|reply| Command::Remove { blob, reply }).await??;
+        Ok(self.store.remove(row).await?)
+    }
+
+    /// Remembers whether the person agrees to uploads. Without it nothing is announced and no chunk is sent.
+    ///
+    /// # Errors
+    /// `Store` if it cannot be remembered; then nothing changes.
+    pub async fn set_upload(&self, allowed: bool) -> Result<()> {
+        self.store.set_value(UPLOAD, Some(Bytes::copy_from_slice(&[u8::from(allowed)]))).await?;
+        self.tell(Command::SetUpload(allowed)).await
+    }
+
+    /// Sets the person's cap in bytes.
+    ///
+    /// # Errors
+    /// `Store` if it cannot be remembered.
+    pub async fn set_quota(&self, bytes: u64) -> Result<()> {
+        self.store.set_quota(bytes).await?;
+        self.tell(Command::QuotaChanged).await
+    }
+
+    /// The node as a whole, as of the last few hundred milliseconds.
+    pub fn stats(&self) -> Stats {
+        self.shared.borrow().snapshot.stats.clone()
+    }
+
+    /// Its blobs.
+    pub fn swarms(&self) -> Vec<SwarmInfo> {
+        self.shared.borrow().snapshot.swarms.clone()
+    }
+
+    /// Its peers.
+    pub fn peers(&self) -> Vec<PeerInfo> {
+        self.shared.borrow().snapshot.peers.clone()
+    }
+
+    /// Calls `listener` when a part of the snapshot changed; replaces a former listener.
+    pub fn on_change(&self, listener: impl Fn(Changed) + 'static) {
+        self.shared.borrow_mut().listener = Some(Rc::new(listener));
+    }
+
+    /// Stops: closes every link, lets go of the store. Later calls fail with `Closed`.
+    pub async fn stop(&self) {
+        let _ = self.ask(|reply| Command::Stop { reply }).await;
+    }
+
+    async fn add(&self, row: BlobRow, meta: BlobMeta) -> Result<()> {
+        let stored = self.store.stored_chunks(row.id).await?;
+        self.tell(Command::Add { row, stored, meta }).await
+    }
+
+    async fn wait_for(&self, blob: BlobHash, chunk: ChunkIndex) -> Result<Located> {
+        self.ask(|reply| Command::Await { blob, chunk, reply }).await?
+    }
+
+    async fn focus(&self, blob: BlobHash, chunks: Range<u32>) -> Result<()> {
+        self.tell(Command::Focus { blob, from: chunks.start, to: chunks.end }).await
+    }
+
+    async fn describe(&self, blob: BlobHash, row: RowId, meta: &BlobMeta) -> Result<()> {
+        self.store.set_meta(row, meta.encode()).await?;
+        self.tell(Command::Describe { blob, meta: meta.clone() }).await
+    }
+
+    async fn tell(&self, command: Command) -> Result<()> {
+        self.commands.clone().send(command).await.map_err(|_| Error::Closed)
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(command(reply)).await?;
+        answer.await.map_err(|_| Error::Closed)
+    }
+}
+
+/// The relays' identities and addresses.
+fn relays(addresses: &[Multiaddr]) -> Result<Vec<(PeerId, Multiaddr)>> {
+    let identified = |address: &Multiaddr| match address.iter().last() {
+        Some(Protocol::P2p(peer)) => Ok((peer, address.clone())),
+        _ => Err(Error::BadOptions(format!("the relay address {address} does not end in /p2p/<relay id>"))),
+    };
+    let mut relays = addresses.iter().map(identified).collect::<Result<Vec<_>>>()?;
+    relays.sort_by_key(|(peer, _)| *peer);
+    relays.dedup_by_key(|(peer, _)| *peer);
+    relays.truncate(MAX_RELAYS);
+    Ok(relays)
+}
+
+/// The key that is our identity on the network: kept in the store, made at the first start.
+async fn identity<S: Store>(store: &S) -> Result<Keypair> {
+    if let Some(stored) = store.value(IDENTITY).await? {
+        match Keypair::from_protobuf_encoding(&stored) {
+            Ok(key) => return Ok(key),
+            Err(error) => tracing::warn!(%error, "the stored identity cannot be read: making a new one"),
+        }
+    }
+    let mut seed: [u8; 32] = rt::random();
+    let key = Keypair::ed25519_from_bytes(&mut seed).map_err(|error| Error::Internal(error.to_string()))?;
+    let encoded = key.to_protobuf_encoding().map_err(|error| Error::Internal(error.to_string()))?;
+    store.set_value(IDENTITY, Some(encoded.into())).await?;
+    Ok(key)
+}

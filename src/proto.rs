@@ -5,7 +5,19 @@
 //!
 //! The driving law: every `handle` is followed by a full drain of the outputs, and the next deadline is one of them.
 
-
+pub mod availability;
+pub mod bitfield;
+pub mod config;
+pub mod discovery;
+pub mod link;
 pub mod message;
+pub mod picker;
+pub mod random;
+pub mod rate;
+pub mod share;
+#[cfg(feature = "test-utils")]
+pub mod sim;
 pub mod swarm;
+pub mod tree;
 pub mod types;
+pub mod uplink;

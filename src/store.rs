@@ -3,10 +3,18 @@
 //! The store is dumb on purpose. It keeps rows, chunks and small values durable and consistent; what a hash, a proof or
 //! a key means is decided in `proto`. Everything written through it has been verified by the caller.
 
+use std::fmt;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
+
+#[cfg(any(test, feature = "test-utils"))]
+pub mod conformance;
+#[cfg(all(feature = "node", target_arch = "wasm32"))]
+pub mod indexed_db;
+pub mod memory;
 
 /// The handle of one blob's row in this store, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,6 +29,12 @@ pub struct StoredChunk {
     pub data: Bytes,
     /// The sibling hashes up to the root as `proto::tree` encodes them; empty where the row holds the whole tree.
     pub proof: Bytes,
+}
+
+impl fmt::Debug for StoredChunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoredChunk({}, {} + {} bytes)", self.index, self.data.len(), self.proof.len())
+    }
 }
 
 /// What the store knows of a blob.

@@ -3,148 +3,378 @@
 //! A [`Swarm`] is the per-blob state machine behind `/gyre/swarm/1.0.0`. It verifies every chunk before it asks the store
 //! to keep it, and serves only what the store has confirmed. The edges give it inputs, drain its outputs, and come back
 //! at the deadline it names.
+//!
+//! `download` decides what to ask for and what to believe, `upload` what to serve; this file holds the handshake, the
+//! announcements and the peers. Invariant: bytes asked for plus bytes verified but not yet durable never exceed
+//! `Config::unstored_max`, and nothing a peer sends is kept unless it was asked for.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
-use bytes::Bytes;
+mod download;
+mod event;
+mod peer;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;
+mod upload;
 
-use super::message::Message;
-use super::types::{BlobSize, ChunkIndex, PeerKey, Time};
+pub use event::{Input, Misconduct, Output};
+pub use peer::PeerView;
 
-/// What the edges tell the state machine.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// A stream of the swarm protocol with this peer is up for this blob. A second one replaces the first.
-    Connected {
-        /// The remote.
-        peer: PeerKey,
-    },
-    /// The stream is gone, for whatever reason.
-    Disconnected {
-        /// The remote.
-        peer: PeerKey,
-    },
-    /// A well-formed message arrived.
-    Received {
-        /// Who sent it.
-        peer: PeerKey,
-        /// What it says: not trusted yet.
-        message: Message,
-    },
-    /// A `Send` of a `Chunk` message has left the node's own buffer: the next chunk for this peer may be loaded.
-    Sent {
-        /// The remote.
-        peer: PeerKey,
-        /// The chunk that was sent.
-        index: ChunkIndex,
-    },
-    /// The store made the chunk durable.
-    Stored {
-        /// The chunk.
-        index: ChunkIndex,
-    },
-    /// The store could not keep the chunk. The download pauses until `Resume`.
-    StoreFailed {
-        /// The chunk.
-        index: ChunkIndex,
-    },
-    /// The store read a chunk for a peer.
-    Loaded {
-        /// Who wants it.
-        peer: PeerKey,
-        /// The chunk.
-        index: ChunkIndex,
-        /// Its bytes.
-        data: Bytes,
-        /// Its proof, as `tree` encodes it.
-        proof: Bytes,
-    },
-    /// The store could not read the chunk: it is no longer served.
-    LoadFailed {
-        /// Who wanted it.
-        peer: PeerKey,
-        /// The chunk.
-        index: ChunkIndex,
-    },
-    /// A reader waits for these chunks: they come before all others, in this order. Replaces the former wish.
-    Focus {
-        /// Chunk indexes; empty for none.
-        chunks: Range<u32>,
-    },
-    /// Whether this blob's chunks may be uploaded (the person's consent and caps).
-    AllowUpload(bool),
-    /// Ask for nothing more until `Resume`; what is asked for already is cancelled.
-    Pause,
-    /// Go on asking.
-    Resume,
-    /// The deadline of the last `WakeAt` has come (harmless at any time).
-    Tick,
+use self::download::Ledger;
+use self::peer::Peer;
+use self::upload::Spread;
+use super::availability::Holds;
+use super::bitfield::Bitfield;
+use super::config::Config;
+use super::message::{Message, REVISION, RejectReason};
+use super::random::Random;
+use super::types::{BlobHash, BlobSize, CHUNK_SIZE, ChunkIndex, PeerKey, Time};
+
+/// How far a blob has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// The blob's size, once proved.
+    pub size: Option<BlobSize>,
+    /// Chunks in the blob; 0 while the size is not proved.
+    pub chunks: u32,
+    /// Chunks that are durable here.
+    pub stored: u32,
+    /// Bytes that are durable here.
+    pub stored_bytes: u64,
+    /// Requests outstanding, duplicates included.
+    pub in_flight: u32,
+    /// Bytes of chunk data received and not used: duplicates and wrong bytes.
+    pub wasted_bytes: u64,
+    /// Bytes of chunk data sent.
+    pub up_bytes: u64,
+    /// Bytes of chunk data received.
+    pub down_bytes: u64,
+    /// Whether asking is paused.
+    pub paused: bool,
 }
 
-/// What the edges must do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Send this message to the peer, in order.
-    Send {
-        /// The remote.
-        peer: PeerKey,
-        /// What to send.
-        message: Message,
-    },
-    /// Make this verified chunk durable, then answer `Stored` or `StoreFailed`.
-    Store {
-        /// The chunk.
-        index: ChunkIndex,
-        /// Verified bytes.
-        data: Bytes,
-        /// Its proof, to be served on.
-        proof: Bytes,
-    },
-    /// Read this chunk for the peer, then answer `Loaded` or `LoadFailed`.
-    Load {
-        /// Who wants it.
-        peer: PeerKey,
-        /// The chunk.
-        index: ChunkIndex,
-    },
-    /// The peer broke the protocol: close its stream, drop the connection and avoid it.
-    Ban {
-        /// The remote.
-        peer: PeerKey,
-        /// Why.
-        reason: Misconduct,
-    },
-    /// The last chunk was verified: the size is proved.
-    SizeProved(BlobSize),
-    /// Every chunk is stored.
-    Complete,
-    /// Come back with `Tick` at this time, unless another `WakeAt` follows.
-    WakeAt(Time),
+/// The exchange of one blob with all its peers.
+#[derive(Debug)]
+pub struct Swarm {
+    config: Config,
+    blob: BlobHash,
+    random: Random,
+    peers: BTreeMap<PeerKey, Peer>,
+    /// Oldest first.
+    banned: VecDeque<PeerKey>,
+    /// What is known once the size is.
+    ledger: Option<Ledger>,
+    /// Chunks that were stored before the size is known.
+    kept: Vec<ChunkIndex>,
+    focus: Range<u32>,
+    paused: bool,
+    upload_allowed: bool,
+    /// The peer that was served last.
+    turn: PeerKey,
+    spread: Spread,
+    wasted: u64,
+    up: u64,
+    down: u64,
+    wake: Option<Time>,
+    outputs: VecDeque<Output>,
 }
 
-/// How a peer broke the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum Misconduct {
-    /// A chunk's bytes or proof do not lead to the blob's hash.
-    #[error("sent bytes that do not belong to the blob")]
-    WrongBytes,
-    /// A chunk that was never asked for (or more often than asked for).
-    #[error("sent a chunk that was not requested")]
-    Unrequested,
-    /// A chunk beyond the credit that was granted.
-    #[error("sent more than the credit it was granted")]
-    OverCredit,
-    /// Claimed to have chunks and does not deliver them.
-    #[error("claims chunks that it does not deliver")]
-    FalseClaim,
-    /// A bitfield, index or size that cannot be.
-    #[error("sent an impossible bitfield, index or size")]
-    Impossible,
-    /// More requests than the limit allows.
-    #[error("sent more requests than allowed")]
-    Flood,
-    /// The bytes were no message of this protocol.
-    #[error("sent a malformed message")]
-    Malformed,
+impl Swarm {
+    /// Starts the exchange of `blob`, of which the store has the chunks `stored`. `size` is the proved size if it is
+    /// known; without it `stored` is usually empty. Nothing is uploaded before `Input::AllowUpload(true)`.
+    pub fn new(
+        config: Config,
+        blob: BlobHash,
+        size: Option<BlobSize>,
+        stored: impl IntoIterator<Item = ChunkIndex>,
+        seed: u64,
+    ) -> Self {
+        let mut swarm = Self {
+            config,
+            blob,
+            random: Random::new(seed),
+            peers: BTreeMap::new(),
+            banned: VecDeque::new(),
+            ledger: None,
+            kept: stored.into_iter().collect(),
+            focus: 0..0,
+            paused: false,
+            upload_allowed: false,
+            turn: PeerKey(0),
+            spread: Spread::default(),
+            wasted: 0,
+            up: 0,
+            down: 0,
+            wake: None,
+            outputs: VecDeque::new(),
+        };
+        if let Some(size) = size {
+            swarm.open_ledger(size);
+        }
+        swarm
+    }
+
+    /// Takes one input; the outputs must be drained before the next.
+    pub fn handle(&mut self, input: Input, now: Time) {
+        match input {
+            Input::Connected { peer } => self.on_connected(peer, now),
+            Input::Disconnected { peer } => self.forget(peer),
+            Input::Received { peer, message } => {
+                if let Err(reason) = self.on_message(peer, message, now) {
+                    self.ban(peer, reason);
+                }
+            }
+            Input::Sent { peer, index } => self.on_sent(peer, index, now),
+            Input::Stored { index } => self.on_stored(index),
+            Input::StoreFailed { index } => self.on_store_failed(index, now),
+            Input::Loaded { peer, index, data, proof } => self.on_loaded(peer, index, data, proof),
+            Input::LoadFailed { peer, index } => self.on_load_failed(peer, index),
+            Input::Focus { chunks } => {
+                self.focus = chunks.clone();
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.picker.set_focus(chunks);
+                }
+            }
+            Input::AllowUpload(allowed) => self.on_allow_upload(allowed),
+            Input::Pause => self.pause(now),
+            Input::Resume => self.resume(),
+            Input::Tick => self.on_tick(now),
+        }
+        self.fill(now);
+        self.serve();
+        self.schedule(now);
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The blob this is about.
+    pub fn blob(&self) -> BlobHash {
+        self.blob
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        let mut progress = Progress {
+            in_flight: self.peers.values().map(|peer| peer.source.asked.len() as u32).sum(),
+            stored: self.kept.len() as u32,
+            wasted_bytes: self.wasted,
+            up_bytes: self.up,
+            down_bytes: self.down,
+            paused: self.paused,
+            ..Progress::default()
+        };
+        if let Some(ledger) = &self.ledger {
+            let last = ledger.size.last_chunk();
+            let short = CHUNK_SIZE - ledger.size.chunk_len(last).unwrap_or(0) as u64;
+            progress.size = Some(ledger.size);
+            progress.chunks = ledger.size.chunk_count();
+            progress.stored = ledger.stored.count();
+            progress.stored_bytes = u64::from(progress.stored) * CHUNK_SIZE
+                - if ledger.stored.contains(last.0) { short } else { 0 };
+        }
+        progress
+    }
+
+    /// The connected peers and what flows between us; rates are as of `now`.
+    pub fn peers(&self, now: Time) -> impl Iterator<Item = PeerView> + '_ {
+        self.peers.iter().map(move |(key, peer)| peer.view(*key, now))
+    }
+
+    /// Whether every chunk is stored.
+    pub fn is_complete(&self) -> bool {
+        self.ledger.as_ref().is_some_and(|ledger| ledger.stored.is_full())
+    }
+
+    /// Which chunks are stored; `None` while the size is not proved.
+    pub fn stored(&self) -> Option<&Bitfield> {
+        self.ledger.as_ref().map(|ledger| &ledger.stored)
+    }
+
+    fn on_connected(&mut self, peer: PeerKey, now: Time) {
+        self.forget(peer);
+        if self.banned.contains(&peer) || self.peers.len() >= self.config.peers_max {
+            self.outputs.push_back(Output::Close { peer });
+            return;
+        }
+        self.peers.insert(peer, Peer::new(&self.config, now));
+        let hello = Message::Hello {
+            version: REVISION,
+            blob: self.blob,
+            size: self.ledger.as_ref().map(|ledger| ledger.size),
+            credit: self.config.credit_initial,
+        };
+        self.send(peer, hello);
+        self.announce(peer);
+    }
+
+    fn on_message(&mut self, key: PeerKey, message: Message, now: Time) -> Result<(), Misconduct> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        if !peer.greeted && !matches!(message, Message::Hello { .. }) {
+            return Err(Misconduct::Malformed);
+        }
+        match message {
+            Message::Hello { version: _, blob, size, credit } => {
+                if peer.greeted {
+                    return Err(Misconduct::Malformed);
+                }
+                if blob != self.blob {
+                    return Err(Misconduct::Impossible);
+                }
+                peer.greeted = true;
+                peer.client.credit = u64::from(credit);
+                if let Some(size) = size {
+                    self.on_claim(key, size)?;
+                }
+                self.suggest(key);
+            }
+            Message::Bitfield { size, bits } => self.on_announcement(key, size, Holds::from_bitfield(bits))?,
+            Message::HaveAll { size } => self.on_announcement(key, size, Holds::All)?,
+            Message::Have { indexes } => self.on_have(key, &indexes)?,
+            Message::Request { index } => self.on_request(key, index)?,
+            Message::Chunk { index, proof, data } => self.on_chunk(key, index, proof, data, now)?,
+            Message::Cancel { index } => self.on_cancel(key, index),
+            Message::Credit { bytes } => {
+                peer.client.credit = peer.client.credit.saturating_add(u64::from(bytes));
+            }
+            Message::Reject { index, reason } => self.on_reject(key, index, reason, now)?,
+            Message::Suggest { index } => {
+                let hints = &mut peer.source.hints;
+                while hints.len() >= self.config.hints_max {
+                    hints.pop_front();
+                }
+                hints.push_back(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// A size stays as it was first claimed, and must be the proved one.
+    fn on_claim(&mut self, key: PeerKey, size: BlobSize) -> Result<(), Misconduct> {
+        let proved = self.ledger.as_ref().map(|ledger| ledger.size);
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        if proved.or(peer.claim).is_some_and(|known| known != size) {
+            return Err(Misconduct::Impossible);
+        }
+        peer.claim = Some(size);
+        Ok(())
+    }
+
+    fn on_announcement(&mut self, key: PeerKey, size: BlobSize, holds: Holds) -> Result<(), Misconduct> {
+        self.on_claim(key, size)?;
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        peer.announced_to_us += 1;
+        if peer.announced_to_us > self.config.announcements_max {
+            return Err(Misconduct::Flood);
+        }
+        self.set_holds(key, holds);
+        Ok(())
+    }
+
+    /// Replaces what a peer has, in its own record and in the counts.
+    fn set_holds(&mut self, key: PeerKey, holds: Holds) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if let Some(ledger) = &mut self.ledger {
+            ledger.picker.remove_holds(&peer.holds, &mut self.random);
+            ledger.picker.add_holds(&holds, &mut self.random);
+        }
+        peer.holds = holds;
+        peer.source.dry = false;
+    }
+
+    fn on_have(&mut self, key: PeerKey, indexes: &[ChunkIndex]) -> Result<(), Misconduct> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let chunks = peer.claim.ok_or(Misconduct::Impossible)?.chunk_count();
+        if indexes.iter().any(|index| index.0 >= chunks) {
+            return Err(Misconduct::Impossible);
+        }
+        peer.client.hints.retain(|hint| !indexes.contains(hint));
+        peer.source.dry = false;
+        if peer.holds == Holds::Nothing {
+            peer.holds = Holds::Some(Bitfield::new(chunks));
+        }
+        let Holds::Some(bits) = &mut peer.holds else { return Ok(()) };
+        for index in indexes {
+            if bits.insert(index.0)
+                && let Some(ledger) = &mut self.ledger
+            {
+                ledger.picker.add_have(index.0, &mut self.random);
+            }
+        }
+        if bits.is_full() {
+            self.set_holds(key, Holds::All);
+        }
+        Ok(())
+    }
+
+    fn on_allow_upload(&mut self, allowed: bool) {
+        if self.upload_allowed == allowed {
+            return;
+        }
+        self.upload_allowed = allowed;
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            if !allowed {
+                self.refuse_queue(key, RejectReason::NotServing);
+            }
+            self.announce(key);
+        }
+    }
+
+    /// Says what we would serve, unless it is nothing and always was. A peer accepts only so many announcements; after
+    /// that it learns by refusals.
+    fn announce(&mut self, key: PeerKey) {
+        let (Some(ledger), Some(peer)) = (&self.ledger, self.peers.get_mut(&key)) else { return };
+        let silent = !self.upload_allowed && peer.announced_by_us == 0;
+        if silent || peer.announced_by_us >= self.config.announcements_max {
+            return;
+        }
+        peer.announced_by_us += 1;
+        let size = ledger.size;
+        let message = if !self.upload_allowed {
+            Message::Bitfield { size, bits: Bitfield::new(size.chunk_count()) }
+        } else if ledger.stored.is_full() {
+            Message::HaveAll { size }
+        } else {
+            Message::Bitfield { size, bits: ledger.stored.clone() }
+        };
+        self.send(key, message);
+    }
+
+    /// Drops a peer and gives back what it was asked for.
+    fn forget(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.remove(&key) else { return };
+        if let Some(ledger) = &mut self.ledger {
+            ledger.picker.remove_holds(&peer.holds, &mut self.random);
+        }
+        for asked in &peer.source.asked {
+            self.release(asked.index);
+        }
+        self.spread.take_back(&peer.client);
+    }
+
+    fn ban(&mut self, peer: PeerKey, reason: Misconduct) {
+        self.forget(peer);
+        while self.banned.len() >= self.config.banned_max {
+            self.banned.pop_front();
+        }
+        self.banned.push_back(peer);
+        self.outputs.push_back(Output::Ban { peer, reason });
+    }
+
+    fn send(&mut self, peer: PeerKey, message: Message) {
+        self.outputs.push_back(Output::Send { peer, message });
+    }
+
+    /// Names the next deadline if it is sooner than the one that stands: a tick too early is harmless.
+    fn schedule(&mut self, now: Time) {
+        let Some(deadline) = self.deadline(now) else { return };
+        if self.wake.is_none_or(|wake| wake <= now || deadline < wake) {
+            self.wake = Some(deadline);
+            self.outputs.push_back(Output::WakeAt(deadline));
+        }
+    }
 }

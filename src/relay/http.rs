@@ -5,7 +5,7 @@
 //! are the four resources and the app.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -26,7 +26,7 @@ use super::addresses::{Host, PublicAddress, socket_multiaddr, split_authority};
 use super::app::{self, App};
 use super::client_address::ClientAddress;
 use super::metrics::Metrics;
-use super::seats::Seats;
+use super::seats::{Seat, Seats};
 use super::ws_listener::Accepted;
 use super::ws_stream::WsStream;
 
@@ -59,7 +59,21 @@ pub(crate) struct Ends {
     pub(crate) tls: bool,
 }
 
-/// Builds the router; the server puts [`Ends`] into each request.
+/// The seat of the socket a request came through; a websocket takes it over.
+#[derive(Debug, Clone)]
+pub(crate) struct SocketSeat(Arc<Mutex<Option<Seat>>>);
+
+impl SocketSeat {
+    pub(crate) fn new(seat: Seat) -> Self {
+        Self(Arc::new(Mutex::new(Some(seat))))
+    }
+
+    fn take(&self) -> Option<Seat> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Builds the router; the server puts [`Ends`] and [`SocketSeat`] into each request.
 pub(crate) fn router(surface: Arc<Surface>) -> Router {
     Router::new()
         .route("/bootstrap.json", get(bootstrap))
@@ -147,7 +161,15 @@ impl Surface {
             Ok(upgrade) => upgrade,
             Err(rejection) => return rejection.into_response(),
         };
-        let Some(seat) = self.seats.take(client.ip()) else {
+        let seat = if self.client_address.is_proxy(ends.peer.ip()) {
+            self.seats.take(client.ip())
+        } else {
+            parts
+                .extensions
+                .get::<SocketSeat>()
+                .and_then(SocketSeat::take)
+        };
+        let Some(seat) = seat else {
             self.metrics.websockets_refused.inc();
             return (
                 StatusCode::TOO_MANY_REQUESTS,

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::client_address::ClientAddress;
-use super::http::Ends;
+use super::http::{Ends, SocketSeat};
 use super::seats::Seats;
 use super::stopped;
 use super::tls::Tls;
@@ -85,20 +85,21 @@ impl Server {
         } else {
             self.seats.take(peer.ip())
         };
-        let (Some(_seat), Ok(local)) = (seat, socket.local_addr()) else {
+        let (Some(seat), Ok(local)) = (seat, socket.local_addr()) else {
             return;
         };
         let _ = socket.set_nodelay(true);
         let _ = self.local_seen.try_send(local);
+        let seat = SocketSeat::new(seat);
         let ends = Ends {
             local,
             peer,
             tls: self.tls.is_some(),
         };
         match &self.tls {
-            None => self.http(socket, ends).await,
+            None => self.http(socket, ends, seat).await,
             Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(socket)).await {
-                Ok(Ok(Some(stream))) => self.http(stream, ends).await,
+                Ok(Ok(Some(stream))) => self.http(stream, ends, seat).await,
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake took too long"),
@@ -106,13 +107,14 @@ impl Server {
         }
     }
 
-    async fn http<S>(&self, stream: S, ends: Ends)
+    async fn http<S>(&self, stream: S, ends: Ends, seat: SocketSeat)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let mut request: Request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(ends);
+            request.extensions_mut().insert(seat.clone());
             self.router.clone().oneshot(request)
         });
         let connection = http1::Builder::new()

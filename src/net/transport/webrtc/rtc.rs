@@ -9,6 +9,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
+#[cfg(any(test, feature = "test-utils"))]
+pub mod mem;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
+
 /// What a peer connection needs to know when it is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RtcConfig {

@@ -1,0 +1,69 @@
+//! Everything that runs on a node's connections.
+
+// The derived event enum has no place for documentation.
+#![allow(missing_docs)]
+
+use std::io;
+use std::time::Duration;
+
+use libp2p::identity::Keypair;
+use libp2p::swarm::NetworkBehaviour;
+use libp2p::{Swarm, identify, ping, relay};
+
+use super::direct_only::DirectOnly;
+use super::transport::{Parts, swarm_config, webrtc};
+use super::{index, session};
+
+/// What identify says of us.
+const IDENTIFY_PROTOCOL: &str = "/gyre/1.0.0";
+
+/// Our name and version, as peers see it.
+const AGENT: &str = concat!("gyre/", env!("CARGO_PKG_VERSION"));
+
+/// A direct link with no stream on it is closed after this: long enough to be reused for the next blob.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often a link is measured. Ours; timers of a hidden tab are late anyway.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// The behaviours of a node. Only signalling and identify may run on a relayed connection: a circuit is small, short and
+/// somebody else's.
+#[derive(NetworkBehaviour)]
+pub struct Behaviour {
+    pub webrtc: webrtc::Behaviour,
+    pub relay: relay::client::Behaviour,
+    pub identify: identify::Behaviour,
+    pub ping: DirectOnly<ping::Behaviour>,
+    pub index: DirectOnly<index::Behaviour>,
+    pub session: DirectOnly<session::Behaviour>,
+}
+
+impl std::fmt::Debug for Behaviour {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Behaviour").finish_non_exhaustive()
+    }
+}
+
+/// Puts the transports and the behaviours together.
+///
+/// # Errors
+/// If `/webrtc` cannot be listened on, which would be our own mistake.
+pub fn swarm(key: &Keypair, parts: Parts) -> io::Result<Swarm<Behaviour>> {
+    let local = key.public().to_peer_id();
+    let identify = identify::Config::new(IDENTIFY_PROTOCOL.to_owned(), key.public())
+        .with_agent_version(AGENT.to_owned())
+        .with_hide_listen_addrs(true);
+    let behaviour = Behaviour {
+        webrtc: parts.webrtc,
+        relay: parts.relay,
+        identify: identify::Behaviour::new(identify),
+        ping: DirectOnly::new(ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL))),
+        index: DirectOnly::new(index::Behaviour::new(local)),
+        session: DirectOnly::new(session::Behaviour::default()),
+    };
+    let config = swarm_config().with_idle_connection_timeout(IDLE_TIMEOUT);
+    let mut swarm = Swarm::new(parts.transport, behaviour, local, config);
+    let webrtc = "/webrtc".parse().map_err(io::Error::other)?;
+    swarm.listen_on(webrtc).map_err(io::Error::other)?;
+    Ok(swarm)
+}

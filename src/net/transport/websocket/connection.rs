@@ -1,0 +1,242 @@
+//! One browser `WebSocket` as a byte stream.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use futures::future::{Either, poll_fn, select};
+use futures::{AsyncRead, AsyncWrite, FutureExt};
+use futures_timer::Delay;
+use js_sys::{ArrayBuffer, Uint8Array};
+use send_wrapper::SendWrapper;
+use wasm_bindgen::prelude::*;
+use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
+
+use super::Error;
+
+/// Time for the TCP, TLS and HTTP handshakes together. Ours: a relay that needs longer is not worth waiting for.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Bytes received and not yet read, at most: a relay carries signalling and look-ups, never bulk data.
+const RECEIVE_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Bytes handed to the browser and not yet sent, at most, before writers wait.
+const SEND_LIMIT: u32 = 1024 * 1024;
+
+/// How often a waiting writer looks again: browsers have no event for a websocket's send buffer.
+const SEND_RETRY: Duration = Duration::from_millis(20);
+
+/// Largest single message that is sent.
+const MAX_MESSAGE: usize = 64 * 1024;
+
+/// An open websocket.
+pub struct Connection {
+    inner: SendWrapper<Inner>,
+    retry: Option<Delay>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("url", &self.inner.socket.url()).finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    socket: WebSocket,
+    shared: Rc<RefCell<Shared>>,
+    // Kept alive for as long as the socket may call them.
+    _on_open: Closure<dyn FnMut()>,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+    _on_close: Closure<dyn FnMut(CloseEvent)>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // First detach, then free the closures: the browser may still have an event queued.
+        self.socket.set_onopen(None);
+        self.socket.set_onmessage(None);
+        self.socket.set_onclose(None);
+        if matches!(self.socket.ready_state(), WebSocket::CONNECTING | WebSocket::OPEN) {
+            let _ = self.socket.close();
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Opening,
+    Open,
+    /// The remote or we closed it in order.
+    Closed,
+    /// It broke, or the remote overflowed us.
+    Failed(&'static str),
+}
+
+struct Shared {
+    state: State,
+    received: VecDeque<Bytes>,
+    received_bytes: usize,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+impl Shared {
+    fn end(&mut self, state: State) -> [Option<Waker>; 2] {
+        if matches!(self.state, State::Opening | State::Open) {
+            self.state = state;
+        }
+        [self.reader.take(), self.writer.take()]
+    }
+}
+
+fn wake(wakers: [Option<Waker>; 2]) {
+    wakers.into_iter().flatten().for_each(Waker::wake);
+}
+
+impl Connection {
+    /// Opens `url`; ends when the socket is open, refused, or after 15 s.
+    pub(super) async fn open(url: String) -> Result<Self, Error> {
+        let socket = WebSocket::new(&url).map_err(|reason| Error::Refused { url: url.clone(), reason: format!("{reason:?}") })?;
+        socket.set_binary_type(BinaryType::Arraybuffer);
+        let shared = Rc::new(RefCell::new(Shared {
+            state: State::Opening,
+            received: VecDeque::new(),
+            received_bytes: 0,
+            reader: None,
+            writer: None,
+        }));
+
+        let on_open = Closure::<dyn FnMut()>::new({
+            let shared = shared.clone();
+            move || {
+                let wakers = {
+                    let mut shared = shared.borrow_mut();
+                    shared.state = State::Open;
+                    [shared.reader.take(), shared.writer.take()]
+                };
+                wake(wakers);
+            }
+        });
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new({
+            let shared = shared.clone();
+            move |event: MessageEvent| wake(on_message(&mut shared.borrow_mut(), &event.data()))
+        });
+        let on_close = Closure::<dyn FnMut(CloseEvent)>::new({
+            let shared = shared.clone();
+            move |event: CloseEvent| {
+                let state = if event.was_clean() { State::Closed } else { State::Failed("the websocket broke") };
+                let wakers = shared.borrow_mut().end(state);
+                wake(wakers);
+            }
+        });
+        socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));
+        socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
+
+        let inner = Inner { socket, shared, _on_open: on_open, _on_message: on_message, _on_close: on_close };
+        let opened = poll_fn(|cx| {
+            let mut shared = inner.shared.borrow_mut();
+            match shared.state {
+                State::Opening => {
+                    shared.reader = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+                State::Open => Poll::Ready(true),
+                State::Closed | State::Failed(_) => Poll::Ready(false),
+            }
+        });
+        match select(opened, Delay::new(OPEN_TIMEOUT)).await {
+            Either::Left((true, _)) => {}
+            Either::Left((false, _)) => return Err(Error::Unreachable(url)),
+            Either::Right(_) => return Err(Error::TimedOut(url)),
+        }
+        Ok(Self { inner: SendWrapper::new(inner), retry: None })
+    }
+}
+
+fn on_message(shared: &mut Shared, data: &JsValue) -> [Option<Waker>; 2] {
+    let Some(buffer) = data.dyn_ref::<ArrayBuffer>() else {
+        return shared.end(State::Failed("the remote sent a text message"));
+    };
+    let bytes = Uint8Array::new(buffer).to_vec();
+    if shared.received_bytes + bytes.len() > RECEIVE_LIMIT {
+        return shared.end(State::Failed("the remote sent more than is being read"));
+    }
+    shared.received_bytes += bytes.len();
+    shared.received.push_back(bytes.into());
+    [shared.reader.take(), None]
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut shared = self.inner.shared.borrow_mut();
+        if let Some(first) = shared.received.front_mut() {
+            let count = first.len().min(buffer.len());
+            first.copy_to_slice(&mut buffer[..count]);
+            if first.is_empty() {
+                shared.received.pop_front();
+            }
+            shared.received_bytes -= count;
+            return Poll::Ready(Ok(count));
+        }
+        match shared.state {
+            State::Opening | State::Open => {
+                shared.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            State::Closed => Poll::Ready(Ok(0)),
+            State::Failed(why) => Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, why))),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        if self.inner.shared.borrow().state != State::Open {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        while self.inner.socket.buffered_amount() > SEND_LIMIT {
+            // A close must wake this writer as well as the timer.
+            self.inner.shared.borrow_mut().writer = Some(cx.waker().clone());
+            let retry = self.retry.get_or_insert_with(|| Delay::new(SEND_RETRY));
+            if retry.poll_unpin(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.retry = None;
+        }
+        let count = buffer.len().min(MAX_MESSAGE);
+        // A copy on the JS heap: a view of wasm memory would be detached if that memory grew.
+        let message = Uint8Array::from(&buffer[..count]);
+        self.inner
+            .socket
+            .send_with_array_buffer(&message.buffer())
+            .map_err(|error| io::Error::new(io::ErrorKind::BrokenPipe, format!("{error:?}")))?;
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What was written is in the browser's hands; waiting for it to leave would only add latency.
+        match self.inner.shared.borrow().state {
+            State::Failed(why) => Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, why))),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut shared = self.inner.shared.borrow_mut();
+        match shared.state {
+            State::Closed | State::Failed(_) => Poll::Ready(Ok(())),
+            State::Opening | State::Open => {
+                shared.writer = Some(cx.waker().clone());
+                drop(shared);
+                let _ = self.inner.socket.close();
+                Poll::Pending
+            }
+        }
+    }
+}

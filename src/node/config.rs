@@ -1,0 +1,19 @@
+//! What a node is told when it starts.
+
+use libp2p::Multiaddr;
+
+/// Relays that are linked at once; more are spares. Ours: two survive the loss of one, more only cost them memory.
+pub const MAX_RELAYS: usize = 8;
+
+/// Settings of one node.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Relay addresses, each ending in `/p2p/<relay id>`; at most [`MAX_RELAYS`] are used.
+    pub relays: Vec<Multiaddr>,
+    /// STUN servers as `stun:host:port`.
+    pub stun: Vec<String>,
+    /// Show no address to peers: only relayed ICE candidates.
+    pub relay_only: bool,
+    /// Bytes of chunks to keep at most; `None` leaves what the store has.
+    pub quota: Option<u64>,
+}

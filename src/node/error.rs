@@ -1,0 +1,67 @@
+//! What can go wrong for whoever uses a node, each with a stable code.
+
+use crate::proto::link::LinkError;
+use crate::store::StoreError;
+
+/// Why a call to the node failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The link cannot be read.
+    #[error("this link is not one that Gyre can open: {0}")]
+    BadLink(#[from] LinkError),
+    /// The key in the link does not open the file.
+    #[error("the key in this link does not open the file")]
+    WrongKey,
+    /// Nobody who holds the blob could be reached in time.
+    #[error("nobody who holds this is reachable right now")]
+    NotFound,
+    /// No relay is reachable, so nobody can be found.
+    #[error("no relay is reachable")]
+    NoRelay,
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The caller gave up, or removed the blob.
+    #[error("cancelled")]
+    Aborted,
+    /// The node has been stopped.
+    #[error("the node has stopped")]
+    Closed,
+    /// An option makes no sense.
+    #[error("{0}")]
+    BadOptions(String),
+    /// The source that was to be shared could not be read.
+    #[error("the source could not be read: {0}")]
+    Source(String),
+    /// This platform lacks something the node cannot do without.
+    #[error("{0}")]
+    Unsupported(String),
+    /// Our own mistake.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// Result of a node call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A code that does not change between versions; `docs/sdk.md` lists them.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BadLink(_) => "BAD_LINK",
+            Self::WrongKey => "WRONG_KEY",
+            Self::NotFound => "NOT_FOUND",
+            Self::NoRelay => "NO_RELAY",
+            Self::Store(StoreError::QuotaExceeded) => "QUOTA_EXCEEDED",
+            Self::Store(StoreError::Busy) => "STORE_BUSY",
+            Self::Store(StoreError::Newer { .. }) => "STORE_NEWER",
+            Self::Store(_) => "STORE_FAILED",
+            Self::Aborted => "ABORTED",
+            Self::Closed => "CLOSED",
+            Self::BadOptions(_) | Self::Source(_) => "BAD_OPTIONS",
+            Self::Unsupported(_) => "UNSUPPORTED",
+            Self::Internal(_) => "INTERNAL",
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The one async loop: takes what the network, the store, the handles and the clock bring, feeds the state machines, and
+//! does what they ask for. It decides nothing that `proto` could decide.
+
+mod network;
+mod publish;
+mod relays;
+mod sessions;
+mod storage;
+mod transfers;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::channel::{mpsc, oneshot};
+use futures::{FutureExt, StreamExt, select};
+use futures_timer::Delay;
+use libp2p::{Multiaddr, PeerId, Swarm};
+
+use super::command::Command;
+use super::meter::Meter;
+use super::peers::Peers;
+use super::session::{Halves, SessionEvent, SessionId};
+use super::snapshot::{Snapshot, StorageInfo};
+use super::transfer::Transfer;
+use crate::net::behaviour::Behaviour;
+use crate::net::session::OpenId;
+use crate::proto::message::Message;
+use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
+use crate::proto::uplink::Uplink;
+use crate::rt;
+use crate::store::{Store, StoreError, StoredChunk, Usage};
+
+pub use publish::Changed;
+pub(super) use publish::Shared;
+
+/// Events of sessions and of the store waiting for the loop; a full inbox makes the sessions wait, and so the remotes.
+pub(super) const INBOX: usize = 64;
+
+/// How often rates are taken and the snapshot is published.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(400);
+
+/// What the loop's own tasks report back.
+#[derive(Debug)]
+pub(super) enum Event {
+    Session(SessionId, SessionEvent),
+    /// A stream that a remote opened has said what it is about.
+    Accepted { peer: PeerId, halves: Halves, hello: Option<Message> },
+    Wrote { blob: BlobHash, chunks: Vec<ChunkIndex>, result: Result<(), StoreError> },
+    Loaded { blob: BlobHash, peer: PeerKey, index: ChunkIndex, result: Result<StoredChunk, StoreError> },
+    Usage(Usage),
+}
+
+impl From<(SessionId, SessionEvent)> for Event {
+    fn from((id, event): (SessionId, SessionEvent)) -> Self {
+        Self::Session(id, event)
+    }
+}
+
+/// Who asked to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Alarm {
+    Swarm(BlobHash),
+    Discovery(BlobHash),
+    Uplink(usize),
+}
+
+/// One open stream.
+#[derive(Debug)]
+struct Session {
+    peer: PeerKey,
+    blob: BlobHash,
+    /// We opened it: decides which of two survives.
+    outbound: bool,
+    /// The remote has answered.
+    answered: bool,
+    outgoing: mpsc::Sender<Message>,
+}
+
+/// One configured relay.
+#[derive(Debug)]
+struct Relay {
+    peer: PeerId,
+    address: Multiaddr,
+    uplink: Uplink,
+    listener: Option<libp2p::core::transport::ListenerId>,
+    detail: String,
+}
+
+/// Everything the loop owns.
+pub(super) struct EventLoop<S: Store> {
+    swarm: Swarm<Behaviour>,
+    store: S,
+    commands: mpsc::Receiver<Command>,
+    inbox: mpsc::Receiver<Event>,
+    outbox: mpsc::Sender<Event>,
+    transfers: BTreeMap<BlobHash, Transfer>,
+    peers: Peers,
+    relays: Vec<Relay>,
+    sessions: HashMap<SessionId, Session>,
+    pairs: HashMap<(BlobHash, PeerKey), SessionId>,
+    opening: HashMap<OpenId, (BlobHash, PeerKey)>,
+    next_id: u64,
+    alarms: HashMap<Alarm, Time>,
+    upload_allowed: Option<bool>,
+    accepting: usize,
+    up: Meter,
+    down: Meter,
+    storage: StorageInfo,
+    usage_stale: bool,
+    published_at: Time,
+    urgent: bool,
+    shared: Rc<RefCell<Shared>>,
+}
+
+/// What the loop starts with.
+pub(super) struct Start<S: Store> {
+    pub swarm: Swarm<Behaviour>,
+    pub store: S,
+    pub commands: mpsc::Receiver<Command>,
+    pub relays: Vec<(PeerId, Multiaddr)>,
+    pub upload_allowed: Option<bool>,
+    pub shared: Rc<RefCell<Shared>>,
+}
+
+/// The clock as the protocol reads it.
+pub(super) fn now() -> Time {
+    Time::default() + rt::now()
+}
+
+impl<S: Store> EventLoop<S> {
+    pub fn new(start: Start<S>) -> Self {
+        let (outbox, inbox) = mpsc::channel(INBOX);
+        let relays = start
+            .relays
+            .into_iter()
+            .map(|(peer, address)| {
+                let uplink = Uplink::new(u64::from_le_bytes(rt::random()));
+                Relay { peer, address, uplink, listener: None, detail: String::new() }
+            })
+            .collect();
+        Self {
+            swarm: start.swarm,
+            store: start.store,
+            commands: start.commands,
+            inbox,
+            outbox,
+            transfers: BTreeMap::new(),
+            peers: Peers::default(),
+            relays,
+            sessions: HashMap::new(),
+            pairs: HashMap::new(),
+            opening: HashMap::new(),
+            next_id: 0,
+            alarms: HashMap::new(),
+            upload_allowed: start.upload_allowed,
+            accepting: 0,
+            up: Meter::default(),
+            down: Meter::default(),
+            storage: StorageInfo::default(),
+            usage_stale: true,
+            published_at: Time::default(),
+            urgent: true,
+            shared: start.shared,
+        }
+    }
+
+    /// Runs until `Stop`, or until every handle is gone.
+    pub async fn run(mut self) {
+        self.start_relays();
+        let mut publish = Delay::new(PUBLISH_INTERVAL).fuse();
+        loop {
+            let mut alarm = Delay::new(self.until_next_alarm()).fuse();
+            select! {
+                event = self.swarm.select_next_some() => self.on_network(event),
+                event = self.inbox.select_next_some() => self.on_event(event),
+                command = self.commands.next() => match command {
+                    Some(Command::Stop { reply }) => return self.stop(Some(reply)).await,
+                    Some(command) => self.on_command(command),
+                    None => return self.stop(None).await,
+                },
+                () = alarm => {}
+                () = publish => {
+                    publish = Delay::new(PUBLISH_INTERVAL).fuse();
+                    self.urgent = true;
+                }
+            }
+            self.ring_alarms();
+            if self.urgent {
+                self.publish();
+            }
+        }
+    }
+
+    async fn stop(mut self, reply: Option<oneshot::Sender<()>>) {
+        for transfer in self.transfers.values_mut() {
+            transfer.fail(|| super::error::Error::Closed);
+        }
+        // Sessions end when their senders go; the swarm closes its connections when it is dropped.
+        self.sessions.clear();
+        self.store.close().await;
+        drop(self.swarm);
+        if let Some(reply) = reply {
+            let _ = reply.send(());
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Session(id, event) => self.on_session(id, event),
+            Event::Accepted { peer, halves, hello } => self.on_accepted(peer, halves, hello),
+            Event::Wrote { blob, chunks, result } => self.on_wrote(blob, chunks, result),
+            Event::Loaded { blob, peer, index, result } => self.on_loaded(blob, peer, index, result),
+            Event::Usage(usage) => self.storage = StorageInfo { used: usage.used, quota: usage.quota },
+        }
+    }
+
+    fn fresh_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn set_alarm(&mut self, alarm: Alarm, at: Time) {
+        self.alarms.insert(alarm, at);
+    }
+
+    fn until_next_alarm(&self) -> Duration {
+        let now = now();
+        self.alarms.values().min().map_or(PUBLISH_INTERVAL, |at| at.since(now))
+    }
+
+    fn ring_alarms(&mut self) {
+        let now = now();
+        let due: Vec<_> = self.alarms.iter().filter(|(_, at)| **at <= now).map(|(alarm, _)| *alarm).collect();
+        for alarm in due {
+            self.alarms.remove(&alarm);
+            match alarm {
+                Alarm::Swarm(blob) => self.tell_swarm(blob, crate::proto::swarm::Input::Tick),
+                Alarm::Discovery(blob) => self.tell_discovery(blob, crate::proto::discovery::Input::Tick),
+                Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),
+            }
+        }
+    }
+
+    /// Runs a task whose result comes back as an event.
+    fn spawn(&self, task: impl Future<Output = Event> + 'static) {
+        let mut outbox = self.outbox.clone();
+        rt::spawn(async move {
+            let event = task.await;
+            let _ = futures::SinkExt::send(&mut outbox, event).await;
+        });
+    }
+
+    fn snapshot_of(&self, stats: super::snapshot::Stats) -> Snapshot {
+        let now = now();
+        let mut swarms: Vec<_> = self.transfers.values().map(|transfer| transfer.info(now)).collect();
+        swarms.sort_by(|a, b| (a.added_at, &a.cid).cmp(&(b.added_at, &b.cid)));
+        Snapshot { stats, swarms, peers: self.peers.infos() }
+    }
+}

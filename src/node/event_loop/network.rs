@@ -1,0 +1,223 @@
+//! What libp2p reports, and dialling other browsers.
+
+use libp2p::core::ConnectedPoint;
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, identify, ping, relay};
+
+use super::EventLoop;
+use crate::net::behaviour::BehaviourEvent;
+use crate::net::index;
+use crate::net::transport::webrtc;
+use crate::node::snapshot::Via;
+use crate::proto::types::PeerKey;
+use crate::proto::{discovery, uplink};
+use crate::rt;
+use crate::store::Store;
+
+/// Relays tried for a peer whose own addresses are not known.
+const MAX_GUESSES: usize = 4;
+
+impl<S: Store> EventLoop<S> {
+    pub(super) fn on_network(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour(event),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.on_connected(peer_id, connection_id, &endpoint);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => self.on_closed(peer_id, connection_id),
+            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => self.on_dial_error(peer, &error),
+            SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
+                if let Some(relay) = self.relays.iter().position(|relay| relay.listener == Some(listener_id)) {
+                    self.relays[relay].listener = None;
+                    if let Err(error) = reason {
+                        self.relays[relay].detail = error.to_string();
+                    }
+                    self.tell_uplink(relay, uplink::Input::Unreserved);
+                }
+            }
+            SwarmEvent::ListenerError { listener_id, error } => {
+                if let Some(relay) = self.relays.iter_mut().find(|relay| relay.listener == Some(listener_id)) {
+                    relay.detail = error.to_string();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_behaviour(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Session(event) => self.on_stream(event),
+            BehaviourEvent::Index(events) => events.into_iter().for_each(|event| self.on_index(event)),
+            BehaviourEvent::Webrtc(event) => self.on_webrtc(event),
+            BehaviourEvent::Relay(relay::client::Event::ReservationReqAccepted { relay_peer_id, .. }) => {
+                if let Some(relay) = self.relay_of(&relay_peer_id) {
+                    self.tell_uplink(relay, uplink::Input::Reserved);
+                }
+            }
+            BehaviourEvent::Relay(_) => {}
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                if let Some(peer) = self.peers.by_id(&peer_id) {
+                    peer.set_agent(&info.agent_version);
+                }
+            }
+            BehaviourEvent::Identify(_) => {}
+            BehaviourEvent::Ping(ping::Event { peer, result, .. }) => {
+                if let (Some(peer), Ok(rtt)) = (self.peers.by_id(&peer), result) {
+                    peer.rtt = Some(u32::try_from(rtt.as_millis()).unwrap_or(u32::MAX));
+                }
+            }
+        }
+    }
+
+    fn on_index(&mut self, event: index::Event) {
+        match event {
+            index::Event::Providers { blob, providers } => {
+                let local = *self.swarm.local_peer_id();
+                let mut found = Vec::new();
+                for (id, addresses) in providers.into_iter().filter(|(id, _)| *id != local) {
+                    let peer = self.peers.enter(id, rt::unix_millis());
+                    if !peer.is_relay {
+                        let key = peer.key;
+                        found.push(key);
+                        self.peers.add_addresses(key, addresses.into_iter().filter(is_webrtc).collect());
+                    }
+                }
+                self.tell_discovery(blob, discovery::Input::Found(found));
+            }
+            index::Event::LookupEnded { blob } => self.tell_discovery(blob, discovery::Input::LookupEnded),
+            index::Event::Announced { blob, ok } => {
+                // Not taken by any relay: due again at the next occasion.
+                if let Some(transfer) = self.transfers.get_mut(&blob) {
+                    transfer.announced &= ok;
+                }
+            }
+        }
+    }
+
+    fn on_webrtc(&mut self, event: webrtc::Event) {
+        match event {
+            webrtc::Event::Upgraded { peer, .. } => {
+                if let Some(peer) = self.peers.by_id(&peer) {
+                    peer.detail.clear();
+                }
+            }
+            webrtc::Event::Failed { peer, reason, .. } => {
+                self.peers.enter(peer, rt::unix_millis()).detail = format!("No direct link: {reason}.");
+            }
+        }
+        self.urgent = true;
+    }
+
+    fn on_connected(&mut self, id: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
+        self.urgent = true;
+        let relay = self.relay_of(&id);
+        let via = match relay {
+            Some(_) => Via::Websocket,
+            None if webrtc::is_relayed(endpoint) => Via::Relayed,
+            None => Via::Direct,
+        };
+        let now = rt::unix_millis();
+        let peer = self.peers.enter(id, now);
+        if peer.connections.is_empty() {
+            peer.since = now;
+        }
+        peer.connections.insert(connection, via);
+        let (key, banned) = (peer.key, peer.banned);
+        if banned {
+            let _ = self.swarm.disconnect_peer_id(id);
+            return;
+        }
+        if via == Via::Direct {
+            peer.dialling = false;
+            peer.detail.clear();
+            for blob in std::mem::take(&mut peer.awaited_by) {
+                self.open_session(blob, key);
+            }
+        }
+        if let Some(relay) = relay {
+            self.tell_uplink(relay, uplink::Input::Connected);
+        }
+    }
+
+    fn on_closed(&mut self, id: PeerId, connection: ConnectionId) {
+        self.urgent = true;
+        let relay = self.relay_of(&id);
+        if let Some(peer) = self.peers.by_id(&id) {
+            peer.connections.remove(&connection);
+            if peer.connections.is_empty() {
+                peer.rtt = None;
+                if let Some(relay) = relay {
+                    self.tell_uplink(relay, uplink::Input::Lost);
+                }
+            }
+        }
+    }
+
+    fn on_dial_error(&mut self, id: PeerId, error: &DialError) {
+        // Another dial to the same peer is under way: its outcome counts.
+        if matches!(error, DialError::DialPeerConditionFalse(_)) {
+            return;
+        }
+        self.urgent = true;
+        if let Some(relay) = self.relay_of(&id) {
+            self.relays[relay].detail = first_cause(error);
+            let connected = self.peers.by_id(&id).is_some_and(|peer| !peer.connections.is_empty());
+            if !connected {
+                self.tell_uplink(relay, uplink::Input::Lost);
+            }
+            return;
+        }
+        let Some(peer) = self.peers.by_id(&id) else { return };
+        if peer.is_direct() || !peer.dialling {
+            return;
+        }
+        peer.dialling = false;
+        if peer.detail.is_empty() {
+            peer.detail = format!("No link: {}.", first_cause(error));
+        }
+        let key = peer.key;
+        for blob in std::mem::take(&mut peer.awaited_by) {
+            self.tell_discovery(blob, discovery::Input::Failed(key));
+        }
+    }
+
+    /// Dials another browser, by the addresses it announced, else through the relays that we share with it if any.
+    pub(super) fn dial(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get(key) else { return };
+        let id = peer.id;
+        let mut addresses = peer.addresses.clone();
+        if addresses.is_empty() {
+            addresses = self.relays.iter().take(MAX_GUESSES).map(|relay| behind(&relay.address, id)).collect();
+        }
+        // A relayed connection may be there already; it must not keep the direct one from being made.
+        let opts = DialOpts::peer_id(id).addresses(addresses).condition(PeerCondition::NotDialing).build();
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.dialling = true;
+        }
+        if let Err(error) = self.swarm.dial(opts) {
+            if matches!(error, DialError::DialPeerConditionFalse(_)) {
+                return;
+            }
+            self.on_dial_error(id, &error);
+        }
+    }
+}
+
+fn is_webrtc(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::WebRTC)
+}
+
+/// `<relay>/p2p-circuit/webrtc/p2p/<peer>`.
+fn behind(relay: &Multiaddr, peer: PeerId) -> Multiaddr {
+    relay.clone().with(Protocol::P2pCircuit).with(Protocol::WebRTC).with(Protocol::P2p(peer))
+}
+
+/// The part of a dial error that a person can use.
+fn first_cause(error: &DialError) -> String {
+    match error {
+        DialError::Transport(failed) => failed.first().map_or_else(|| error.to_string(), |(_, cause)| cause.to_string()),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,208 @@
+//! Blobs: commands about them, and what their swarm and discovery machines ask for.
+
+use super::{Alarm, EventLoop, now};
+use crate::node::command::Command;
+use crate::node::error::Error;
+use crate::node::meta::BlobMeta;
+use crate::node::transfer::Transfer;
+use crate::proto::discovery::{self, Discovery};
+use crate::proto::config::Config;
+use crate::proto::swarm::{self, Swarm};
+use crate::proto::tree::Tree;
+use crate::proto::types::{BlobHash, ChunkIndex};
+use crate::rt;
+use crate::store::{BlobRow, Store, StoredChunk};
+
+impl<S: Store> EventLoop<S> {
+    pub(super) fn on_command(&mut self, command: Command) {
+        self.urgent = true;
+        match command {
+            Command::Add { row, stored, meta } => self.add(row, &stored, meta),
+            Command::Await { blob, chunk, reply } => match self.transfers.get_mut(&blob) {
+                Some(transfer) => transfer.wait_for(chunk, reply),
+                None => drop(reply.send(Err(Error::Aborted))),
+            },
+            Command::Focus { blob, from, to } => self.tell_swarm(blob, swarm::Input::Focus { chunks: from..to }),
+            Command::Describe { blob, meta } => {
+                if let Some(transfer) = self.transfers.get_mut(&blob) {
+                    transfer.meta = meta;
+                }
+            }
+            Command::SetPaused { blob, paused, reply } => {
+                let result = self.set_paused(blob, paused);
+                let _ = reply.send(result);
+            }
+            Command::SetPinned { blob, pinned, reply } => {
+                let row = self.transfers.get_mut(&blob).map(|transfer| {
+                    transfer.pinned = pinned;
+                    transfer.row
+                });
+                let _ = reply.send(row.ok_or(Error::NotFound));
+            }
+            Command::Remove { blob, reply } => {
+                let row = self.remove(blob);
+                let _ = reply.send(row.ok_or(Error::NotFound));
+            }
+            Command::Lookup { blob, reply } => {
+                let known = self.transfers.get(&blob).map(|transfer| (transfer.row, transfer.meta.clone()));
+                let _ = reply.send(known);
+            }
+            Command::SetUpload(allowed) => self.set_upload(allowed),
+            Command::QuotaChanged => self.usage_stale = true,
+            Command::Stop { .. } => {} // taken by `run`
+        }
+    }
+
+    fn add(&mut self, row: BlobRow, stored: &[ChunkIndex], meta: BlobMeta) {
+        let Some(blob) = row.hash else { return };
+        if self.transfers.contains_key(&blob) {
+            return;
+        }
+        let seed = u64::from_le_bytes(rt::random());
+        let tree = row.size.filter(|_| !row.tree.is_empty()).and_then(|size| Tree::decode(blob, size, &row.tree).ok());
+        let machine = Swarm::new(Config::default(), blob, row.size, stored.iter().copied(), seed);
+        let mut transfer = Transfer::new(blob, row.id, meta, row.pinned, machine, Discovery::new(seed));
+        transfer.tree = tree;
+        self.transfers.insert(blob, transfer);
+        self.usage_stale = true;
+        self.tell_swarm(blob, swarm::Input::AllowUpload(self.upload_allowed == Some(true)));
+        self.set_wanted(blob);
+        self.announce_if_due(blob);
+    }
+
+    fn remove(&mut self, blob: BlobHash) -> Option<crate::store::RowId> {
+        self.end_sessions_of(blob);
+        let mut transfer = self.transfers.remove(&blob)?;
+        transfer.fail(|| Error::Aborted);
+        self.alarms.remove(&Alarm::Swarm(blob));
+        self.alarms.remove(&Alarm::Discovery(blob));
+        for peer in self.peers.iter_mut() {
+            peer.awaited_by.remove(&blob);
+        }
+        self.swarm.behaviour_mut().index.get_mut().withdraw(blob);
+        self.usage_stale = true;
+        Some(transfer.row)
+    }
+
+    fn set_paused(&mut self, blob: BlobHash, paused: bool) -> Result<(), Error> {
+        let transfer = self.transfers.get_mut(&blob).ok_or(Error::NotFound)?;
+        transfer.paused = paused;
+        transfer.error = None;
+        if paused {
+            transfer.fail(|| Error::Aborted);
+        }
+        self.tell_swarm(blob, if paused { swarm::Input::Pause } else { swarm::Input::Resume });
+        self.set_wanted(blob);
+        Ok(())
+    }
+
+    fn set_upload(&mut self, allowed: bool) {
+        self.upload_allowed = Some(allowed);
+        let blobs: Vec<_> = self.transfers.keys().copied().collect();
+        for blob in blobs {
+            self.tell_swarm(blob, swarm::Input::AllowUpload(allowed));
+            if allowed {
+                self.announce_if_due(blob);
+            } else if let Some(transfer) = self.transfers.get_mut(&blob) {
+                transfer.announced = false;
+                self.swarm.behaviour_mut().index.get_mut().withdraw(blob);
+            }
+        }
+    }
+
+    /// Tells discovery whether peers are wanted.
+    pub(super) fn set_wanted(&mut self, blob: BlobHash) {
+        let Some(transfer) = self.transfers.get(&blob) else { return };
+        let stuck = transfer.error.as_ref().is_some_and(|problem| problem.code != Error::NotFound.code());
+        let wanted = transfer.wants_peers() && !stuck;
+        self.tell_discovery(blob, discovery::Input::Want(wanted));
+    }
+
+    /// Announces a blob of which something is held, once others may have it and can reach us.
+    pub(super) fn announce_if_due(&mut self, blob: BlobHash) {
+        let joined = self.is_joined();
+        let Some(transfer) = self.transfers.get_mut(&blob) else { return };
+        let holds = transfer.swarm.progress().stored > 0;
+        if joined && holds && !transfer.announced && self.upload_allowed == Some(true) {
+            transfer.announced = self.swarm.behaviour_mut().index.get_mut().announce(blob);
+        }
+    }
+
+    pub(super) fn tell_swarm(&mut self, blob: BlobHash, input: swarm::Input) {
+        let Some(transfer) = self.transfers.get_mut(&blob) else { return };
+        transfer.swarm.handle(input, now());
+        // Drained whole before anything is done: acting on an output may bring the next input.
+        let outputs: Vec<_> = std::iter::from_fn(|| transfer.swarm.poll_output()).collect();
+        for output in outputs {
+            match output {
+                swarm::Output::Send { peer, message } => self.send(blob, peer, message),
+                swarm::Output::Store { index, data, proof } => self.store_chunk(blob, StoredChunk { index, data, proof }),
+                swarm::Output::Load { peer, index } => self.load_chunk(blob, peer, index),
+                swarm::Output::Ban { peer, reason } => self.ban(blob, peer, reason),
+                swarm::Output::Close { peer } => self.close(blob, peer),
+                swarm::Output::SizeProved(size) => self.on_size(blob, size),
+                swarm::Output::Complete => self.on_complete(blob),
+                swarm::Output::WakeAt(at) => self.set_alarm(Alarm::Swarm(blob), at),
+            }
+        }
+    }
+
+    fn on_size(&mut self, blob: BlobHash, size: crate::proto::types::BlobSize) {
+        let Some(transfer) = self.transfers.get_mut(&blob) else { return };
+        transfer.error = None;
+        let (store, row) = (self.store.clone(), transfer.row);
+        rt::spawn(async move {
+            // Only a resume needs it; if it is lost, the last chunk proves the size again.
+            if let Err(error) = store.set_size(row, size).await {
+                tracing::warn!(%error, "the size could not be stored");
+            }
+        });
+        if let Some(transfer) = self.transfers.get_mut(&blob) {
+            transfer.answer();
+        }
+    }
+
+    fn on_complete(&mut self, blob: BlobHash) {
+        if let Some(transfer) = self.transfers.get_mut(&blob) {
+            transfer.error = None;
+            transfer.answer();
+        }
+        self.set_wanted(blob);
+        self.urgent = true;
+    }
+
+    pub(super) fn tell_discovery(&mut self, blob: BlobHash, input: discovery::Input) {
+        let Some(transfer) = self.transfers.get_mut(&blob) else { return };
+        transfer.discovery.handle(input, now());
+        let outputs: Vec<_> = std::iter::from_fn(|| transfer.discovery.poll_output()).collect();
+        for output in outputs {
+            match output {
+                discovery::Output::Lookup => self.swarm.behaviour_mut().index.get_mut().find(blob),
+                discovery::Output::Connect(peer) => self.connect(blob, peer),
+                discovery::Output::Nobody => self.on_nobody(blob),
+                discovery::Output::WakeAt(at) => self.set_alarm(Alarm::Discovery(blob), at),
+            }
+        }
+    }
+
+    fn on_nobody(&mut self, blob: BlobHash) {
+        let joined = self.is_joined();
+        let Some(transfer) = self.transfers.get_mut(&blob) else { return };
+        let error = || if joined { Error::NotFound } else { Error::NoRelay };
+        transfer.set_problem(&error());
+        transfer.fail(error);
+        self.urgent = true;
+    }
+
+    /// A session with `peer` is wanted: over the link that is there, or over a new one.
+    fn connect(&mut self, blob: BlobHash, peer: crate::proto::types::PeerKey) {
+        let Some(known) = self.peers.get_mut(peer) else { return };
+        if known.is_direct() {
+            return self.open_session(blob, peer);
+        }
+        known.awaited_by.insert(blob);
+        if !known.dialling {
+            self.dial(peer);
+        }
+    }
+}

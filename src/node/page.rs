@@ -1,0 +1,28 @@
+//! A node with a page's own edges: IndexedDB and the browser's transports.
+
+use super::{Config, File, Node, Result};
+use crate::net::transport;
+use crate::store::Store;
+use crate::store::indexed_db::IndexedDbStore;
+
+/// The node of a page.
+pub type PageNode = Node<IndexedDbStore>;
+
+/// A file read through it.
+pub type PageFile = File<IndexedDbStore>;
+
+impl PageNode {
+    /// Opens the database and starts the node on it.
+    ///
+    /// # Errors
+    /// `Store(Busy)` if another tab of this origin has the database; else as [`Node::start`].
+    pub async fn start_in_page(config: Config, database: &str) -> Result<Self> {
+        let store = IndexedDbStore::open(database).await?;
+        let node = Self::start(config, store.clone(), transport::build).await;
+        if node.is_err() {
+            // The lock must not outlive a failed start.
+            store.close().await;
+        }
+        node
+    }
+}

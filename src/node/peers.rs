@@ -1,0 +1,206 @@
+//! Everybody this node knows by name: who is linked, how, and what went wrong.
+
+use std::collections::{BTreeSet, HashMap};
+
+use libp2p::swarm::ConnectionId;
+use libp2p::{Multiaddr, PeerId};
+
+use super::meter::Meter;
+use super::snapshot::{PeerInfo, Role, Via};
+use crate::proto::types::{BlobHash, PeerKey, Time};
+
+/// Peers remembered. Ours: what a look-up can name for a few dozen blobs, at under 1 KiB each.
+const MAX_PEERS: usize = 2048;
+
+/// Addresses kept of one peer: one for each relay that it may be reserved at.
+const MAX_ADDRESSES: usize = 8;
+
+/// Characters of a remote's agent name that are shown.
+const MAX_AGENT: usize = 64;
+
+/// One peer.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub key: PeerKey,
+    pub id: PeerId,
+    pub addresses: Vec<Multiaddr>,
+    pub connections: HashMap<ConnectionId, Via>,
+    pub is_relay: bool,
+    pub dialling: bool,
+    pub banned: bool,
+    /// Blobs for which a session is wanted as soon as a direct link is up.
+    pub awaited_by: BTreeSet<BlobHash>,
+    pub agent: String,
+    pub rtt: Option<u32>,
+    pub up: Meter,
+    pub down: Meter,
+    pub since: u64,
+    pub detail: String,
+}
+
+impl Peer {
+    pub fn is_direct(&self) -> bool {
+        self.connections.values().any(|via| *via == Via::Direct)
+    }
+
+    fn via(&self) -> Via {
+        let has = |via| self.connections.values().any(|other| *other == via);
+        match () {
+            () if has(Via::Direct) => Via::Direct,
+            () if has(Via::Websocket) => Via::Websocket,
+            () if self.dialling => Via::Connecting,
+            () if has(Via::Relayed) => Via::Relayed,
+            () => Via::Failed,
+        }
+    }
+
+    fn forgettable(&self) -> bool {
+        self.connections.is_empty() && !self.dialling && !self.is_relay && self.awaited_by.is_empty()
+    }
+
+    pub fn set_agent(&mut self, agent: &str) {
+        // A remote's own words, shown to a person: short, and nothing that moves the cursor.
+        self.agent = agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT).collect();
+    }
+}
+
+/// The table.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    keys: HashMap<PeerId, PeerKey>,
+    table: HashMap<PeerKey, Peer>,
+    next: u64,
+}
+
+impl Peers {
+    /// The peer of this name, entered if it is new. Room is made by forgetting those without a link.
+    pub fn enter(&mut self, id: PeerId, now_millis: u64) -> &mut Peer {
+        let key = match self.keys.get(&id) {
+            Some(key) => *key,
+            None => {
+                if self.table.len() >= MAX_PEERS {
+                    self.forget_some();
+                }
+                self.next += 1;
+                let key = PeerKey(self.next);
+                self.keys.insert(id, key);
+                key
+            }
+        };
+        self.table.entry(key).or_insert_with(|| Peer {
+            key,
+            id,
+            addresses: Vec::new(),
+            connections: HashMap::new(),
+            is_relay: false,
+            dialling: false,
+            banned: false,
+            awaited_by: BTreeSet::new(),
+            agent: String::new(),
+            rtt: None,
+            up: Meter::default(),
+            down: Meter::default(),
+            since: now_millis,
+            detail: String::new(),
+        })
+    }
+
+    pub fn get(&self, key: PeerKey) -> Option<&Peer> {
+        self.table.get(&key)
+    }
+
+    pub fn get_mut(&mut self, key: PeerKey) -> Option<&mut Peer> {
+        self.table.get_mut(&key)
+    }
+
+    pub fn by_id(&mut self, id: &PeerId) -> Option<&mut Peer> {
+        self.table.get_mut(self.keys.get(id)?)
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
+        self.table.values_mut()
+    }
+
+    /// Adds addresses; the newest survive.
+    pub fn add_addresses(&mut self, key: PeerKey, addresses: Vec<Multiaddr>) {
+        let Some(peer) = self.table.get_mut(&key) else { return };
+        for address in addresses {
+            peer.addresses.retain(|known| *known != address);
+            peer.addresses.insert(0, address);
+        }
+        peer.addresses.truncate(MAX_ADDRESSES);
+    }
+
+    pub fn tick(&mut self, now: Time) {
+        for peer in self.table.values_mut() {
+            peer.up.tick(now);
+            peer.down.tick(now);
+        }
+    }
+
+    /// What a person sees: links, attempts and failures; mere names are left out.
+    pub fn infos(&self) -> Vec<PeerInfo> {
+        let mut infos: Vec<_> = self
+            .table
+            .values()
+            .filter(|peer| !peer.connections.is_empty() || peer.dialling || !peer.detail.is_empty())
+            .map(|peer| PeerInfo {
+                peer_id: peer.id.to_string(),
+                role: if peer.is_relay { Role::Relay } else { Role::Browser },
+                via: peer.via(),
+                agent: peer.agent.clone(),
+                rtt: peer.rtt,
+                up: peer.up.total(),
+                down: peer.down.total(),
+                up_rate: peer.up.rate(),
+                down_rate: peer.down.rate(),
+                since: peer.since,
+                detail: peer.detail.clone(),
+            })
+            .collect();
+        infos.sort_by(|a, b| (a.since, &a.peer_id).cmp(&(b.since, &b.peer_id)));
+        infos
+    }
+
+    fn forget_some(&mut self) {
+        let mut gone: Vec<_> = self.table.values().filter(|peer| peer.forgettable()).map(|peer| (peer.banned, peer.key, peer.id)).collect();
+        // Bans go last: identities are free, so a table full of them must not keep everybody else out.
+        gone.sort_unstable();
+        for (_, key, id) in gone.into_iter().take(MAX_PEERS / 8) {
+            self.table.remove(&key);
+            self.keys.remove(&id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_keeps_its_key() {
+        let mut peers = Peers::default();
+        let id = PeerId::random();
+        let key = peers.enter(id, 0).key;
+        assert_eq!(peers.enter(id, 1).key, key);
+        assert_ne!(peers.enter(PeerId::random(), 1).key, key);
+    }
+
+    #[test]
+    fn names_do_not_grow_the_table_without_bound() {
+        let mut peers = Peers::default();
+        for _ in 0..MAX_PEERS + 100 {
+            peers.enter(PeerId::random(), 0);
+        }
+        assert!(peers.table.len() <= MAX_PEERS);
+        assert_eq!(peers.table.len(), peers.keys.len());
+    }
+
+    #[test]
+    fn an_agent_name_is_made_harmless() {
+        let mut peers = Peers::default();
+        let peer = peers.enter(PeerId::random(), 0);
+        peer.set_agent(&format!("x\u{1b}[2J{}", "y".repeat(500)));
+        assert!(peer.agent.len() <= MAX_AGENT && !peer.agent.contains('\u{1b}'));
+    }
+}

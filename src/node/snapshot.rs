@@ -1,0 +1,211 @@
+//! What a node shows of itself: plain values, taken a few times a second.
+
+use serde::Serialize;
+
+/// State of one blob's transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TransferState {
+    /// Incomplete, and no peer is connected.
+    Finding,
+    /// Incomplete, with peers.
+    Fetching,
+    /// Told to stop, by the person or by a full store.
+    Paused,
+    /// All there.
+    Complete,
+    /// Incomplete, and something must be done first: see the error.
+    Failed,
+}
+
+/// A code and a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// One of the stable codes.
+    pub code: &'static str,
+    /// What to tell a person.
+    pub message: String,
+}
+
+/// One blob that this node holds or fetches.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SwarmInfo {
+    /// Address.
+    pub cid: String,
+    /// The link's fragment, with the key where there is one.
+    pub fragment: Option<String>,
+    /// File name, once known.
+    pub name: Option<String>,
+    /// Media type, once known.
+    #[serde(rename = "type")]
+    pub media_type: Option<String>,
+    /// Content bytes, once proved.
+    pub size: Option<u64>,
+    /// Content bytes verified and stored.
+    pub have: u64,
+    /// What it is doing.
+    pub state: TransferState,
+    /// Why it is not.
+    pub error: Option<Problem>,
+    /// Kept on purpose.
+    pub pinned: bool,
+    /// Stored as it is, not encrypted.
+    pub public: bool,
+    /// Chunk bytes sent since the node started.
+    pub up: u64,
+    /// Chunk bytes received since the node started.
+    pub down: u64,
+    /// Bytes a second now.
+    pub up_rate: u64,
+    /// Bytes a second now.
+    pub down_rate: u64,
+    /// Bytes received more than once or in vain.
+    pub wasted: u64,
+    /// Peers with a session.
+    pub peers: usize,
+    /// Of these, the ones that hold all of it.
+    pub sources: usize,
+    /// Milliseconds since 1970.
+    pub added_at: u64,
+    /// Chunks in all; 0 until the size is known.
+    pub chunks: u32,
+    /// Chunks stored.
+    pub chunks_have: u32,
+}
+
+/// How a peer is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// Browser to browser over WebRTC.
+    Direct,
+    /// Through a relay only.
+    Relayed,
+    /// A relay's websocket.
+    Websocket,
+    /// Being connected.
+    Connecting,
+    /// No link came up.
+    Failed,
+}
+
+/// What a peer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Another page.
+    Browser,
+    /// A relay.
+    Relay,
+}
+
+/// One peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerInfo {
+    /// Its identity.
+    pub peer_id: String,
+    /// What it is.
+    pub role: Role,
+    /// How it is connected.
+    pub via: Via,
+    /// Its name and version as it says.
+    pub agent: String,
+    /// Last measured round trip, milliseconds.
+    pub rtt: Option<u32>,
+    /// Chunk bytes sent to it.
+    pub up: u64,
+    /// Chunk bytes received from it.
+    pub down: u64,
+    /// Bytes a second now.
+    pub up_rate: u64,
+    /// Bytes a second now.
+    pub down_rate: u64,
+    /// Connected (or first tried) at, milliseconds since 1970.
+    pub since: u64,
+    /// A plain sentence when something is wrong, else empty.
+    pub detail: String,
+}
+
+/// State of the node as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JoinState {
+    /// No relay is reserved yet.
+    Connecting,
+    /// Reachable through at least one relay.
+    Joined,
+    /// Every relay has failed; trying again.
+    Offline,
+}
+
+/// State of one relay's link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RelayState {
+    /// Being dialled.
+    Connecting,
+    /// Connected, not reserved.
+    Connected,
+    /// Others can reach us through it.
+    Reserved,
+    /// Waiting after a failure.
+    Failed,
+}
+
+/// One relay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RelayInfo {
+    /// Its address.
+    pub address: String,
+    /// How far the link is.
+    pub state: RelayState,
+    /// A plain sentence when something is wrong, else empty.
+    pub detail: String,
+}
+
+/// Bytes stored and allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct StorageInfo {
+    /// Bytes of chunks stored.
+    pub used: u64,
+    /// Bytes allowed.
+    pub quota: u64,
+}
+
+/// The node as a whole.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// Our identity on the network.
+    pub peer_id: String,
+    /// Whether others can find us.
+    pub state: JoinState,
+    /// Each relay.
+    pub relays: Vec<RelayInfo>,
+    /// The person's word on uploads; `None` until asked.
+    pub upload_allowed: Option<bool>,
+    /// Chunk bytes sent since the start.
+    pub up: u64,
+    /// Chunk bytes received since the start.
+    pub down: u64,
+    /// Bytes a second now.
+    pub up_rate: u64,
+    /// Bytes a second now.
+    pub down_rate: u64,
+    /// Bytes stored and allowed.
+    pub storage: StorageInfo,
+}
+
+/// All three, as published by the node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// The node.
+    pub stats: Stats,
+    /// Its blobs, oldest first.
+    pub swarms: Vec<SwarmInfo>,
+    /// Its peers.
+    pub peers: Vec<PeerInfo>,
+}

@@ -1,0 +1,148 @@
+//! One blob on this node: its swarm and discovery machines, and what waits for it.
+
+use std::collections::VecDeque;
+
+use futures::channel::oneshot;
+
+use super::error::{Error, Result};
+use super::meta::BlobMeta;
+use super::meter::Meter;
+use super::snapshot::{Problem, SwarmInfo, TransferState};
+use crate::proto::discovery::Discovery;
+use crate::proto::link::blob_cid;
+use crate::proto::swarm::Swarm;
+use crate::proto::tree::Tree;
+use crate::proto::types::{BlobHash, BlobSize, ChunkIndex, Time};
+use crate::store::{RowId, StoredChunk};
+
+/// Readers waiting for chunks of one blob.
+const MAX_WAITERS: usize = 1024;
+
+/// Someone who waits for a chunk to be stored.
+type Waiter = (ChunkIndex, oneshot::Sender<Result<(RowId, BlobSize)>>);
+
+/// The node's side of one blob.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    pub blob: BlobHash,
+    pub row: RowId,
+    pub meta: BlobMeta,
+    pub pinned: bool,
+    pub paused: bool,
+    pub error: Option<Problem>,
+    pub swarm: Swarm,
+    pub discovery: Discovery,
+    /// Known for what was imported here: proofs are computed instead of read.
+    pub tree: Option<Tree>,
+    pub to_store: VecDeque<StoredChunk>,
+    pub writing: usize,
+    pub announced: bool,
+    pub up: Meter,
+    pub down: Meter,
+    waiters: Vec<Waiter>,
+}
+
+impl Transfer {
+    pub fn new(blob: BlobHash, row: RowId, meta: BlobMeta, pinned: bool, swarm: Swarm, discovery: Discovery) -> Self {
+        Self {
+            blob,
+            row,
+            meta,
+            pinned,
+            paused: false,
+            error: None,
+            swarm,
+            discovery,
+            tree: None,
+            to_store: VecDeque::new(),
+            writing: 0,
+            announced: false,
+            up: Meter::default(),
+            down: Meter::default(),
+            waiters: Vec::new(),
+        }
+    }
+
+    /// Whether peers are wanted for it.
+    pub fn wants_peers(&self) -> bool {
+        !self.paused && !self.swarm.is_complete()
+    }
+
+    /// Answers when the chunk is stored; at once if it is, or if it cannot come.
+    pub fn wait_for(&mut self, chunk: ChunkIndex, reply: oneshot::Sender<Result<(RowId, BlobSize)>>) {
+        self.waiters.retain(|(_, waiting)| !waiting.is_canceled());
+        if self.waiters.len() >= MAX_WAITERS {
+            let _ = reply.send(Err(Error::Internal("too many readers of one blob".into())));
+            return;
+        }
+        self.waiters.push((chunk, reply));
+        self.answer();
+    }
+
+    /// Answers everybody whose chunk is there.
+    pub fn answer(&mut self) {
+        let Some(size) = self.swarm.progress().size else { return };
+        for (chunk, reply) in std::mem::take(&mut self.waiters) {
+            if self.swarm.stored().is_some_and(|stored| stored.contains(chunk.0)) {
+                let _ = reply.send(Ok((self.row, size)));
+            } else {
+                self.waiters.push((chunk, reply));
+            }
+        }
+    }
+
+    /// Answers everybody with an error: what they wait for will not come by itself.
+    pub fn fail(&mut self, error: impl Fn() -> Error) {
+        for (_, reply) in self.waiters.drain(..) {
+            let _ = reply.send(Err(error()));
+        }
+    }
+
+    /// Remembers why it stands still.
+    pub fn set_problem(&mut self, error: &Error) {
+        self.error = Some(Problem { code: error.code(), message: error.to_string() });
+    }
+
+    /// What a person sees of it.
+    pub fn info(&self, now: Time) -> SwarmInfo {
+        let progress = self.swarm.progress();
+        let peers: Vec<_> = self.swarm.peers(now).collect();
+        let state = match () {
+            () if self.swarm.is_complete() => TransferState::Complete,
+            () if self.paused && self.error.is_none() => TransferState::Paused,
+            () if self.error.is_some() => TransferState::Failed,
+            () if peers.is_empty() => TransferState::Finding,
+            () => TransferState::Fetching,
+        };
+        let content = self.meta.content_size;
+        let have = match content {
+            // Sealing adds a few bytes to every chunk; a person thinks in bytes of the file.
+            Some(content) if progress.chunks > 0 => {
+                (u128::from(content) * u128::from(progress.stored) / u128::from(progress.chunks)) as u64
+            }
+            _ => 0,
+        };
+        SwarmInfo {
+            cid: blob_cid(self.blob),
+            fragment: Some(self.meta.link(self.blob).fragment()),
+            name: self.meta.name.clone(),
+            media_type: self.meta.media_type.clone(),
+            size: content,
+            have,
+            state,
+            error: self.error.clone(),
+            pinned: self.pinned,
+            public: self.meta.key.is_none(),
+            up: self.up.total(),
+            down: self.down.total(),
+            up_rate: self.up.rate(),
+            down_rate: self.down.rate(),
+            wasted: progress.wasted_bytes,
+            peers: peers.len(),
+            sources: peers.iter().filter(|peer| peer.has_all).count(),
+            added_at: self.meta.added_at,
+            chunks: progress.chunks,
+            chunks_have: progress.stored,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Every number of the exchange that may be tuned, with its unit and where it comes from.
+//!
+//! What others can make grow is bounded here as well. Formats (lengths on the wire) are not tunable and stand in
+//! `message`.
+
+use std::time::Duration;
+
+use super::types::CHUNK_SIZE;
+
+/// The tunables of one [`Swarm`](super::swarm::Swarm).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Peers connected for one blob at once. Default 128: a page holds at most some hundred `RTCPeerConnection`s, shared
+    /// by all blobs; BitTorrent clients use 50 to 200.
+    pub peers_max: usize,
+    /// Peers remembered as banned, the oldest forgotten first. Default 1024, 8 KiB of keys.
+    pub banned_max: usize,
+    /// Times a peer may announce its whole set in one connection. Default 16: once after the handshake, once for each
+    /// change of upload consent. Each may cost 512 KiB of parsing.
+    pub announcements_max: u32,
+
+    /// Requests kept outstanding to a peer at least. Default 2: one on the wire, one behind it (BEP 3, "pipelining").
+    pub pipeline_min: usize,
+    /// Requests kept outstanding to a peer at most. Default 64 (16 MiB): fills 100 MiB/s at 160 ms.
+    pub pipeline_max: usize,
+    /// Bytes of chunk data a peer may send before it is granted more. Default 4 MiB: the top of the 1 to 4 MiB that a
+    /// browser needs since it gives no receive back-pressure; the pipeline raises it where rate x latency asks for it.
+    pub credit_initial: u32,
+    /// Bytes by which credit is topped up at least. Default 1 MiB: one small message for every four chunks.
+    pub credit_step: u32,
+    /// Bytes asked for, or verified and not yet durable, over all peers. Default 32 MiB: with a slow store the page's
+    /// memory stays under the 64 MiB that the node may use.
+    pub unstored_max: u64,
+    /// Time without an answer after which requests are given to others, at least. Default 10 s: a quarter of a chunk a
+    /// second still counts as alive once the rate is known.
+    pub stall_min: Duration,
+    /// A request has stalled after this many times its expected duration. Default 4 (RFC 6298 waits about as many
+    /// deviations).
+    pub stall_factor: u32,
+    /// Bytes per second assumed of a peer that has not delivered yet. Default 128 KiB/s, a slow
+    /// uplink: the first wait is 16 s for two chunks.
+    pub assumed_rate: u64,
+    /// Stalls in a row after which a peer's claims count as false. Default 3; each wait is twice the one before.
+    pub strikes_max: u32,
+    /// Refusals in a row of chunks that the peer claimed. Default 64, a full pipeline: one failing disk is no lie, a
+    /// second pipeline of refusals is useless either way.
+    pub rejects_max: u32,
+    /// Time after a cancel or stall in which the chunk may still arrive. Default 120 s: an upload queue of 4 MiB at
+    /// 64 KiB/s takes 64 s, doubled.
+    pub grace: Duration,
+    /// Cancelled requests remembered for a peer. Default 256: four pipelines.
+    pub grace_max: usize,
+    /// Peers asked for the same chunk when none is left unasked. Default 2: bounds the waste of the endgame.
+    pub endgame_copies: usize,
+    /// Age of a request before its chunk is asked for elsewhere too, while the other's speed is unknown. Default 2 s.
+    pub endgame_age: Duration,
+    /// Size claims under test at once. Default 4: with this many different ones most are lies, and lies end in bans.
+    pub probes_max: usize,
+    /// Age of a size probe after which another may be sent beside it. Default 3 s.
+    pub probe_hedge: Duration,
+    /// Hints ("ask me for this one") kept of a peer. Default 16.
+    pub hints_max: usize,
+
+    /// Requests a peer may have queued here. Default 128: twice what an honest peer has outstanding.
+    pub queue_max: usize,
+    /// Requests refused to a peer since the last chunk it was sent. Default 1024: a full pipeline for each announcement.
+    pub refusals_max: u32,
+    /// Chunks loading or sending to one peer. Default 4 (1 MiB): covers the store's latency, and is what control
+    /// messages may have to wait behind.
+    pub serving_per_peer: usize,
+    /// Chunks loading or sending to all peers. Default 16 (4 MiB): bounds memory, and keeps a slow uplink on few chunks
+    /// so that each is passed on sooner.
+    pub serving_max: usize,
+    /// Hints outstanding to a peer while this is the only seed. Default 4: an honest peer's starting pipeline, twice.
+    pub hints_per_peer: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            peers_max: 128,
+            banned_max: 1024,
+            announcements_max: 16,
+            pipeline_min: 2,
+            pipeline_max: 64,
+            credit_initial: 16 * CHUNK_SIZE as u32,
+            credit_step: 4 * CHUNK_SIZE as u32,
+            unstored_max: 128 * CHUNK_SIZE,
+            stall_min: Duration::from_secs(10),
+            stall_factor: 4,
+            assumed_rate: 128 * 1024,
+            strikes_max: 3,
+            rejects_max: 64,
+            grace: Duration::from_secs(120),
+            grace_max: 256,
+            endgame_copies: 2,
+            endgame_age: Duration::from_secs(2),
+            probes_max: 4,
+            probe_hedge: Duration::from_secs(3),
+            hints_max: 16,
+            queue_max: 128,
+            refusals_max: 1024,
+            serving_per_peer: 4,
+            serving_max: 16,
+            hints_per_peer: 4,
+        }
+    }
+}

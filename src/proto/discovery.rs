@@ -1,0 +1,384 @@
+//! Finding peers for one blob: when to look up, whom to connect, when to say that nobody is there.
+//!
+//! While peers are wanted it looks up at once and then ever less often, connects a few candidates at a time up to a
+//! target, and backs off from those that fail. After a bounded wait without any session it says so once, and goes on
+//! looking: a holder may still come.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::{RngCore, SeedableRng};
+
+use super::types::{PeerKey, Time};
+
+/// Sessions that are enough. Ours: a browser's uplink shared by more leeches only makes each slower, and every link costs
+/// a peer connection of which a tab should hold at most 40.
+pub const TARGET_SESSIONS: usize = 12;
+
+/// Links being made at once for one blob. Ours: each costs a relay circuit and an ICE run.
+pub const MAX_DIALLING: usize = 4;
+
+/// Candidates remembered for one blob.
+pub const MAX_CANDIDATES: usize = 256;
+
+/// First pause between look-ups; doubles up to [`LOOKUP_PAUSE_MAX`].
+pub const LOOKUP_PAUSE: Duration = Duration::from_secs(2);
+
+/// Longest pause between look-ups while peers are wanted.
+pub const LOOKUP_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// First pause before a failed candidate is tried again; doubles up to [`RETRY_PAUSE_MAX`].
+pub const RETRY_PAUSE: Duration = Duration::from_secs(5);
+
+/// Longest pause before a failed candidate is tried again.
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(300);
+
+/// How long nobody may be found before the person is told. Ours: a look-up takes up to 10 s, a link up to 20 s.
+pub const NOBODY_AFTER: Duration = Duration::from_secs(25);
+
+/// What the edges tell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Whether sessions are wanted (a fetch is under way). Turning it on anew starts the bounded wait again.
+    Want(bool),
+    /// A look-up or a peer named these.
+    Found(Vec<PeerKey>),
+    /// A look-up has ended.
+    LookupEnded,
+    /// A session with this peer is up.
+    Connected(PeerKey),
+    /// The session with this peer is gone.
+    Disconnected(PeerKey),
+    /// No session came up with this peer.
+    Failed(PeerKey),
+    /// Never again this peer.
+    Banned(PeerKey),
+    /// Relays came (back) in reach: look up again at once.
+    NetworkUp,
+    /// The deadline of the last `WakeAt` has come (harmless at any time).
+    Tick,
+}
+
+/// What the edges must do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Ask the index who holds the blob.
+    Lookup,
+    /// Bring up a session with this peer, then say `Connected` or `Failed`.
+    Connect(PeerKey),
+    /// Nobody could be reached within [`NOBODY_AFTER`].
+    Nobody,
+    /// Come back with `Tick` at this time, unless another `WakeAt` follows.
+    WakeAt(Time),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    Dialling,
+    Connected,
+    Banned,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    state: State,
+    failures: u32,
+    not_before: Time,
+}
+
+/// The look-ups and candidates of one blob.
+#[derive(Debug)]
+pub struct Discovery {
+    wanted: bool,
+    waiting_since: Time,
+    told: bool,
+    looking: bool,
+    next_lookup: Time,
+    pause: Duration,
+    candidates: BTreeMap<PeerKey, Candidate>,
+    rng: ChaCha8Rng,
+    out: VecDeque<Output>,
+}
+
+impl Discovery {
+    /// Nothing wanted yet. `seed` decides only the order in which candidates are tried and the jitter of pauses.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            wanted: false,
+            waiting_since: Time::default(),
+            told: false,
+            looking: false,
+            next_lookup: Time::default(),
+            pause: LOOKUP_PAUSE,
+            candidates: BTreeMap::new(),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            out: VecDeque::new(),
+        }
+    }
+
+    /// The next thing to do; drain it after every [`handle`](Self::handle).
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, input: Input, now: Time) {
+        match input {
+            Input::Want(true) => {
+                self.wanted = true;
+                self.waiting_since = now;
+                self.told = false;
+                self.look_now(now);
+            }
+            Input::Want(false) => self.wanted = false,
+            Input::Found(peers) => peers.into_iter().for_each(|peer| self.add(peer)),
+            Input::LookupEnded => self.looking = false,
+            Input::Connected(peer) => {
+                self.add(peer);
+                if let Some(candidate) = self.live(peer) {
+                    *candidate = Candidate { state: State::Connected, failures: 0, not_before: now };
+                }
+            }
+            Input::Disconnected(peer) => {
+                self.back_off(peer, State::Connected, now);
+                self.look_now(now);
+            }
+            Input::Failed(peer) => self.back_off(peer, State::Dialling, now),
+            Input::Banned(peer) => {
+                self.add(peer);
+                if let Some(candidate) = self.candidates.get_mut(&peer) {
+                    candidate.state = State::Banned;
+                }
+            }
+            Input::NetworkUp => self.look_now(now),
+            Input::Tick => {}
+        }
+        self.advance(now);
+    }
+
+    fn look_now(&mut self, now: Time) {
+        self.pause = LOOKUP_PAUSE;
+        self.next_lookup = now;
+    }
+
+    fn add(&mut self, peer: PeerKey) {
+        let fresh = Candidate { state: State::Idle, failures: 0, not_before: Time::default() };
+        if self.candidates.len() < MAX_CANDIDATES {
+            self.candidates.entry(peer).or_insert(fresh);
+        } else if !self.candidates.contains_key(&peer) {
+            // The worst idle candidate makes room; bans and sessions are never forgotten.
+            let worst = self
+                .candidates
+                .iter()
+                .filter(|(_, known)| known.state == State::Idle && known.failures > 0)
+                .max_by_key(|(_, known)| known.failures)
+                .map(|(peer, _)| *peer);
+            if let Some(worst) = worst {
+                self.candidates.remove(&worst);
+                self.candidates.insert(peer, fresh);
+            }
+        }
+    }
+
+    fn live(&mut self, peer: PeerKey) -> Option<&mut Candidate> {
+        self.candidates.get_mut(&peer).filter(|candidate| candidate.state != State::Banned)
+    }
+
+    fn back_off(&mut self, peer: PeerKey, from: State, now: Time) {
+        let jitter = self.jitter();
+        let Some(candidate) = self.live(peer).filter(|candidate| candidate.state == from) else { return };
+        candidate.state = State::Idle;
+        let pause = RETRY_PAUSE.saturating_mul(1 << candidate.failures.min(10)).min(RETRY_PAUSE_MAX);
+        candidate.not_before = now + pause + pause.mul_f64(jitter);
+        candidate.failures += 1;
+    }
+
+    /// From 0 to 0.25: peers that failed together must not come back together.
+    fn jitter(&mut self) -> f64 {
+        f64::from(self.rng.next_u32()) / f64::from(u32::MAX) / 4.0
+    }
+
+    fn count(&self, state: State) -> usize {
+        self.candidates.values().filter(|candidate| candidate.state == state).count()
+    }
+
+    fn advance(&mut self, now: Time) {
+        if !self.wanted {
+            return;
+        }
+        let connected = self.count(State::Connected);
+        if connected < TARGET_SESSIONS && !self.looking && now >= self.next_lookup {
+            self.looking = true;
+            self.next_lookup = now + self.pause + self.pause.mul_f64(self.jitter());
+            self.pause = (self.pause * 2).min(LOOKUP_PAUSE_MAX);
+            self.out.push_back(Output::Lookup);
+        }
+        let mut dialling = self.count(State::Dialling);
+        let mut ready: Vec<_> = self
+            .candidates
+            .iter()
+            .filter(|(_, known)| known.state == State::Idle && known.not_before <= now)
+            .map(|(peer, known)| (known.failures, *peer))
+            .collect();
+        // Those that never failed first; among equals at random, so that a crowd spreads over the holders.
+        let mut ready: Vec<_> = ready.drain(..).map(|(failures, peer)| (failures, self.rng.next_u32(), peer)).collect();
+        ready.sort_unstable();
+        for (_, _, peer) in ready {
+            if dialling >= MAX_DIALLING || connected + dialling >= TARGET_SESSIONS {
+                break;
+            }
+            if let Some(candidate) = self.live(peer) {
+                candidate.state = State::Dialling;
+                dialling += 1;
+                self.out.push_back(Output::Connect(peer));
+            }
+        }
+        if connected > 0 {
+            self.waiting_since = now;
+        } else if !self.told && now.since(self.waiting_since) >= NOBODY_AFTER {
+            self.told = true;
+            self.out.push_back(Output::Nobody);
+        }
+        self.out.push_back(Output::WakeAt(self.deadline(now, connected)));
+    }
+
+    fn deadline(&self, now: Time, connected: usize) -> Time {
+        let verdict = (!self.told && connected == 0).then(|| self.waiting_since + NOBODY_AFTER);
+        let retries = self.candidates.values().filter(|known| known.state == State::Idle).map(|known| known.not_before);
+        let lookup = (!self.looking).then_some(self.next_lookup);
+        // A moment that has passed waits for something else (a free place), not for the clock.
+        let next = verdict.into_iter().chain(retries).chain(lookup).filter(|at| *at > now).min();
+        next.unwrap_or(now + LOOKUP_PAUSE_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: PeerKey = PeerKey(1);
+
+    fn drain(discovery: &mut Discovery) -> Vec<Output> {
+        std::iter::from_fn(|| discovery.poll_output()).filter(|out| !matches!(out, Output::WakeAt(_))).collect()
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::default() + Duration::from_secs(seconds)
+    }
+
+    fn wanting() -> Discovery {
+        let mut discovery = Discovery::new(7);
+        discovery.handle(Input::Want(true), at(0));
+        assert_eq!(drain(&mut discovery), [Output::Lookup]);
+        discovery
+    }
+
+    #[test]
+    fn looks_up_and_connects_whom_it_finds() {
+        let mut discovery = wanting();
+        discovery.handle(Input::Found(vec![A]), at(1));
+        assert_eq!(drain(&mut discovery), [Output::Connect(A)]);
+        discovery.handle(Input::Found(vec![A]), at(1));
+        assert_eq!(drain(&mut discovery), []);
+    }
+
+    #[test]
+    fn says_once_that_nobody_is_there_and_goes_on_looking() {
+        let mut discovery = wanting();
+        discovery.handle(Input::LookupEnded, at(1));
+        let mut told = 0;
+        let mut lookups = 0;
+        for second in 1..300 {
+            discovery.handle(Input::Tick, at(second));
+            for output in drain(&mut discovery) {
+                match output {
+                    Output::Nobody => {
+                        assert!(second >= NOBODY_AFTER.as_secs());
+                        told += 1;
+                    }
+                    Output::Lookup => {
+                        lookups += 1;
+                        discovery.handle(Input::LookupEnded, at(second));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        assert_eq!(told, 1);
+        assert!((5..=12).contains(&lookups), "{lookups} look-ups in 300 s");
+    }
+
+    #[test]
+    fn a_failed_candidate_waits_longer_each_time() {
+        let mut discovery = wanting();
+        discovery.handle(Input::Found(vec![A]), at(0));
+        let mut tried_at = vec![0];
+        assert_eq!(drain(&mut discovery), [Output::Connect(A)]);
+        discovery.handle(Input::Failed(A), at(0));
+        for second in 1..120 {
+            discovery.handle(Input::Tick, at(second));
+            if drain(&mut discovery).contains(&Output::Connect(A)) {
+                tried_at.push(second);
+                discovery.handle(Input::Failed(A), at(second));
+            }
+        }
+        let pauses: Vec<_> = tried_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(pauses.len() >= 3, "{pauses:?}");
+        assert!(pauses.windows(2).all(|pair| pair[1] > pair[0]), "{pauses:?}");
+    }
+
+    #[test]
+    fn a_banned_peer_is_never_tried_again() {
+        let mut discovery = wanting();
+        discovery.handle(Input::Banned(A), at(0));
+        discovery.handle(Input::Found(vec![A]), at(1));
+        discovery.handle(Input::Disconnected(A), at(2));
+        discovery.handle(Input::Tick, at(1000));
+        assert!(!drain(&mut discovery).contains(&Output::Connect(A)));
+    }
+
+    #[test]
+    fn links_are_made_a_few_at_a_time_up_to_the_target() {
+        let mut discovery = wanting();
+        discovery.handle(Input::Found((1..100).map(PeerKey).collect()), at(0));
+        let mut sessions = 0;
+        loop {
+            let connects: Vec<_> = drain(&mut discovery)
+                .into_iter()
+                .filter_map(|out| if let Output::Connect(peer) = out { Some(peer) } else { None })
+                .collect();
+            assert!(connects.len() <= MAX_DIALLING);
+            if connects.is_empty() {
+                break;
+            }
+            for peer in connects {
+                sessions += 1;
+                discovery.handle(Input::Connected(peer), at(1));
+            }
+        }
+        assert_eq!(sessions, TARGET_SESSIONS);
+    }
+
+    #[test]
+    fn foreign_names_cannot_grow_it_without_bound() {
+        let mut discovery = wanting();
+        discovery.handle(Input::Found((0..10_000).map(PeerKey).collect()), at(0));
+        assert!(discovery.candidates.len() <= MAX_CANDIDATES);
+    }
+
+    #[test]
+    fn the_deadline_always_lies_ahead() {
+        let mut discovery = wanting();
+        discovery.handle(Input::Found((1..50).map(PeerKey).collect()), at(0));
+        for second in 0..50 {
+            discovery.handle(Input::Tick, at(second));
+            while let Some(output) = discovery.poll_output() {
+                if let Output::WakeAt(time) = output {
+                    assert!(time > at(second));
+                }
+            }
+        }
+    }
+}

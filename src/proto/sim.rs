@@ -1,0 +1,397 @@
+//! A deterministic discrete-event simulator: many swarms of one blob, a virtual network and virtual stores between them.
+//!
+//! Time is virtual and moves from event to event. Each pair of peers has a latency, each peer an uplink and a downlink
+//! that its transfers share equally (a fluid model); messages to one peer keep their order, so a small one waits behind
+//! a chunk as it does on a real stream. The bytes, hashes and proofs are real. The same scenario and seed give the same
+//! run, event for event: [`Report::trace`] is a hash over all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+mod content;
+mod liar;
+mod network;
+mod node;
+
+pub use content::Content;
+pub use liar::Lie;
+
+use self::network::{Delivery, Network};
+use self::node::{Behaviour, Effect, Node};
+use super::config::Config;
+use super::message::Message;
+use super::random::Random;
+use super::swarm::{Input, Misconduct};
+use super::types::{CHUNK_SIZE, PeerKey, Time};
+
+/// What a simulated peer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Honest, with the whole blob from the start.
+    Seed,
+    /// Honest, with nothing at the start.
+    Leech,
+    /// Out to harm.
+    Liar(Lie),
+}
+
+/// When a peer goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// Not at all.
+    Never,
+    /// At this time of the simulation.
+    At(Duration),
+    /// Once it has sent so many bytes of chunk data.
+    AfterUpload(u64),
+}
+
+/// One peer of a scenario.
+#[derive(Debug, Clone)]
+pub struct PeerSpec {
+    /// What it is.
+    pub role: Role,
+    /// Uplink in bytes per second.
+    pub up: u64,
+    /// Downlink in bytes per second.
+    pub down: u64,
+    /// When it comes.
+    pub join: Duration,
+    /// When it goes.
+    pub leave: Leave,
+    /// Time its store takes to make a chunk durable.
+    pub write_delay: Duration,
+    /// Time its store takes to read a chunk.
+    pub read_delay: Duration,
+    /// Every so many writes its store fails; 0 for never. The person resumes after a second.
+    pub write_fails_every: u32,
+}
+
+impl PeerSpec {
+    /// A peer with this role and bandwidth (bytes per second), there from the start to the end, with a quick store.
+    pub fn new(role: Role, up: u64, down: u64) -> Self {
+        Self {
+            role,
+            up,
+            down,
+            join: Duration::ZERO,
+            leave: Leave::Never,
+            write_delay: Duration::from_millis(5),
+            read_delay: Duration::from_millis(2),
+            write_fails_every: 0,
+        }
+    }
+}
+
+/// Everything that determines a run.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Determines all choices.
+    pub seed: u64,
+    /// The blob's size in bytes.
+    pub size: u64,
+    /// The peers.
+    pub peers: Vec<PeerSpec>,
+    /// Links that each peer tries to have.
+    pub neighbours: usize,
+    /// Shortest and longest one-way latency of a pair.
+    pub latency: (Duration, Duration),
+    /// The run ends here at the latest.
+    pub limit: Duration,
+    /// The tunables of every honest peer.
+    pub config: Config,
+}
+
+impl Scenario {
+    /// A blob of `size` bytes among `peers`: 8 neighbours each, 10 to 80 ms apart, an hour at most.
+    pub fn new(seed: u64, size: u64, peers: Vec<PeerSpec>) -> Self {
+        Self {
+            seed,
+            size,
+            peers,
+            neighbours: 8,
+            latency: (Duration::from_millis(10), Duration::from_millis(80)),
+            limit: Duration::from_secs(3600),
+            config: Config::default(),
+        }
+    }
+
+    /// The least time in which fluid could reach all leeches: the seeds must send every byte once, the slowest downlink
+    /// must take it in, and all uplinks together must carry all copies (Kumar and Ross, "Peer-Assisted File
+    /// Distribution", 2006).
+    pub fn fluid_bound(&self) -> Duration {
+        let honest = |role: Role| self.peers.iter().filter(move |peer| peer.role == role);
+        let seeds: u64 = honest(Role::Seed).map(|peer| peer.up).sum();
+        let leeches: u64 = honest(Role::Leech).map(|peer| peer.up).sum();
+        let slowest = honest(Role::Leech).map(|peer| peer.down).min().unwrap_or(u64::MAX);
+        let size = self.size as f64;
+        let copies = honest(Role::Leech).count() as f64;
+        let bound = (size / seeds as f64).max(size / slowest as f64).max(copies * size / (seeds + leeches) as f64);
+        Duration::from_secs_f64(bound)
+    }
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// When each peer had everything durable, `None` if never; by position in the scenario.
+    pub completed: Vec<Option<Duration>>,
+    /// Bytes of chunk data sent by each honest peer.
+    pub up_bytes: Vec<u64>,
+    /// Bytes of chunk data received and not used, over all honest peers.
+    pub wasted_bytes: u64,
+    /// Most bytes any honest peer had asked for or not yet durable.
+    pub peak_unstored: u64,
+    /// Who banned whom and why; positions in the scenario.
+    pub bans: Vec<(usize, usize, Misconduct)>,
+    /// Virtual time at the end.
+    pub ended: Duration,
+    /// Events handled.
+    pub events: u64,
+    /// Hash over every message delivered, with its time.
+    pub trace: [u8; 32],
+}
+
+impl Report {
+    /// When the last of the peers at these positions was complete; `None` if one never was.
+    pub fn all_complete(&self, positions: impl IntoIterator<Item = usize>) -> Option<Duration> {
+        positions.into_iter().map(|at| self.completed[at]).try_fold(Duration::ZERO, |last, at| Some(last.max(at?)))
+    }
+}
+
+/// One run of a scenario.
+#[derive(Debug)]
+pub struct Simulation {
+    scenario: Scenario,
+    content: Content,
+    random: Random,
+    now: Time,
+    queue: BTreeMap<(Time, u64), Event>,
+    sequence: u64,
+    nodes: Vec<Node>,
+    network: Network,
+    /// Pairs that will not be linked again, since one banned the other.
+    apart: BTreeSet<(usize, usize)>,
+    bans: Vec<(usize, usize, Misconduct)>,
+    peak_unstored: u64,
+    trace: blake3::Hasher,
+    events: u64,
+}
+
+#[derive(Debug)]
+enum Event {
+    Join(usize),
+    Leave(usize),
+    /// Look for more neighbours, as discovery would.
+    Link(usize),
+    /// A transfer may have ended; the version tells whether it is still the same.
+    Transfer { from: usize, to: usize, version: u64 },
+    Arrive { from: usize, to: usize, epoch: u64, message: Message },
+    /// Something a peer set for itself.
+    Own { node: usize, input: Input },
+}
+
+/// Time that discovery takes to name another peer.
+const DISCOVERY: Duration = Duration::from_secs(1);
+
+impl Simulation {
+    /// Prepares a run.
+    pub fn new(scenario: Scenario) -> Self {
+        let content = Content::new(scenario.seed, scenario.size);
+        let mut random = Random::new(scenario.seed);
+        let nodes = scenario.peers.iter().map(|spec| {
+            let seed = random.bits();
+            Node::new(spec.clone(), &scenario.config, &content, seed)
+        });
+        let nodes: Vec<Node> = nodes.collect();
+        let network = Network::new(scenario.peers.iter().map(|spec| (spec.up, spec.down)).collect());
+        let mut simulation = Self {
+            content,
+            random,
+            now: Time(0),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            nodes,
+            network,
+            apart: BTreeSet::new(),
+            bans: Vec::new(),
+            peak_unstored: 0,
+            trace: blake3::Hasher::new(),
+            events: 0,
+            scenario,
+        };
+        for at in 0..simulation.nodes.len() {
+            let spec = &simulation.scenario.peers[at];
+            let (join, leave) = (spec.join, spec.leave);
+            simulation.later(join, Event::Join(at));
+            if let Leave::At(time) = leave {
+                simulation.later(time, Event::Leave(at));
+            }
+        }
+        simulation
+    }
+
+    /// Runs until every honest leech that is there is complete and nobody is still to come, or the limit.
+    pub fn run(mut self) -> Report {
+        let limit = Time(0) + self.scenario.limit;
+        while let Some(((time, _), event)) = self.queue.pop_first() {
+            if time > limit {
+                break;
+            }
+            self.now = time;
+            self.events += 1;
+            self.step(event);
+            if self.nodes.iter().all(Node::is_done) {
+                break;
+            }
+        }
+        Report {
+            completed: self.nodes.iter().map(|node| node.completed.map(|at| at.since(Time(0)))).collect(),
+            up_bytes: self.nodes.iter().map(Node::up_bytes).collect(),
+            wasted_bytes: self.nodes.iter().map(Node::wasted_bytes).sum(),
+            peak_unstored: self.peak_unstored,
+            bans: self.bans,
+            ended: self.now.since(Time(0)),
+            events: self.events,
+            trace: *self.trace.finalize().as_bytes(),
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        match event {
+            Event::Join(at) => {
+                self.nodes[at].online = true;
+                self.link(at);
+            }
+            Event::Leave(at) => self.leave(at),
+            Event::Link(at) => self.link(at),
+            Event::Transfer { from, to, version } => {
+                let done = self.network.finish(from, to, version, self.now);
+                self.deliver(done);
+            }
+            Event::Arrive { from, to, epoch, message } => {
+                if self.network.epoch(from, to) == Some(epoch) {
+                    self.record(from, to, &message);
+                    self.input(to, Input::Received { peer: PeerKey(from as u64), message });
+                }
+            }
+            Event::Own { node, input } => self.input(node, input),
+        }
+    }
+
+    /// Connects a peer to random others until it has enough neighbours.
+    fn link(&mut self, at: usize) {
+        if !self.nodes[at].online {
+            return;
+        }
+        let mut others: Vec<usize> = (0..self.nodes.len())
+            .filter(|other| *other != at && self.nodes[*other].online)
+            .filter(|other| self.network.epoch(at, *other).is_none() && !self.apart.contains(&pair(at, *other)))
+            .collect();
+        self.random.shuffle(&mut others);
+        // Each end starts half of its links; the other half are started by others.
+        let missing = self.scenario.neighbours.div_ceil(2).saturating_sub(self.network.degree(at));
+        for other in others.into_iter().take(missing) {
+            let (min, max) = self.scenario.latency;
+            let spread = (max - min).as_micros() as u32;
+            let latency = min + Duration::from_micros(u64::from(self.random.below(spread.saturating_add(1))));
+            self.network.connect(at, other, latency);
+            self.input(at, Input::Connected { peer: PeerKey(other as u64) });
+            self.input(other, Input::Connected { peer: PeerKey(at as u64) });
+        }
+        self.later(DISCOVERY, Event::Link(at));
+    }
+
+    fn leave(&mut self, at: usize) {
+        self.nodes[at].online = false;
+        self.nodes[at].left = true;
+        for other in self.network.neighbours(at) {
+            self.unlink(at, other);
+        }
+    }
+
+    fn unlink(&mut self, a: usize, b: usize) {
+        let started = self.network.disconnect(a, b, self.now);
+        self.deliver(started);
+        self.input(a, Input::Disconnected { peer: PeerKey(b as u64) });
+        self.input(b, Input::Disconnected { peer: PeerKey(a as u64) });
+    }
+
+    fn input(&mut self, at: usize, input: Input) {
+        if !self.nodes[at].online && !matches!(input, Input::Disconnected { .. }) {
+            return;
+        }
+        let effects = self.nodes[at].handle(input, self.now, &self.content);
+        self.peak_unstored = self.peak_unstored.max(self.nodes[at].unstored_bytes());
+        for effect in effects {
+            match effect {
+                Effect::Send { to, message } => {
+                    let started = self.network.send(at, to, message, self.now);
+                    self.deliver(started);
+                }
+                Effect::Later { at: time, input } => {
+                    self.later(time.since(self.now), Event::Own { node: at, input });
+                }
+                Effect::Ban { peer, reason } => {
+                    self.bans.push((at, peer, reason));
+                    self.apart.insert(pair(at, peer));
+                    self.unlink(at, peer);
+                }
+                Effect::Close { peer } => self.unlink(at, peer),
+            }
+        }
+        if let Leave::AfterUpload(bytes) = self.scenario.peers[at].leave
+            && self.nodes[at].online
+            && self.nodes[at].up_bytes() >= bytes
+        {
+            self.leave(at);
+        }
+    }
+
+    fn deliver(&mut self, deliveries: Vec<Delivery>) {
+        for delivery in deliveries {
+            match delivery {
+                Delivery::Transfer { from, to, version, done } => {
+                    self.later(done.since(self.now), Event::Transfer { from, to, version });
+                }
+                Delivery::Gone { from, to, epoch, latency, message } => {
+                    if let Message::Chunk { index, .. } = &message {
+                        let input = Input::Sent { peer: PeerKey(to as u64), index: *index };
+                        self.later(Duration::ZERO, Event::Own { node: from, input });
+                    }
+                    self.later(latency, Event::Arrive { from, to, epoch, message });
+                }
+            }
+        }
+    }
+
+    fn later(&mut self, delay: Duration, event: Event) {
+        self.sequence += 1;
+        self.queue.insert((self.now + delay, self.sequence), event);
+    }
+
+    fn record(&mut self, from: usize, to: usize, message: &Message) {
+        let head = message.encode_parts().0;
+        self.trace.update(&self.now.0.to_be_bytes());
+        self.trace.update(&(from as u64).to_be_bytes());
+        self.trace.update(&(to as u64).to_be_bytes());
+        self.trace.update(&head);
+    }
+}
+
+impl Node {
+    /// Whether the run need not wait for it.
+    fn is_done(&self) -> bool {
+        let harmless = matches!(self.behaviour, Behaviour::Liar(_)) || self.left;
+        harmless || self.completed.is_some()
+    }
+}
+
+fn pair(a: usize, b: usize) -> (usize, usize) {
+    (a.min(b), a.max(b))
+}
+
+/// Bytes of this many whole chunks and a short one: a blob whose last chunk is not like the others.
+pub fn size_of_chunks(chunks: u64) -> u64 {
+    chunks * CHUNK_SIZE - CHUNK_SIZE / 3
+}

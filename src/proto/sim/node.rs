@@ -1,0 +1,151 @@
+//! One simulated peer: the state machine with a virtual store, or a liar.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::content::Content;
+use super::liar::Lie;
+use super::{PeerSpec, Role};
+use crate::proto::config::Config;
+use crate::proto::message::Message;
+use crate::proto::swarm::{Input, Misconduct, Output, Swarm};
+use crate::proto::types::{CHUNK_SIZE, ChunkIndex, Time};
+
+/// A peer of the simulation.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub spec: PeerSpec,
+    pub behaviour: Behaviour,
+    pub online: bool,
+    pub left: bool,
+    pub completed: Option<Time>,
+    durable: BTreeSet<ChunkIndex>,
+    writing: u64,
+    writes: u32,
+}
+
+/// How it decides.
+#[derive(Debug)]
+pub(super) enum Behaviour {
+    Honest(Box<Swarm>),
+    Liar(Lie),
+}
+
+/// What it does to the world.
+#[derive(Debug)]
+pub(super) enum Effect {
+    Send { to: usize, message: Message },
+    Later { at: Time, input: Input },
+    Ban { peer: usize, reason: Misconduct },
+    Close { peer: usize },
+}
+
+/// Time after which the person lets a download go on that a full disk had stopped.
+const RESUME: Duration = Duration::from_secs(1);
+
+impl Node {
+    pub(super) fn new(spec: PeerSpec, config: &Config, content: &Content, seed: u64) -> Self {
+        let (behaviour, durable) = match spec.role {
+            Role::Liar(lie) => (Behaviour::Liar(lie), BTreeSet::new()),
+            role => {
+                let durable: BTreeSet<ChunkIndex> =
+                    content.indexes().filter(|_| role == Role::Seed).collect();
+                let size = (role == Role::Seed).then_some(content.size);
+                let stored = durable.iter().copied();
+                let mut swarm = Swarm::new(config.clone(), content.hash, size, stored, seed);
+                swarm.handle(Input::AllowUpload(true), Time(0));
+                (Behaviour::Honest(Box::new(swarm)), durable)
+            }
+        };
+        let completed = (spec.role == Role::Seed).then_some(Time(0));
+        Self { spec, behaviour, online: false, left: false, completed, durable, writing: 0, writes: 0 }
+    }
+
+    /// Takes one input and drains what follows.
+    ///
+    /// # Panics
+    /// If the state machine breaks a promise: stores wrong bytes, or serves what is not durable.
+    pub(super) fn handle(&mut self, input: Input, now: Time, content: &Content) -> Vec<Effect> {
+        let swarm = match &mut self.behaviour {
+            Behaviour::Honest(swarm) => swarm,
+            Behaviour::Liar(lie) => {
+                let to = match &input {
+                    Input::Connected { peer } | Input::Received { peer, .. } => peer.0 as usize,
+                    _ => return Vec::new(),
+                };
+                let messages = lie.answer(&input, content);
+                return messages.into_iter().map(|message| Effect::Send { to, message }).collect();
+            }
+        };
+        match &input {
+            Input::Stored { index } => {
+                self.durable.insert(*index);
+                self.writing -= content.data(*index).len() as u64;
+            }
+            Input::StoreFailed { index } => self.writing -= content.data(*index).len() as u64,
+            _ => {}
+        }
+        swarm.handle(input, now);
+        let mut effects = Vec::new();
+        while let Some(output) = swarm.poll_output() {
+            match output {
+                Output::Send { peer, message } => {
+                    if let Message::Chunk { index, .. } = &message {
+                        assert!(self.durable.contains(index), "served a chunk that is not durable");
+                    }
+                    effects.push(Effect::Send { to: peer.0 as usize, message });
+                }
+                Output::Store { index, data, proof } => {
+                    assert_eq!(data, content.data(index), "stored wrong bytes");
+                    assert_eq!(proof, content.proof(index), "stored a wrong proof");
+                    self.writes += 1;
+                    self.writing += data.len() as u64;
+                    let every = self.spec.write_fails_every;
+                    let at = now + self.spec.write_delay;
+                    if every > 0 && self.writes.is_multiple_of(every) {
+                        effects.push(Effect::Later { at, input: Input::StoreFailed { index } });
+                        effects.push(Effect::Later { at: at + RESUME, input: Input::Resume });
+                    } else {
+                        effects.push(Effect::Later { at, input: Input::Stored { index } });
+                    }
+                }
+                Output::Load { peer, index } => {
+                    let (data, proof) = (content.data(index), content.proof(index));
+                    let at = now + self.spec.read_delay;
+                    effects.push(Effect::Later { at, input: Input::Loaded { peer, index, data, proof } });
+                }
+                Output::Ban { peer, reason } => effects.push(Effect::Ban { peer: peer.0 as usize, reason }),
+                Output::Close { peer } => effects.push(Effect::Close { peer: peer.0 as usize }),
+                Output::SizeProved(size) => assert_eq!(size, content.size, "proved a wrong size"),
+                Output::Complete => {
+                    assert_eq!(self.durable.len() as u32, content.size.chunk_count());
+                    self.completed = Some(now);
+                }
+                Output::WakeAt(at) => effects.push(Effect::Later { at, input: Input::Tick }),
+            }
+        }
+        effects
+    }
+
+    pub(super) fn up_bytes(&self) -> u64 {
+        match &self.behaviour {
+            Behaviour::Honest(swarm) => swarm.progress().up_bytes,
+            Behaviour::Liar(_) => 0,
+        }
+    }
+
+    pub(super) fn wasted_bytes(&self) -> u64 {
+        match &self.behaviour {
+            Behaviour::Honest(swarm) => swarm.progress().wasted_bytes,
+            Behaviour::Liar(_) => 0,
+        }
+    }
+
+    /// Bytes asked for, each request counted as a whole chunk, and bytes being written.
+    pub(super) fn unstored_bytes(&self) -> u64 {
+        match &self.behaviour {
+            Behaviour::Honest(swarm) => u64::from(swarm.progress().in_flight) * CHUNK_SIZE + self.writing,
+            Behaviour::Liar(_) => 0,
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! The fetching half: what to ask for, from whom, and what to believe.
+//!
+//! The size of a blob is only a claim until its last chunk has been verified, so that chunk is asked for first, from
+//! peers with different claims; then every chunk, by `picker`. A request that stalls is given to others, its chunk may
+//! still come late. When nothing is left unasked, a slow request is asked once more elsewhere (the endgame).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::peer::Asked;
+use super::{Misconduct, Output, Swarm};
+use crate::proto::availability::Holds;
+use crate::proto::bitfield::Bitfield;
+use crate::proto::message::{Message, RejectReason};
+use crate::proto::picker::Picker;
+use crate::proto::tree;
+use crate::proto::types::{BlobSize, CHUNK_SIZE, ChunkIndex, PeerKey, Time};
+
+/// What is known once the size is proved. Every chunk is wanted (in the picker), in flight, unstored or stored.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    pub size: BlobSize,
+    pub stored: Bitfield,
+    pub picker: Picker,
+    unstored: BTreeMap<ChunkIndex, Unstored>,
+    flights: BTreeMap<ChunkIndex, Flight>,
+}
+
+/// A chunk that is verified and on its way into the store.
+#[derive(Debug)]
+struct Unstored {
+    from: PeerKey,
+    len: u64,
+}
+
+/// A chunk that was asked for.
+#[derive(Debug)]
+struct Flight {
+    copies: usize,
+    since: Time,
+}
+
+/// What became of a request that was to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    Sent,
+    /// The peer could not send so much.
+    NoCredit,
+    /// The bound on all peers together is reached.
+    NoMemory,
+}
+
+/// Time between looks for slow requests in the endgame: short against the seconds after which a request is slow.
+const ENDGAME_POLL: Duration = Duration::from_millis(500);
+
+impl Ledger {
+    fn has(&self, index: ChunkIndex) -> bool {
+        self.stored.contains(index.0) || self.unstored.contains_key(&index)
+    }
+
+    fn unstored_bytes(&self) -> u64 {
+        self.unstored.values().map(|unstored| unstored.len).sum()
+    }
+}
+
+impl Swarm {
+    /// The size is proved: from here on there is a set of chunks to complete.
+    pub(super) fn open_ledger(&mut self, size: BlobSize) {
+        let mut stored = Bitfield::new(size.chunk_count());
+        for index in std::mem::take(&mut self.kept) {
+            stored.insert(index.0);
+        }
+        let mut picker = Picker::new(size.chunk_count(), &stored, &mut self.random);
+        picker.set_focus(self.focus.clone());
+        self.ledger =
+            Some(Ledger { size, stored, picker, unstored: BTreeMap::new(), flights: BTreeMap::new() });
+        self.spread.start(size.chunk_count(), &mut self.random);
+    }
+
+    pub(super) fn on_chunk(
+        &mut self,
+        key: PeerKey,
+        index: ChunkIndex,
+        proof: Bytes,
+        data: Bytes,
+        now: Time,
+    ) -> Result<(), Misconduct> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let source = &mut peer.source;
+        let len = data.len() as u64;
+        self.down += len;
+        // Until it proves useful.
+        self.wasted += len;
+        source.granted = source.granted.checked_sub(len).ok_or(Misconduct::OverCredit)?;
+        source.bytes += len;
+        source.rate.add(len, now);
+        let asked = source.answered(index);
+        if let Some(asked) = asked {
+            let took = now.since(asked.at);
+            source.quickest = Some(source.quickest.map_or(took, |quickest| quickest.min(took)));
+        } else if !source.use_forgiveness(index, now) {
+            return Err(Misconduct::Unrequested);
+        }
+        source.last_arrival = now;
+        source.pace = source.rate.per_second(now).max(1);
+        let size = self.ledger.as_ref().map(|ledger| ledger.size).or(peer.claim);
+        let believed = match size {
+            _ if self.ledger.as_ref().is_some_and(|ledger| ledger.has(index)) => None,
+            None => None,
+            Some(size) => {
+                let verified = tree::verify_chunk(self.blob, size, index, &data, &proof);
+                Some(verified.map(|()| size).map_err(|_| Misconduct::WrongBytes))
+            }
+        };
+        if let Some(Ok(size)) = believed {
+            self.wasted -= len;
+            self.accept(key, size, index, proof, data, now);
+        } else if asked.is_some() {
+            self.release(index);
+        }
+        self.top_up(key);
+        believed.map_or(Ok(()), |verified| verified.map(drop))
+    }
+
+    /// Takes in a chunk that belongs to the blob.
+    fn accept(
+        &mut self,
+        key: PeerKey,
+        size: BlobSize,
+        index: ChunkIndex,
+        proof: Bytes,
+        data: Bytes,
+        now: Time,
+    ) {
+        if self.ledger.is_none() {
+            // Before the size is proved only last chunks are asked for, and a last chunk proves its size.
+            if !tree::proves_size(size, index) {
+                return;
+            }
+            self.prove(size);
+        }
+        let Some(ledger) = &mut self.ledger else { return };
+        let len = data.len() as u64;
+        ledger.picker.take(index.0);
+        ledger.flights.remove(&index);
+        ledger.unstored.insert(index, Unstored { from: key, len });
+        for (other, peer) in &mut self.peers {
+            if *other == key {
+                peer.source.unstored += len;
+                peer.source.strikes = 0;
+                peer.source.rejects = 0;
+            } else if peer.source.answered(index).is_some() {
+                peer.source.forgive(index, &self.config, now);
+                self.outputs.push_back(Output::Send { peer: *other, message: Message::Cancel { index } });
+            }
+        }
+        self.outputs.push_back(Output::Store { index, data, proof });
+    }
+
+    fn prove(&mut self, size: BlobSize) {
+        self.open_ledger(size);
+        self.outputs.push_back(Output::SizeProved(size));
+        let (mut liars, mut honest) = (Vec::new(), Vec::new());
+        for (key, peer) in &self.peers {
+            if peer.claim.is_some_and(|claim| claim != size) { &mut liars } else { &mut honest }.push(*key);
+        }
+        // Their sets have another length and were never counted.
+        for key in liars {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.holds = Holds::Nothing;
+            }
+            self.ban(key, Misconduct::Impossible);
+        }
+        for key in honest {
+            if let (Some(ledger), Some(peer)) = (&mut self.ledger, self.peers.get(&key)) {
+                ledger.picker.add_holds(&peer.holds, &mut self.random);
+            }
+            self.announce(key);
+        }
+    }
+
+    pub(super) fn on_stored(&mut self, index: ChunkIndex) {
+        let Some(ledger) = &mut self.ledger else { return };
+        let Some(unstored) = ledger.unstored.remove(&index) else { return };
+        ledger.stored.insert(index.0);
+        ledger.picker.advance_focus(&ledger.stored);
+        let complete = ledger.stored.is_full();
+        self.settle(&unstored);
+        if self.upload_allowed {
+            let told: Vec<PeerKey> = self.peers.keys().copied().collect();
+            for peer in told {
+                self.send(peer, Message::Have { indexes: vec![index] });
+            }
+        }
+        if complete {
+            self.outputs.push_back(Output::Complete);
+        }
+    }
+
+    pub(super) fn on_store_failed(&mut self, index: ChunkIndex, now: Time) {
+        let Some(ledger) = &mut self.ledger else { return };
+        let Some(unstored) = ledger.unstored.remove(&index) else { return };
+        self.want_again(index);
+        self.settle(&unstored);
+        self.pause(now);
+    }
+
+    /// The bytes of an unstored chunk are off our hands.
+    fn settle(&mut self, unstored: &Unstored) {
+        if let Some(peer) = self.peers.get_mut(&unstored.from) {
+            peer.source.unstored = peer.source.unstored.saturating_sub(unstored.len);
+            self.top_up(unstored.from);
+        }
+    }
+
+    /// Grants a peer what its window has room for, in steps.
+    fn top_up(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let source = &mut peer.source;
+        // One chunk of the pipeline may be on its way when the next is asked for.
+        let wish = (source.depth(&self.config) as u64 + 1) * CHUNK_SIZE;
+        let window = wish.max(u64::from(self.config.credit_initial));
+        let room = window.saturating_sub(source.granted + source.unstored);
+        if room >= u64::from(self.config.credit_step) {
+            source.granted += room;
+            let bytes = u32::try_from(room).unwrap_or(u32::MAX);
+            self.send(key, Message::Credit { bytes });
+        }
+    }
+
+    pub(super) fn on_reject(
+        &mut self,
+        key: PeerKey,
+        index: ChunkIndex,
+        reason: RejectReason,
+        now: Time,
+    ) -> Result<(), Misconduct> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        if peer.source.answered(index).is_none() {
+            peer.source.use_forgiveness(index, now);
+            return Ok(());
+        }
+        peer.source.rejects += 1;
+        let too_many = peer.source.rejects > self.config.rejects_max;
+        match reason {
+            RejectReason::NotStored => self.lose(key, index),
+            RejectReason::NotServing => self.set_holds(key, Holds::Nothing),
+        }
+        self.release(index);
+        if too_many { Err(Misconduct::FalseClaim) } else { Ok(()) }
+    }
+
+    /// A peer turns out not to have a chunk.
+    fn lose(&mut self, key: PeerKey, index: ChunkIndex) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        match &mut peer.holds {
+            Holds::Nothing => {}
+            Holds::All => {
+                let mut bits = Bitfield::full(peer.claim.map_or(0, BlobSize::chunk_count));
+                bits.remove(index.0);
+                self.set_holds(key, Holds::from_bitfield(bits));
+            }
+            Holds::Some(bits) => {
+                if bits.remove(index.0)
+                    && let Some(ledger) = &mut self.ledger
+                {
+                    ledger.picker.remove_have(index.0, &mut self.random);
+                }
+            }
+        }
+    }
+
+    /// One request for the chunk is gone; if it was the last, the chunk is wanted again.
+    pub(super) fn release(&mut self, index: ChunkIndex) {
+        let Some(ledger) = &mut self.ledger else { return };
+        if let Some(flight) = ledger.flights.get_mut(&index) {
+            flight.copies -= 1;
+            if flight.copies > 0 {
+                return;
+            }
+            ledger.flights.remove(&index);
+        }
+        if !ledger.has(index) {
+            self.want_again(index);
+        }
+    }
+
+    pub(super) fn want_again(&mut self, index: ChunkIndex) {
+        let Some(ledger) = &mut self.ledger else { return };
+        ledger.picker.put_back(index.0, &mut self.random);
+        for peer in self.peers.values_mut() {
+            peer.source.dry &= !peer.holds.contains(index.0);
+        }
+    }
+
+    pub(super) fn pause(&mut self, now: Time) {
+        self.paused = true;
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            self.withdraw(key, now);
+        }
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.paused = false;
+    }
+
+    /// Takes back every request to a peer.
+    fn withdraw(&mut self, key: PeerKey, now: Time) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        for Asked { index, .. } in std::mem::take(&mut peer.source.asked) {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.source.forgive(index, &self.config, now);
+            }
+            self.send(key, Message::Cancel { index });
+            self.release(index);
+        }
+    }
+
+    /// Requests that have stalled are withdrawn, and a peer that only ever stalls is done with.
+    pub(super) fn on_tick(&mut self, now: Time) {
+        let stalled: Vec<PeerKey> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.source.stalls_at(&self.config).is_some_and(|at| at <= now))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in stalled {
+            self.withdraw(key, now);
+            let Some(peer) = self.peers.get_mut(&key) else { continue };
+            peer.source.strikes += 1;
+            if peer.source.strikes >= self.config.strikes_max {
+                self.ban(key, Misconduct::FalseClaim);
+            }
+        }
+    }
+
+    /// Asks for as much as pipelines, credits and the memory bound allow.
+    pub(super) fn fill(&mut self, now: Time) {
+        if self.paused || self.is_complete() {
+            return;
+        }
+        if self.ledger.is_none() {
+            self.probe(now);
+            return;
+        }
+        let mut able: Vec<PeerKey> = self.peers.keys().copied().filter(|key| self.has_room(*key)).collect();
+        self.random.shuffle(&mut able);
+        while !able.is_empty() {
+            let mut still = Vec::with_capacity(able.len());
+            for key in able {
+                if self.has_room(key)
+                    && let Some(index) = self.choose(key, now)
+                {
+                    match self.ask(key, index, now) {
+                        Ask::Sent => still.push(key),
+                        Ask::NoCredit => {}
+                        Ask::NoMemory => return,
+                    }
+                }
+            }
+            able = still;
+        }
+    }
+
+    fn has_room(&self, key: PeerKey) -> bool {
+        self.peers.get(&key).is_some_and(|peer| {
+            let endgame = self.ledger.as_ref().is_some_and(|ledger| ledger.picker.is_empty());
+            (!peer.source.dry || endgame)
+                && peer.holds != Holds::Nothing
+                && peer.source.asked.len() < peer.source.depth(&self.config)
+        })
+    }
+
+    /// The next chunk to ask this peer for.
+    fn choose(&mut self, key: PeerKey, now: Time) -> Option<ChunkIndex> {
+        let (Some(ledger), Some(peer)) = (&self.ledger, self.peers.get_mut(&key)) else { return None };
+        let (picker, source) = (&ledger.picker, &mut peer.source);
+        if picker.is_empty() {
+            return self.slowest(key, now);
+        }
+        if let Some(index) = picker.in_focus(&peer.holds) {
+            return Some(ChunkIndex(index));
+        }
+        while let Some(hint) = source.hints.pop_front() {
+            if picker.wants(hint.0) && peer.holds.contains(hint.0) {
+                return Some(hint);
+            }
+        }
+        let found = picker.rarest(&peer.holds, &mut self.random).map(ChunkIndex);
+        source.dry = found.is_none();
+        found
+    }
+
+    /// In the endgame: the chunk that was asked for longest ago, slow by this peer's measure, and not asked of it yet.
+    fn slowest(&self, key: PeerKey, now: Time) -> Option<ChunkIndex> {
+        let (ledger, peer) = (self.ledger.as_ref()?, self.peers.get(&key)?);
+        let slow = peer.source.quickest.map_or(self.config.endgame_age, |quickest| (quickest * 2).max(ENDGAME_POLL));
+        if peer.source.snubbed() {
+            return None;
+        }
+        ledger
+            .flights
+            .iter()
+            .filter(|(index, flight)| {
+                flight.copies < self.config.endgame_copies
+                    && now.since(flight.since) >= slow
+                    && peer.holds.contains(index.0)
+                    && peer.source.asked.iter().all(|asked| asked.index != **index)
+            })
+            .min_by_key(|(_, flight)| flight.since)
+            .map(|(index, _)| *index)
+    }
+
+    /// Sends a request unless a bound forbids it.
+    fn ask(&mut self, key: PeerKey, index: ChunkIndex, now: Time) -> Ask {
+        let asked: u64 = self.peers.values().map(|peer| peer.source.asked_bytes()).sum();
+        let unstored = self.ledger.as_ref().map_or(0, Ledger::unstored_bytes);
+        let Some(peer) = self.peers.get_mut(&key) else { return Ask::NoCredit };
+        let size = self.ledger.as_ref().map(|ledger| ledger.size).or(peer.claim);
+        let Some(len) = size.and_then(|size| size.chunk_len(index)) else { return Ask::NoCredit };
+        let len = len as u64;
+        if asked + unstored + len > self.config.unstored_max {
+            return Ask::NoMemory;
+        }
+        if peer.source.asked_bytes() + len > peer.source.granted {
+            return Ask::NoCredit;
+        }
+        peer.source.asked.push(Asked { index, len, at: now });
+        if let Some(ledger) = &mut self.ledger {
+            ledger.picker.take(index.0);
+            ledger.flights.entry(index).or_insert(Flight { copies: 0, since: now }).copies += 1;
+        }
+        self.send(key, Message::Request { index });
+        Ask::Sent
+    }
+
+    /// Before the size is proved: asks for the last chunk as claimed, from one peer for each different claim, and from a
+    /// second if the first takes long.
+    fn probe(&mut self, now: Time) {
+        let mut candidates: Vec<(u32, PeerKey)> =
+            self.peers.iter().map(|(key, peer)| (peer.source.strikes, *key)).collect();
+        self.random.shuffle(&mut candidates);
+        candidates.sort_by_key(|(strikes, _)| *strikes);
+        let mut young: Vec<BlobSize> = Vec::new();
+        let mut outstanding = 0;
+        for peer in self.peers.values() {
+            for asked in &peer.source.asked {
+                outstanding += 1;
+                if now.since(asked.at) < self.config.probe_hedge {
+                    young.extend(peer.claim);
+                }
+            }
+        }
+        for (_, key) in candidates {
+            let Some(peer) = self.peers.get(&key) else { continue };
+            let Some(claim) = peer.claim else { continue };
+            let last = claim.last_chunk();
+            if young.len() >= self.config.probes_max || outstanding >= 2 * self.config.probes_max {
+                return;
+            }
+            if young.contains(&claim) || !peer.source.asked.is_empty() || !peer.holds.contains(last.0) {
+                continue;
+            }
+            if self.ask(key, last, now) == Ask::Sent {
+                young.push(claim);
+                outstanding += 1;
+            }
+        }
+    }
+
+    /// When something must be looked at again even if nothing arrives.
+    pub(super) fn deadline(&self, now: Time) -> Option<Time> {
+        let sources = || self.peers.values().map(|peer| &peer.source);
+        let stall = sources().filter_map(|source| source.stalls_at(&self.config)).min()?;
+        let poll = match &self.ledger {
+            Some(ledger) => ledger.picker.is_empty().then_some(now + ENDGAME_POLL),
+            None => Some(now + self.config.probe_hedge),
+        };
+        Some(poll.map_or(stall, |poll| poll.min(stall)).max(now + MIN_WAIT))
+    }
+}
+
+/// A deadline is at least so far away, so that a late tick cannot turn into a busy loop.
+const MIN_WAIT: Duration = Duration::from_millis(10);

@@ -1,0 +1,199 @@
+//! The serving half: which request is answered next, and with what.
+//!
+//! Peers take turns, one chunk each; a peer is skipped while its own window or its credit is full. Only what the store
+//! has confirmed is served. A lone seed also spreads its chunks: it suggests to each peer chunks that it has suggested
+//! to no other, so that one copy of everything is out after little more than one blob of upload, and the swarm lives on
+//! if the seed leaves (the aim of BEP 16, with the hint of BEP 6 in place of hiding chunks).
+
+use bytes::Bytes;
+
+use super::peer::{Client, Serving, Stage};
+use super::{Misconduct, Output, Swarm};
+use crate::proto::availability::Holds;
+use crate::proto::bitfield::Bitfield;
+use crate::proto::message::{Message, RejectReason};
+use crate::proto::random::Random;
+use crate::proto::types::{ChunkIndex, PeerKey, Time};
+
+/// Which chunks have been suggested to somebody.
+#[derive(Debug, Default)]
+pub(super) struct Spread {
+    given: Bitfield,
+    next: u32,
+    exhausted: bool,
+}
+
+impl Spread {
+    pub(super) fn start(&mut self, chunks: u32, random: &mut Random) {
+        *self = Self { given: Bitfield::new(chunks), next: random.below(chunks), exhausted: false };
+    }
+
+    /// A peer left: what it was to pass on and has not been sent is free for others.
+    pub(super) fn take_back(&mut self, client: &Client) {
+        let unsent = client.queue.iter().chain(client.serving.iter().map(|serving| &serving.index));
+        for index in client.hints.iter().chain(unsent) {
+            self.exhausted &= !self.given.remove(index.0);
+        }
+    }
+
+    /// The next chunk nobody was told of and `elsewhere` does not know of.
+    fn draw(&mut self, elsewhere: impl Fn(u32) -> bool) -> Option<ChunkIndex> {
+        let chunks = self.given.len();
+        let found = (0..chunks)
+            .map(|step| ((u64::from(self.next) + u64::from(step)) % u64::from(chunks)) as u32)
+            .find(|index| !self.given.contains(*index) && !elsewhere(*index));
+        match found {
+            Some(index) => {
+                self.given.insert(index);
+                self.next = index + 1;
+            }
+            None => self.exhausted = true,
+        }
+        found.map(ChunkIndex)
+    }
+}
+
+impl Swarm {
+    pub(super) fn on_request(&mut self, key: PeerKey, index: ChunkIndex) -> Result<(), Misconduct> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let refusal = match &self.ledger {
+            None => Some(RejectReason::NotStored),
+            Some(ledger) if index.0 >= ledger.size.chunk_count() => return Err(Misconduct::Impossible),
+            Some(_) if !self.upload_allowed => Some(RejectReason::NotServing),
+            Some(ledger) => (!ledger.stored.contains(index.0)).then_some(RejectReason::NotStored),
+        };
+        let client = &mut peer.client;
+        if let Some(reason) = refusal {
+            client.refused += 1;
+            if client.refused > self.config.refusals_max {
+                return Err(Misconduct::Flood);
+            }
+            self.send(key, Message::Reject { index, reason });
+            return Ok(());
+        }
+        client.hints.retain(|hint| *hint != index);
+        if !client.queue.contains(&index) {
+            if client.queue.len() + client.serving.len() >= self.config.queue_max {
+                return Err(Misconduct::Flood);
+            }
+            client.queue.push_back(index);
+        }
+        self.suggest(key);
+        Ok(())
+    }
+
+    pub(super) fn on_cancel(&mut self, key: PeerKey, index: ChunkIndex) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let client = &mut peer.client;
+        client.queue.retain(|queued| *queued != index);
+        if let Some(at) = client.stage(index, Stage::Loading) {
+            client.serving[at].stage = Stage::Cancelled;
+        }
+    }
+
+    pub(super) fn on_loaded(&mut self, key: PeerKey, index: ChunkIndex, data: Bytes, proof: Bytes) {
+        let expected = self.ledger.as_ref().and_then(|ledger| ledger.size.chunk_len(index));
+        if expected != Some(data.len()) {
+            return self.on_load_failed(key, index);
+        }
+        if !self.upload_allowed {
+            return self.drop_load(key, index, RejectReason::NotServing);
+        }
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        match peer.client.stage(index, Stage::Loading) {
+            Some(at) => {
+                peer.client.serving[at].stage = Stage::Sending;
+                self.send(key, Message::Chunk { index, proof, data });
+            }
+            None => self.drop_load(key, index, RejectReason::NotStored),
+        }
+    }
+
+    pub(super) fn on_load_failed(&mut self, key: PeerKey, index: ChunkIndex) {
+        self.drop_load(key, index, RejectReason::NotStored);
+        let withdrawn = self.ledger.as_mut().is_some_and(|ledger| ledger.stored.remove(index.0));
+        if withdrawn {
+            self.want_again(index);
+        }
+    }
+
+    /// Ends a load without a chunk: its credit is free again, and whoever still waits is told.
+    fn drop_load(&mut self, key: PeerKey, index: ChunkIndex, reason: RejectReason) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let client = &mut peer.client;
+        let found = client.stage(index, Stage::Cancelled).or_else(|| client.stage(index, Stage::Loading));
+        let Some(at) = found else { return };
+        let serving = client.serving.remove(at);
+        client.credit = client.credit.saturating_add(serving.len);
+        if serving.stage == Stage::Loading {
+            self.send(key, Message::Reject { index, reason });
+        }
+    }
+
+    pub(super) fn on_sent(&mut self, key: PeerKey, index: ChunkIndex, now: Time) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(at) = peer.client.stage(index, Stage::Sending) else { return };
+        let serving = peer.client.serving.remove(at);
+        peer.client.bytes += serving.len;
+        peer.client.rate.add(serving.len, now);
+        peer.client.refused = 0;
+        self.up += serving.len;
+    }
+
+    /// Answers every request that has not begun with a refusal.
+    pub(super) fn refuse_queue(&mut self, key: PeerKey, reason: RejectReason) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        for index in std::mem::take(&mut peer.client.queue) {
+            self.send(key, Message::Reject { index, reason });
+        }
+    }
+
+    /// Begins as many requests as the bounds allow, one from each peer in turn.
+    pub(super) fn serve(&mut self) {
+        let Some(ledger) = &self.ledger else { return };
+        let size = ledger.size;
+        let mut busy: usize = self.peers.values().map(|peer| peer.client.serving.len()).sum();
+        while busy < self.config.serving_max {
+            let next = |client: &Client| -> Option<u64> {
+                let len = size.chunk_len(*client.queue.front()?)? as u64;
+                (client.serving.len() < self.config.serving_per_peer && len <= client.credit).then_some(len)
+            };
+            let ready = |(key, peer): (&PeerKey, &super::Peer)| Some((*key, next(&peer.client)?));
+            let after = (std::ops::Bound::Excluded(self.turn), std::ops::Bound::Unbounded);
+            let found =
+                self.peers.range(after).find_map(ready).or_else(|| self.peers.range(..=self.turn).find_map(ready));
+            let Some((key, len)) = found else { return };
+            self.turn = key;
+            let Some(client) = self.peers.get_mut(&key).map(|peer| &mut peer.client) else { return };
+            let Some(index) = client.queue.pop_front() else { return };
+            let stored = self.ledger.as_ref().is_some_and(|ledger| ledger.stored.contains(index.0));
+            if !stored {
+                self.send(key, Message::Reject { index, reason: RejectReason::NotStored });
+                continue;
+            }
+            client.credit -= len;
+            client.serving.push(Serving { index, len, stage: Stage::Loading });
+            busy += 1;
+            self.outputs.push_back(Output::Load { peer: key, index });
+        }
+    }
+
+    /// As the only seed of several leeches: tells a leech which chunks nobody else was told of.
+    pub(super) fn suggest(&mut self, key: PeerKey) {
+        if !self.upload_allowed || self.spread.exhausted || !self.is_complete() {
+            return;
+        }
+        let leeches = self.peers.values().filter(|peer| peer.greeted && peer.holds != Holds::All).count();
+        let Some(ledger) = &self.ledger else { return };
+        let availability = ledger.picker.availability();
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if leeches < 2 || availability.complete() > 0 || peer.holds == Holds::All {
+            return;
+        }
+        while peer.client.hints.len() < self.config.hints_per_peer {
+            let Some(index) = self.spread.draw(|index| availability.count(index) > 0) else { return };
+            peer.client.hints.push(index);
+            self.outputs.push_back(Output::Send { peer: key, message: Message::Suggest { index } });
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The link to one relay: dial, reserve, hold, and come back after a loss without a thundering herd.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::{RngCore, SeedableRng};
+
+use super::types::Time;
+
+/// First pause after a failure; doubles up to [`PAUSE_MAX`]. Half of every pause is random, so that the tabs of a
+/// restarted relay do not all come back in the same second.
+pub const PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest pause between attempts: a person who comes back to a tab should not wait longer.
+pub const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Time for the dial or the reservation before it counts as failed.
+pub const STEP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How far the link has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Not tried yet, or waiting after a failure.
+    Waiting,
+    /// Being dialled.
+    Connecting,
+    /// Connected; the reservation is asked for.
+    Connected,
+    /// Other peers can reach us through this relay.
+    Reserved,
+}
+
+/// What the edges tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// The connection to the relay is up.
+    Connected,
+    /// The relay granted or renewed the reservation.
+    Reserved,
+    /// The reservation is gone or was refused; the connection may still be there.
+    Unreserved,
+    /// The dial failed, or the connection is gone.
+    Lost,
+    /// Try at once (the machine came online, the person asked).
+    Now,
+    /// The deadline of the last `WakeAt` has come (harmless at any time).
+    Tick,
+}
+
+/// What the edges must do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Dial the relay.
+    Dial,
+    /// Ask for a reservation on the connection.
+    Reserve,
+    /// Close what is there: it does not answer.
+    Drop,
+    /// Come back with `Tick` at this time, unless another `WakeAt` follows.
+    WakeAt(Time),
+}
+
+/// One relay's link.
+#[derive(Debug)]
+pub struct Uplink {
+    state: State,
+    failures: u32,
+    deadline: Time,
+    connected: bool,
+    rng: ChaCha8Rng,
+    out: VecDeque<Output>,
+}
+
+impl Uplink {
+    /// Not connected; the first `Tick` dials. `seed` decides the jitter only.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            state: State::Waiting,
+            failures: 0,
+            deadline: Time::default(),
+            connected: false,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            out: VecDeque::new(),
+        }
+    }
+
+    /// How far it is.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Attempts that failed since the last reservation.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// The next thing to do; drain it after every [`handle`](Self::handle).
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, input: Input, now: Time) {
+        match input {
+            Input::Connected => {
+                self.connected = true;
+                if self.state != State::Reserved {
+                    self.reserve(now);
+                }
+            }
+            Input::Reserved => {
+                self.state = State::Reserved;
+                self.failures = 0;
+            }
+            Input::Unreserved if self.state != State::Waiting => self.wait(now),
+            Input::Lost => {
+                self.connected = false;
+                if self.state != State::Waiting {
+                    self.wait(now);
+                }
+            }
+            Input::Now if self.state == State::Waiting => self.deadline = now,
+            Input::Unreserved | Input::Now | Input::Tick => {}
+        }
+        if self.state != State::Reserved && now >= self.deadline {
+            match self.state {
+                State::Waiting if self.connected => self.reserve(now),
+                State::Waiting => {
+                    self.state = State::Connecting;
+                    self.deadline = now + STEP_TIMEOUT;
+                    self.out.push_back(Output::Dial);
+                }
+                // No answer in time: a half-open connection would block every later attempt.
+                State::Connecting | State::Connected => {
+                    self.out.push_back(Output::Drop);
+                    self.connected = false;
+                    self.wait(now);
+                }
+                State::Reserved => {}
+            }
+        }
+        if self.state != State::Reserved {
+            self.out.push_back(Output::WakeAt(self.deadline));
+        }
+    }
+
+    fn reserve(&mut self, now: Time) {
+        self.state = State::Connected;
+        self.deadline = now + STEP_TIMEOUT;
+        self.out.push_back(Output::Reserve);
+    }
+
+    fn wait(&mut self, now: Time) {
+        let pause = PAUSE.saturating_mul(1 << self.failures.min(10)).min(PAUSE_MAX) / 2;
+        let random = f64::from(self.rng.next_u32()) / f64::from(u32::MAX);
+        self.state = State::Waiting;
+        self.failures = self.failures.saturating_add(1);
+        self.deadline = now + pause + pause.mul_f64(random);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Time {
+        Time::default() + Duration::from_secs(seconds)
+    }
+
+    fn drain(uplink: &mut Uplink) -> Vec<Output> {
+        std::iter::from_fn(|| uplink.poll_output()).filter(|out| !matches!(out, Output::WakeAt(_))).collect()
+    }
+
+    fn reserved() -> Uplink {
+        let mut uplink = Uplink::new(1);
+        uplink.handle(Input::Tick, at(0));
+        assert_eq!(drain(&mut uplink), [Output::Dial]);
+        uplink.handle(Input::Connected, at(0));
+        assert_eq!(drain(&mut uplink), [Output::Reserve]);
+        uplink.handle(Input::Reserved, at(0));
+        assert_eq!(uplink.state(), State::Reserved);
+        uplink
+    }
+
+    #[test]
+    fn dials_reserves_and_rests() {
+        let mut uplink = reserved();
+        uplink.handle(Input::Tick, at(100));
+        assert_eq!(drain(&mut uplink), []);
+    }
+
+    #[test]
+    fn comes_back_after_a_loss_with_growing_jittered_pauses() {
+        let mut uplink = reserved();
+        uplink.handle(Input::Lost, at(10));
+        let mut dials = 0;
+        for second in 10..300 {
+            uplink.handle(Input::Tick, at(second));
+            if drain(&mut uplink).contains(&Output::Dial) {
+                dials += 1;
+                uplink.handle(Input::Lost, at(second));
+            }
+        }
+        assert!((10..40).contains(&dials), "{dials} dials in 290 s");
+    }
+
+    #[test]
+    fn two_tabs_do_not_come_back_together() {
+        let waits: Vec<_> = (0..20)
+            .map(|seed| {
+                let mut uplink = Uplink::new(seed);
+                uplink.handle(Input::Tick, at(0));
+                uplink.handle(Input::Lost, at(0));
+                uplink.deadline
+            })
+            .collect();
+        let distinct: std::collections::BTreeSet<_> = waits.iter().collect();
+        assert!(distinct.len() > 15, "{waits:?}");
+    }
+
+    #[test]
+    fn a_lost_reservation_is_asked_for_again_on_the_same_connection() {
+        let mut uplink = reserved();
+        uplink.handle(Input::Unreserved, at(5));
+        uplink.handle(Input::Tick, at(60));
+        assert_eq!(drain(&mut uplink), [Output::Reserve]);
+    }
+
+    #[test]
+    fn a_relay_that_does_not_answer_is_dropped_and_tried_again() {
+        let mut uplink = Uplink::new(1);
+        uplink.handle(Input::Tick, at(0));
+        uplink.handle(Input::Connected, at(1));
+        drain(&mut uplink);
+        uplink.handle(Input::Tick, at(60));
+        assert_eq!(drain(&mut uplink), [Output::Drop]);
+        uplink.handle(Input::Lost, at(60));
+        uplink.handle(Input::Tick, at(120));
+        assert_eq!(drain(&mut uplink), [Output::Dial]);
+    }
+
+    #[test]
+    fn waits_no_longer_when_told_to_try_now() {
+        let mut uplink = Uplink::new(1);
+        uplink.handle(Input::Tick, at(0));
+        for _ in 0..6 {
+            uplink.handle(Input::Lost, at(1));
+            uplink.handle(Input::Now, at(1));
+        }
+        assert!(drain(&mut uplink).contains(&Output::Dial));
+    }
+}

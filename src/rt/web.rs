@@ -1,0 +1,12 @@
+//! The page's event loop.
+
+use std::future::Future;
+
+pub(super) fn spawn(future: impl Future<Output = ()> + 'static) {
+    wasm_bindgen_futures::spawn_local(future);
+}
+
+pub(super) async fn yield_now() {
+    // A resolved promise would only queue a microtask, which runs before the event loop gets its turn.
+    gloo_timers::future::TimeoutFuture::new(0).await;
+}

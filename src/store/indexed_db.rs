@@ -1,0 +1,380 @@
+//! The store in IndexedDB: what a tab keeps between visits.
+//!
+//! One database per name, owned by one tab at a time through a Web Lock. Every write is one readwrite transaction over
+//! all object stores, so that chunks and the bookkeeping about them change together or not at all, and the next write
+//! sees its result. Every transaction runs in a task of its own: a caller that goes away midway neither cuts a batch in
+//! two nor leaves a transaction open. Nothing but IndexedDB is awaited inside of one, because the platform commits a
+//! transaction that has nothing to do. `docs/storage.md` has the schema and what "stored" means here.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures::channel::oneshot;
+use futures::future::join3;
+use js_sys::{Reflect, Uint8Array};
+use rexie::{Rexie, Transaction};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::spawn_local;
+
+use self::lock::WebLock;
+use self::quota::PlatformQuota;
+use self::schema::{CHUNKS, COUNTERS, ROWS, Schema, VALUES};
+use super::{BlobRow, Result, RowId, Store, StoreError, StoredChunk, Usage};
+use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
+
+mod chunk;
+mod counter;
+mod lock;
+mod quota;
+mod row;
+pub mod schema;
+mod transaction;
+
+/// A store in the IndexedDB of this origin. Clones share it; it is let go when closed or when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct IndexedDbStore {
+    connection: Rc<RefCell<Option<Rc<Connection>>>>,
+}
+
+impl IndexedDbStore {
+    /// Opens the database `name`, making or migrating it as needed, and removes imports that never ended.
+    ///
+    /// # Errors
+    /// `Busy` while another tab has it open, `Newer` if a newer version of Gyre wrote it, `Backend` where the page has
+    /// no IndexedDB or no Web Locks (a page that is neither https nor on localhost has none).
+    pub async fn open(name: &str) -> Result<Self> {
+        Self::open_schema(name, schema::CURRENT).await
+    }
+
+    /// Opens with another history of the schema than the current one, to test migrations.
+    ///
+    /// # Errors
+    /// As [`IndexedDbStore::open`], and what a migration returns.
+    #[cfg(feature = "test-utils")]
+    pub async fn open_with(name: &str, schema: Schema) -> Result<Self> {
+        Self::open_schema(name, schema).await
+    }
+
+    async fn open_schema(name: &str, schema: Schema) -> Result<Self> {
+        let name = name.to_owned();
+        detached(async move {
+            let lock = WebLock::acquire(&format!("gyre-store:{name}")).await?;
+            let database = schema.open(&name).await?;
+            let connection = Connection {
+                database: Some(database),
+                lock: Some(lock),
+                closing: RefCell::default(),
+                platform: PlatformQuota::default(),
+            };
+            Ok(Self {
+                connection: Rc::new(RefCell::new(Some(Rc::new(connection)))),
+            })
+        })
+        .await
+    }
+
+    fn connection(&self) -> Result<Rc<Connection>> {
+        let connection = self.connection.borrow().clone();
+        connection.ok_or_else(|| StoreError::Backend("the store is closed".into()))
+    }
+
+    async fn read<T: 'static>(
+        &self,
+        stores: &'static [&'static str],
+        body: impl AsyncFnOnce(&Transaction) -> Result<T> + 'static,
+    ) -> Result<T> {
+        let connection = self.connection()?;
+        detached(async move { transaction::read(connection.database(), stores, body).await }).await
+    }
+
+    async fn write<T: 'static>(
+        &self,
+        body: impl AsyncFnOnce(&Transaction) -> Result<T> + 'static,
+    ) -> Result<T> {
+        let connection = self.connection()?;
+        detached(async move { transaction::write(connection.database(), body).await }).await
+    }
+
+    /// Changes one row and nothing else.
+    async fn change(&self, id: RowId, change: impl FnOnce(&mut BlobRow) + 'static) -> Result<()> {
+        self.write(async move |tx| {
+            let mut row = row::get(tx, id).await?;
+            change(&mut row);
+            row::put(tx, &row).await
+        })
+        .await
+    }
+}
+
+impl Store for IndexedDbStore {
+    async fn rows(&self) -> Result<Vec<BlobRow>> {
+        let mut rows = self.read(&[ROWS], async |tx| row::all(tx).await).await?;
+        rows.retain(|row| row.hash.is_some());
+        Ok(rows)
+    }
+
+    async fn row_of(&self, hash: BlobHash) -> Result<Option<BlobRow>> {
+        self.read(&[ROWS], async move |tx| row::find(tx, hash).await)
+            .await
+    }
+
+    async fn create(&self, hash: BlobHash, meta: Bytes) -> Result<BlobRow> {
+        self.write(async move |tx| match row::find(tx, hash).await? {
+            Some(row) => Ok(row),
+            None => row::add(tx, Some(hash), meta).await,
+        })
+        .await
+    }
+
+    async fn begin_import(&self) -> Result<RowId> {
+        self.write(async |tx| Ok(row::add(tx, None, Bytes::new()).await?.id))
+            .await
+    }
+
+    async fn finish_import(
+        &self,
+        id: RowId,
+        hash: BlobHash,
+        size: BlobSize,
+        tree: Bytes,
+        meta: Bytes,
+    ) -> Result<BlobRow> {
+        self.write(async move |tx| {
+            let import = row::get(tx, id).await?;
+            if import.hash.is_some() {
+                return Err(StoreError::NotFound);
+            }
+            let mut pinned = false;
+            if let Some(present) = row::find(tx, hash).await? {
+                if is_complete(tx, &present).await? {
+                    remove(tx, &import).await?;
+                    return Ok(present);
+                }
+                pinned = present.pinned;
+                remove(tx, &present).await?;
+            }
+            let row = BlobRow {
+                hash: Some(hash),
+                size: Some(size),
+                tree,
+                pinned,
+                meta,
+                ..import
+            };
+            row::put(tx, &row).await?;
+            Ok(row)
+        })
+        .await
+    }
+
+    async fn set_size(&self, id: RowId, size: BlobSize) -> Result<()> {
+        self.change(id, move |row| row.size = Some(size)).await
+    }
+
+    async fn set_meta(&self, id: RowId, meta: Bytes) -> Result<()> {
+        self.change(id, move |row| row.meta = meta).await
+    }
+
+    async fn set_pinned(&self, id: RowId, pinned: bool) -> Result<()> {
+        self.change(id, move |row| row.pinned = pinned).await
+    }
+
+    async fn put_chunks(&self, id: RowId, chunks: Vec<StoredChunk>) -> Result<()> {
+        let mut batch = BTreeMap::new();
+        for chunk in chunks {
+            batch.entry(chunk.index).or_insert(chunk);
+        }
+        let connection = self.connection()?;
+        detached(async move {
+            let offered = connection.offered(data_len(batch.values())).await?;
+            transaction::write(connection.database(), async |tx| {
+                let (row, used, cap) =
+                    join3(row::get(tx, id), counter::get(tx, counter::USED), counter::cap(tx)).await;
+                let (mut row, used, cap) = (row?, used?, cap?);
+                let missing = chunk::missing(tx, id, batch).await?;
+                let added = data_len(missing.iter());
+                if added > 0 && used.saturating_add(added) > cap.min(offered) {
+                    return Err(StoreError::QuotaExceeded);
+                }
+                row.stored_bytes += added;
+                let (chunks, row, used) = join3(
+                    chunk::add(tx, id, missing),
+                    row::put(tx, &row),
+                    counter::put(tx, counter::USED, used + added),
+                )
+                .await;
+                chunks.and(row).and(used)
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn chunk(&self, id: RowId, index: ChunkIndex) -> Result<StoredChunk> {
+        self.read(&[CHUNKS], async move |tx| chunk::get(tx, id, index).await)
+            .await
+    }
+
+    async fn stored_chunks(&self, id: RowId) -> Result<Vec<ChunkIndex>> {
+        self.read(&[ROWS, CHUNKS], async move |tx| {
+            row::get(tx, id).await?;
+            chunk::indexes(tx, id).await
+        })
+        .await
+    }
+
+    async fn remove(&self, id: RowId) -> Result<()> {
+        self.write(async move |tx| remove(tx, &row::get(tx, id).await?).await)
+            .await
+    }
+
+    async fn usage(&self) -> Result<Usage> {
+        let connection = self.connection()?;
+        detached(async move {
+            let (used, cap) = transaction::read(connection.database(), &[COUNTERS], async |tx| {
+                Ok((counter::get(tx, counter::USED).await?, counter::cap(tx).await?))
+            })
+            .await?;
+            connection.platform.refresh(used).await;
+            Ok(Usage { used, quota: cap.min(connection.platform.offered()) })
+        })
+        .await
+    }
+
+    async fn set_quota(&self, bytes: u64) -> Result<()> {
+        self.write(async move |tx| counter::put(tx, counter::CAP, bytes).await)
+            .await
+    }
+
+    async fn value(&self, name: &str) -> Result<Option<Bytes>> {
+        let name = JsValue::from_str(name);
+        self.read(&[VALUES], async move |tx| {
+            let value = transaction::store(tx, VALUES)?.get(name).await;
+            value
+                .map_err(transaction::failed)?
+                .map(|value| bytes_of(&value))
+                .transpose()
+        })
+        .await
+    }
+
+    async fn set_value(&self, name: &str, value: Option<Bytes>) -> Result<()> {
+        let name = JsValue::from_str(name);
+        self.write(async move |tx| {
+            let values = transaction::store(tx, VALUES)?;
+            match value {
+                Some(value) => {
+                    let value = Uint8Array::from(&value[..]);
+                    values.put(&value, Some(&name)).await.map(drop)
+                }
+                None => values.delete(name).await,
+            }
+            .map_err(transaction::failed)
+        })
+        .await
+    }
+
+    async fn close(&self) {
+        let Some(connection) = self.connection.borrow_mut().take() else {
+            return;
+        };
+        let (handed, lock) = oneshot::channel();
+        connection.closing.replace(Some(handed));
+        // Transactions that still run hold the connection; the last of them hands over the lock.
+        drop(connection);
+        if let Ok(lock) = lock.await {
+            lock.release().await;
+        }
+    }
+}
+
+/// The open database and the right to it. Dropping it closes the first, then gives up the second.
+#[derive(Debug)]
+struct Connection {
+    /// `None` only while it is dropped.
+    database: Option<Rexie>,
+    lock: Option<WebLock>,
+    /// Who waits for the lock to be free.
+    closing: RefCell<Option<oneshot::Sender<WebLock>>>,
+    platform: PlatformQuota,
+}
+
+impl Connection {
+    fn database(&self) -> &Rexie {
+        self.database.as_ref().expect("taken in drop only")
+    }
+
+    /// Bytes that the platform would let this store hold, asked again every now and then.
+    async fn offered(&self, incoming: u64) -> Result<u64> {
+        if self.platform.is_stale(incoming) {
+            let used = transaction::read(self.database(), &[COUNTERS], async |tx| {
+                counter::get(tx, counter::USED).await
+            });
+            self.platform.refresh(used.await?).await;
+        }
+        Ok(self.platform.offered())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(database) = self.database.take() {
+            database.close();
+        }
+        if let (Some(lock), Some(closing)) = (self.lock.take(), self.closing.take()) {
+            // If the closer is gone the lock comes back as the error and is released by its own drop.
+            drop(closing.send(lock));
+        }
+    }
+}
+
+/// Runs `work` to its end whether or not the caller stays to see it.
+async fn detached<T: 'static>(work: impl Future<Output = Result<T>> + 'static) -> Result<T> {
+    let (sender, receiver) = oneshot::channel();
+    spawn_local(async move {
+        // The caller may be gone: then nobody wants the outcome.
+        drop(sender.send(work.await));
+    });
+    receiver
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Backend("the task was dropped".into())))
+}
+
+async fn remove(tx: &Transaction, row: &BlobRow) -> Result<()> {
+    chunk::remove_all(tx, row.id).await?;
+    row::remove(tx, row.id).await?;
+    let used = counter::get(tx, counter::USED).await?;
+    counter::put(tx, counter::USED, used.saturating_sub(row.stored_bytes)).await
+}
+
+async fn is_complete(tx: &Transaction, row: &BlobRow) -> Result<bool> {
+    match row.size {
+        Some(size) => Ok(chunk::count(tx, row.id).await? == size.chunk_count()),
+        None => Ok(false),
+    }
+}
+
+fn data_len<'a>(chunks: impl Iterator<Item = &'a StoredChunk>) -> u64 {
+    chunks.map(|chunk| chunk.data.len() as u64).sum()
+}
+
+/// A property of `navigator`, of a page or of a worker; `None` where the platform lacks it.
+fn navigator(property: &str) -> Option<JsValue> {
+    let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).ok()?;
+    let value = Reflect::get(&navigator, &property.into()).ok()?;
+    (!value.is_null() && !value.is_undefined()).then_some(value)
+}
+
+/// The bytes of a stored `Uint8Array`, copied once.
+fn bytes_of(value: &JsValue) -> Result<Bytes> {
+    use wasm_bindgen::JsCast;
+    let array: &Uint8Array = value.dyn_ref().ok_or_else(|| malformed("bytes"))?;
+    Ok(array.to_vec().into())
+}
+
+fn malformed(what: &str) -> StoreError {
+    StoreError::Backend(format!("the database holds malformed {what}"))
+}

@@ -1,0 +1,205 @@
+//! `WasmNode`: the node of this page.
+
+use std::rc::Rc;
+
+use js_sys::{Function, Object, Reflect};
+use libp2p::Multiaddr;
+use serde::Serialize;
+use serde_wasm_bindgen::Serializer;
+use wasm_bindgen::prelude::*;
+use web_sys::ReadableStreamDefaultReader;
+
+use super::error::to_js;
+use super::file::WasmFile;
+use super::source::{abortable, chunks};
+use super::types::{
+    JsCallOptions, JsImportOptions, JsListener, JsNodeOptions, JsPeers, JsShare, JsStats, JsSwarms, NodeOptions,
+};
+use crate::node::{Changed, Config, Error, ImportOptions, PageNode, Result};
+use crate::proto::link::{blob_cid, parse_cid};
+use crate::proto::share::ShareHeader;
+use crate::proto::types::BlobHash;
+
+/// Name of the database where the caller gives none.
+const DATABASE: &str = "gyre";
+
+/// Runs once when the module is loaded.
+#[wasm_bindgen(start)]
+fn load() {
+    console_error_panic_hook::set_once();
+    let config = tracing_wasm::WASMLayerConfigBuilder::new()
+        .set_max_level(tracing::Level::WARN)
+        .set_report_logs_in_timings(false)
+        .build();
+    tracing_wasm::set_as_global_default_with_config(config);
+}
+
+/// A running node.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct WasmNode(PageNode);
+
+#[wasm_bindgen]
+impl WasmNode {
+    /// Opens the store and starts the node; joining goes on in the background.
+    pub async fn start(options: JsNodeOptions) -> Result<WasmNode, JsValue> {
+        start(options).await.map(Self).map_err(|error| to_js(&error))
+    }
+
+    /// Our identity on the network.
+    #[wasm_bindgen(getter, js_name = peerId)]
+    pub fn peer_id(&self) -> String {
+        self.0.peer_id().to_string()
+    }
+
+    /// Calls `listener` when something changed; the snapshots say what.
+    #[wasm_bindgen(js_name = onEvent)]
+    pub fn on_event(&self, listener: JsListener) {
+        let listener: Function = JsValue::from(listener).unchecked_into();
+        self.0.on_change(move |changed| {
+            let kind = match changed {
+                Changed::State => "state",
+                Changed::Swarms => "swarms",
+                Changed::Peers => "peers",
+            };
+            let event = Object::new();
+            let _ = Reflect::set(&event, &"type".into(), &kind.into());
+            // A listener that throws is the page's own affair.
+            let _ = listener.call1(&JsValue::NULL, &event);
+        });
+    }
+
+    /// Imports what `reader` yields and serves it.
+    #[wasm_bindgen(js_name = importStream)]
+    pub async fn import_stream(
+        &self,
+        reader: ReadableStreamDefaultReader,
+        options: JsImportOptions,
+    ) -> Result<JsShare, JsValue> {
+        let header = ShareHeader::cleaned(
+            &options.name().unwrap_or_default(),
+            &options.media_type().unwrap_or_default(),
+        );
+        let import = ImportOptions { header, public: options.is_public().unwrap_or(false) };
+        let on_progress = options.on_progress();
+        let progress = move |done: u64| {
+            if let Some(callback) = &on_progress {
+                let _ = callback.call1(&JsValue::NULL, &JsValue::from_f64(done as f64));
+            }
+        };
+        let node = self.0.clone();
+        let importing = async move { node.import(chunks(reader), import, progress).await };
+        let share = abortable(options.signal(), importing).await.map_err(|error| to_js(&error))?;
+        let result = Object::new();
+        let _ = Reflect::set(&result, &"cid".into(), &blob_cid(share.blob).into());
+        let _ = Reflect::set(&result, &"fragment".into(), &share.link.fragment().into());
+        let _ = Reflect::set(&result, &"size".into(), &JsValue::from_f64(share.size as f64));
+        Ok(JsValue::from(result).unchecked_into())
+    }
+
+    /// Opens a link; ends when name and size are known.
+    #[wasm_bindgen(js_name = openLink)]
+    pub async fn open_link(&self, link: String, options: Option<JsCallOptions>) -> Result<WasmFile, JsValue> {
+        let signal = options.and_then(|options| options.call_signal());
+        let node = self.0.clone();
+        let file = abortable(signal, async move { node.open(&link).await }).await.map_err(|error| to_js(&error))?;
+        Ok(WasmFile(Rc::new(file)))
+    }
+
+    /// Keeps a blob on purpose.
+    pub async fn pin(&self, cid: String) -> Result<(), JsValue> {
+        let node = self.0.clone();
+        on_blob(&cid, |blob| async move { node.set_pinned(blob, true).await }).await
+    }
+
+    /// Lets it be evictable again.
+    pub async fn unpin(&self, cid: String) -> Result<(), JsValue> {
+        let node = self.0.clone();
+        on_blob(&cid, |blob| async move { node.set_pinned(blob, false).await }).await
+    }
+
+    /// Stops fetching a blob.
+    pub async fn pause(&self, cid: String) -> Result<(), JsValue> {
+        let node = self.0.clone();
+        on_blob(&cid, |blob| async move { node.set_paused(blob, true).await }).await
+    }
+
+    /// Goes on fetching a blob, also after a failure.
+    pub async fn resume(&self, cid: String) -> Result<(), JsValue> {
+        let node = self.0.clone();
+        on_blob(&cid, |blob| async move { node.set_paused(blob, false).await }).await
+    }
+
+    /// Drops a blob with its chunks.
+    pub async fn remove(&self, cid: String) -> Result<(), JsValue> {
+        let node = self.0.clone();
+        on_blob(&cid, |blob| async move { node.remove(blob).await }).await
+    }
+
+    /// Its peers.
+    pub fn peers(&self) -> JsPeers {
+        snapshot(&self.0.peers())
+    }
+
+    /// Its blobs.
+    pub fn swarms(&self) -> JsSwarms {
+        snapshot(&self.0.swarms())
+    }
+
+    /// The node as a whole.
+    pub fn stats(&self) -> JsStats {
+        snapshot(&self.0.stats())
+    }
+
+    /// The person's word on uploads.
+    #[wasm_bindgen(js_name = setUpload)]
+    pub async fn set_upload(&self, allowed: bool) -> Result<(), JsValue> {
+        let node = self.0.clone();
+        node.set_upload(allowed).await.map_err(|error| to_js(&error))
+    }
+
+    /// The person's cap in bytes.
+    #[wasm_bindgen(js_name = setQuota)]
+    pub async fn set_quota(&self, bytes: f64) -> Result<(), JsValue> {
+        let node = self.0.clone();
+        node.set_quota(bytes as u64).await.map_err(|error| to_js(&error))
+    }
+
+    /// Bytes of wasm memory in use by the module: it only ever grows.
+    #[wasm_bindgen(js_name = memoryBytes)]
+    pub fn memory_bytes(&self) -> f64 {
+        (core::arch::wasm32::memory_size::<0>() * 64 * 1024) as f64
+    }
+
+    /// Stops the node and lets go of the store.
+    pub async fn stop(&self) {
+        let node = self.0.clone();
+        node.stop().await;
+    }
+}
+
+async fn start(options: JsNodeOptions) -> Result<PageNode> {
+    let options: NodeOptions =
+        serde_wasm_bindgen::from_value(options.into()).map_err(|error| Error::BadOptions(error.to_string()))?;
+    let relays = options.relays.iter().map(|relay| {
+        relay.parse::<Multiaddr>().map_err(|error| Error::BadOptions(format!("relay address {relay}: {error}")))
+    });
+    let config = Config {
+        relays: relays.collect::<Result<_>>()?,
+        stun: options.stun,
+        relay_only: options.relay_only,
+        quota: options.quota.map(|bytes| bytes as u64),
+    };
+    PageNode::start_in_page(config, options.database_name.as_deref().unwrap_or(DATABASE)).await
+}
+
+async fn on_blob<F: Future<Output = Result<()>>>(cid: &str, call: impl FnOnce(BlobHash) -> F) -> Result<(), JsValue> {
+    let blob = parse_cid(cid).map_err(|error| to_js(&Error::BadLink(error)))?;
+    call(blob).await.map_err(|error| to_js(&error))
+}
+
+/// Plain objects, `null` for what is not known, numbers as numbers.
+fn snapshot<T: JsCast>(value: &impl Serialize) -> T {
+    let serializer = Serializer::new().serialize_missing_as_null(true).serialize_large_number_types_as_bigints(false);
+    value.serialize(&serializer).unwrap_or(JsValue::NULL).unchecked_into()
+}

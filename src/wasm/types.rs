@@ -1,0 +1,73 @@
+//! The TypeScript of everything that crosses the border, and the options that come in.
+
+use serde::Deserialize;
+use wasm_bindgen::prelude::*;
+use web_sys::AbortSignal;
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+export interface WasmNodeOptions { relays: string[]; stun: string[]; databaseName?: string; quota?: number; relayOnly?: boolean }
+export interface WasmImportOptions { name: string; type: string; size?: number; public: boolean; signal?: AbortSignal; onProgress?: (bytesDone: number) => void }
+export interface WasmShare { cid: string; fragment: string; size: number }
+export type WasmEvent = { type: 'state' } | { type: 'swarms' } | { type: 'peers' };
+export interface SwarmInfo { cid: string; fragment: string | null; name: string | null; type: string | null; size: number | null; have: number;
+  state: 'importing' | 'finding' | 'fetching' | 'paused' | 'complete' | 'failed'; error: { code: string; message: string } | null;
+  pinned: boolean; public: boolean; up: number; down: number; upRate: number; downRate: number; wasted: number; peers: number; sources: number;
+  addedAt: number; chunks: number; chunksHave: number }
+export interface PeerInfo { peerId: string; role: 'browser' | 'relay'; via: 'direct' | 'relayed' | 'websocket' | 'connecting' | 'failed'; agent: string;
+  rtt: number | null; up: number; down: number; upRate: number; downRate: number; since: number; detail: string }
+export interface Stats { peerId: string; state: 'connecting' | 'joined' | 'offline';
+  relays: { address: string; state: 'connecting' | 'connected' | 'reserved' | 'failed'; detail: string }[];
+  uploadAllowed: boolean | null; up: number; down: number; upRate: number; downRate: number; storage: { used: number; quota: number } }
+"#;
+
+/// `WasmNodeOptions`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NodeOptions {
+    #[serde(default)]
+    pub relays: Vec<String>,
+    #[serde(default)]
+    pub stun: Vec<String>,
+    pub database_name: Option<String>,
+    pub quota: Option<f64>,
+    #[serde(default)]
+    pub relay_only: bool,
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// Options that a caller passes.
+    #[wasm_bindgen(typescript_type = "WasmNodeOptions")]
+    pub type JsNodeOptions;
+
+    #[wasm_bindgen(typescript_type = "WasmImportOptions")]
+    pub type JsImportOptions;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn name(this: &JsImportOptions) -> Option<String>;
+    #[wasm_bindgen(method, getter, structural, js_name = type)]
+    pub fn media_type(this: &JsImportOptions) -> Option<String>;
+    #[wasm_bindgen(method, getter, structural, js_name = public)]
+    pub fn is_public(this: &JsImportOptions) -> Option<bool>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn signal(this: &JsImportOptions) -> Option<AbortSignal>;
+    #[wasm_bindgen(method, getter, structural, js_name = onProgress)]
+    pub fn on_progress(this: &JsImportOptions) -> Option<js_sys::Function>;
+
+    /// Options of a call that can be cancelled.
+    #[wasm_bindgen(typescript_type = "{ signal?: AbortSignal }")]
+    pub type JsCallOptions;
+    #[wasm_bindgen(method, getter, structural, js_name = signal)]
+    pub fn call_signal(this: &JsCallOptions) -> Option<AbortSignal>;
+
+    #[wasm_bindgen(typescript_type = "WasmShare")]
+    pub type JsShare;
+    #[wasm_bindgen(typescript_type = "SwarmInfo[]")]
+    pub type JsSwarms;
+    #[wasm_bindgen(typescript_type = "PeerInfo[]")]
+    pub type JsPeers;
+    #[wasm_bindgen(typescript_type = "Stats")]
+    pub type JsStats;
+    #[wasm_bindgen(typescript_type = "(event: WasmEvent) => void")]
+    pub type JsListener;
+}

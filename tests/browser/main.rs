@@ -1,0 +1,8 @@
+//! What only a browser can show: run with `wasm-bindgen-test-runner` in a headless one.
+#![cfg(target_arch = "wasm32")]
+
+use wasm_bindgen_test::wasm_bindgen_test_configure;
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+mod indexed_db;

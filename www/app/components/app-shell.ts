@@ -1,0 +1,124 @@
+/** The frame of the app: header, the page the address asks for, and what reaches every page. */
+
+import { html, nothing } from 'lit';
+import { customElement, state } from 'lit/decorators.js';
+import { parseLink } from 'gyre';
+import { SessionElement } from '../element.js';
+import { parseRoute, type Route } from '../lib/router.js';
+import '../pages/file-page.js';
+import '../pages/home-page.js';
+import { session } from '../session.js';
+import './consent-card.js';
+import './error-note.js';
+import { icon, mark } from './icons.js';
+import './join-status.js';
+import { SettingsElement } from './settings-dialog.js';
+
+@customElement('gyre-app')
+export class AppElement extends SessionElement {
+  @state() private route: Route = parseRoute(location.hash);
+  @state() private dragging = false;
+  @state() private public = false;
+  readonly #listeners = new AbortController();
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    const { signal } = this.#listeners;
+    window.addEventListener('hashchange', () => this.navigated(), { signal });
+    document.addEventListener('dragenter', (event) => this.drag(event), { signal });
+    document.addEventListener('dragover', (event) => this.drag(event), { signal });
+    document.addEventListener('dragleave', (event) => event.relatedTarget === null && (this.dragging = false), { signal });
+    document.addEventListener('drop', (event) => this.drop(event), { signal });
+    document.addEventListener('paste', (event) => this.paste(event), { signal });
+    this.addEventListener('gyre-files', (event) => this.share((event as CustomEvent<File[]>).detail), { signal });
+    this.addEventListener('gyre-public', (event) => (this.public = (event as CustomEvent<boolean>).detail), { signal });
+    this.addEventListener('gyre-settings', () => this.settings(), { signal });
+  }
+
+  protected override render(): unknown {
+    return html`<a class="skip-link" href="#main" @click=${this.skip}>Skip to the content</a>
+      <header class="top">
+        <a class="brand" href="#/" aria-label="Gyre, start page"><span class=${session.phase === 'connecting' || session.phase === 'loading' ? 'turning' : ''}>${mark()}</span> Gyre</a>
+        <gyre-join-status></gyre-join-status>
+        <button class="icon-button" aria-label="Settings" title="Settings" data-testid="settings-button" @click=${this.settings}>${icon('settings')}</button>
+      </header>
+      <main id="main" tabindex="-1">
+        <gyre-join-note></gyre-join-note>
+        ${this.page()}
+      </main>
+      <footer class="foot soft">
+        <p>Nothing is stored or passed on before it is verified. Peers that are linked to you see your IP address.</p>
+      </footer>
+      <gyre-consent></gyre-consent>
+      <gyre-settings></gyre-settings>
+      <div class="toast" role="status" aria-live="polite">${session.notice === '' ? nothing : html`<p>${session.notice}</p>`}</div>
+      ${this.dragging ? html`<div class="drop-veil" aria-hidden="true"><p>${mark()} Let go to share it${this.public ? ' publicly' : ''}</p></div>` : nothing}`;
+  }
+
+  private page(): unknown {
+    switch (this.route.page) {
+      case 'home':
+        return html`<gyre-home ?public=${this.public}></gyre-home>`;
+      case 'file':
+        return html`<gyre-file-page .fragment=${this.route.fragment}></gyre-file-page>`;
+      case 'unknown':
+        return html`<div class="hero"><h1>There is no such page</h1></div>
+          <gyre-error .error=${{ code: 'BAD_LINK', message: 'This address is not one that this version of Gyre can open.' }}></gyre-error>`;
+    }
+  }
+
+  private navigated(): void {
+    this.route = parseRoute(location.hash);
+    window.scrollTo(0, 0);
+    void this.updateComplete.then(() => this.querySelector<HTMLElement>('#main')?.focus({ preventScroll: true }));
+  }
+
+  private share(files: readonly File[]): void {
+    if (files.length === 0) return;
+    session.share(files, this.public);
+    if (this.route.page !== 'home') location.hash = '#/';
+  }
+
+  private drag(event: DragEvent): void {
+    if (!event.dataTransfer?.types.includes('Files')) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = 'copy';
+    this.dragging = true;
+  }
+
+  private drop(event: DragEvent): void {
+    this.dragging = false;
+    const transfer = event.dataTransfer;
+    if (!transfer?.types.includes('Files')) return;
+    event.preventDefault();
+    const folders = [...transfer.items].filter((item) => item.webkitGetAsEntry()?.isDirectory).map((item) => item.getAsFile()?.name);
+    if (folders.length > 0) session.notify('Folders cannot be shared yet. Choose the files in it, or make an archive of it.');
+    this.share([...transfer.files].filter((file) => !folders.includes(file.name)));
+  }
+
+  private paste(event: ClipboardEvent): void {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length > 0) {
+      event.preventDefault();
+      this.share(files);
+      return;
+    }
+    if (event.target instanceof HTMLInputElement) return;
+    try {
+      location.hash = parseLink(event.clipboardData?.getData('text/plain') ?? '').fragment;
+    } catch {
+      // Other text on the clipboard is none of this page's business.
+    }
+  }
+
+  /** The fragment is the router's, so the jump is made by hand. */
+  private skip(event: Event): void {
+    event.preventDefault();
+    this.querySelector<HTMLElement>('#main')?.focus();
+  }
+
+  private settings(): void {
+    const dialog = this.querySelector('gyre-settings');
+    if (dialog instanceof SettingsElement) dialog.show();
+  }
+}

@@ -1,0 +1,33 @@
+/** Asks, before the first byte leaves, whether this page may send. Blocks nothing else. */
+
+import { html, nothing } from 'lit';
+import { customElement } from 'lit/decorators.js';
+import { SessionElement } from '../element.js';
+import { session } from '../session.js';
+
+@customElement('gyre-consent')
+export class ConsentElement extends SessionElement {
+  protected override render(): unknown {
+    if (!session.asksConsent) return nothing;
+    const sharing = session.shares.length > 0;
+    return html`<section class="consent" role="region" aria-labelledby="consent-title" aria-describedby="consent-text">
+      <div>
+        <h2 id="consent-title">May this page send what you hold to other people?</h2>
+        <p id="consent-text">
+          ${sharing
+            ? 'That is how others get the file you share: straight from this browser, while this tab is open.'
+            : 'What you open can be passed on to others from this browser, while this tab is open. It keeps files alive.'}
+          It uses your upload bandwidth, and the peers it links to see your IP address. You can change this at any time in the settings.
+        </p>
+      </div>
+      <div class="row">
+        <button class="button primary" data-testid="consent-allow" @click=${() => this.answer(true)}>Allow</button>
+        <button class="button quiet" data-testid="consent-deny" @click=${() => this.answer(false)}>Not now</button>
+      </div>
+    </section>`;
+  }
+
+  private answer(allowed: boolean): Promise<boolean> {
+    return session.act((gyre) => gyre.setUpload(allowed));
+  }
+}

@@ -1,0 +1,52 @@
+/** Puts a link on the clipboard, or hands it to the system's share sheet where there is one. */
+
+import { html, nothing } from 'lit';
+import { customElement, property, state } from 'lit/decorators.js';
+import { PlainElement } from '../element.js';
+import { session } from '../session.js';
+import { icon } from './icons.js';
+
+@customElement('gyre-copy')
+export class CopyElement extends PlainElement {
+  @property() link = '';
+  @property() name = '';
+  /** Icon only, for lists. */
+  @property({ type: Boolean }) compact = false;
+  @state() private copied = false;
+
+  protected override render(): unknown {
+    const label = this.copied ? 'Copied' : 'Copy link';
+    const shares = !this.compact && typeof navigator.share === 'function';
+    return html`<button
+        class=${this.compact ? 'icon-button' : 'button primary'}
+        aria-label=${this.compact ? `${label} to ${this.name}` : nothing}
+        title=${this.compact ? label : nothing}
+        @click=${this.copy}
+      >
+        ${icon(this.copied ? 'check' : 'copy')}${this.compact ? nothing : html` <span aria-live="polite">${label}</span>`}
+      </button>
+      ${shares ? html`<button class="button" @click=${this.send}>${icon('share')} Send…</button>` : nothing}`;
+  }
+
+  private async copy(): Promise<void> {
+    try {
+      await navigator.clipboard.writeText(this.link);
+    } catch {
+      session.notify('The browser did not allow copying. Select the link and copy it by hand.');
+      return;
+    }
+    this.copied = true;
+    setTimeout(() => (this.copied = false), SHOWN_MS);
+  }
+
+  private async send(): Promise<void> {
+    try {
+      await navigator.share({ title: this.name, url: this.link });
+    } catch (thrown) {
+      if ((thrown as DOMException).name !== 'AbortError') session.notify('The system’s share sheet could not be opened.');
+    }
+  }
+}
+
+/** Milliseconds. */
+const SHOWN_MS = 2_000;

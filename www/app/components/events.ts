@@ -1,0 +1,11 @@
+/** Requests that any element may send up to the shell. */
+
+/** Opens the settings. */
+export function openSettings(from: EventTarget): void {
+  from.dispatchEvent(new CustomEvent('gyre-settings', { bubbles: true }));
+}
+
+/** Asks the shell to share files. */
+export function shareFiles(from: EventTarget, files: readonly File[]): void {
+  from.dispatchEvent(new CustomEvent('gyre-files', { bubbles: true, detail: files }));
+}

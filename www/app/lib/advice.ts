@@ -1,0 +1,80 @@
+/** What to say about an error: what happened, and what the person can do about it. */
+
+import type { ErrorCode } from 'gyre';
+
+/** What the one button under an error does. */
+export type Remedy = 'retry' | 'storage' | 'reload' | 'home' | null;
+
+/** An error in plain words. */
+export interface Advice {
+  readonly title: string;
+  readonly advice: string;
+  readonly remedy: Remedy;
+}
+
+/** Plain words for `code`; `message` is the node's own sentence, used where it says more. */
+export function adviceFor(code: ErrorCode, message = ''): Advice {
+  switch (code) {
+    case 'STORE_BUSY':
+      return {
+        title: 'Gyre is already open in another tab',
+        advice: 'One tab at a time keeps your files. Use that tab, or close it: this one then takes over by itself.',
+        remedy: null,
+      };
+    case 'STORE_NEWER':
+      return {
+        title: 'Your files were kept by a newer version',
+        advice: 'This page is older than what is stored here. Reload to get the current version.',
+        remedy: 'reload',
+      };
+    case 'STORE_FAILED':
+      return {
+        title: 'The browser’s storage does not work',
+        advice: 'Private windows and full disks can cause this. Free some space or use an ordinary window, then try again.',
+        remedy: 'retry',
+      };
+    case 'QUOTA_EXCEEDED':
+      return {
+        title: 'No room left',
+        advice: 'The storage set aside for Gyre is full. Remove something, or allow it more room, then try again.',
+        remedy: 'storage',
+      };
+    case 'BAD_LINK':
+      return {
+        title: 'This link is not complete',
+        advice: message || 'Copy the whole link again, up to its last character.',
+        remedy: 'home',
+      };
+    case 'WRONG_KEY':
+      return {
+        title: 'The key in this link does not fit',
+        advice: 'The file was found, but this key does not open it. Ask for the link again and copy all of it.',
+        remedy: 'home',
+      };
+    case 'NOT_FOUND':
+      return {
+        title: 'Nobody reachable has this file right now',
+        advice: 'It comes from other people’s browsers. Ask somebody who has it to open Gyre, then try again.',
+        remedy: 'retry',
+      };
+    case 'ABORTED':
+      return { title: 'Cancelled', advice: 'Nothing more is being fetched.', remedy: 'retry' };
+    case 'NO_RELAY':
+      return {
+        title: 'No relay answers',
+        advice: 'A relay is needed to meet others. Check your connection; this page keeps trying.',
+        remedy: 'retry',
+      };
+    case 'CLOSED':
+      return { title: 'The peer of this page has stopped', advice: 'Reload the page to start it again.', remedy: 'reload' };
+    case 'UNSUPPORTED':
+      return {
+        title: 'This browser cannot take part',
+        advice: 'Gyre needs WebRTC, IndexedDB and WebAssembly. A current Firefox, Chrome, Edge or Safari has them, unless an extension or a setting turns them off.',
+        remedy: null,
+      };
+    case 'BAD_OPTIONS':
+    case 'INTERNAL':
+      return { title: 'Something went wrong', advice: message || 'Reload the page and try again.', remedy: 'retry' };
+  }
+}

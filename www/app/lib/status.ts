@@ -1,0 +1,90 @@
+/** The state of the node and of each file, in one short line. */
+
+import type { ErrorCode, PeerInfo, PeerVia, Stats, SwarmInfo } from 'gyre';
+import { adviceFor } from './advice.js';
+import { count, formatBytes, formatDuration, formatRate, percent } from './format.js';
+
+/** Where the page stands: its peer is being loaded, runs, or could not be started. */
+export type Phase = 'loading' | 'connecting' | 'joined' | 'offline' | 'failed';
+
+/** What the header shows. */
+export interface JoinStatus {
+  readonly phase: Phase;
+  readonly label: string;
+  /** What to do, where there is something to do; else empty. */
+  readonly hint: string;
+}
+
+/** Words for the state of the node. */
+export function joinStatus(phase: Phase, stats: Stats | null, peers: readonly PeerInfo[], error: ErrorCode | null): JoinStatus {
+  switch (phase) {
+    case 'loading':
+      return { phase, label: 'Starting…', hint: '' };
+    case 'connecting':
+      return { phase, label: 'Joining…', hint: '' };
+    case 'joined': {
+      const relays = (stats?.relays ?? []).filter((relay) => relay.state === 'reserved').length;
+      return { phase, label: `Joined · ${count(relays, 'relay')} · ${count(connectedPeers(peers).length, 'peer')}`, hint: '' };
+    }
+    case 'offline': {
+      const reason = (stats?.relays ?? []).find((relay) => relay.detail !== '')?.detail ?? '';
+      const linked = connectedPeers(peers).length;
+      const label = linked > 0 ? `No relay · ${count(linked, 'peer')}` : 'Offline';
+      const hint = linked > 0 ? 'Linked peers stay linked; new ones cannot be met until a relay answers.' : 'No relay answers. Check your connection; this page keeps trying.';
+      return { phase, label, hint: reason === '' ? hint : `${hint} (${reason})` };
+    }
+    case 'failed': {
+      const { title, advice } = adviceFor(error ?? 'INTERNAL');
+      return { phase, label: error === 'STORE_BUSY' ? 'Open in another tab' : error === 'NO_RELAY' ? 'Offline' : 'Not running', hint: `${title}. ${advice}` };
+    }
+  }
+}
+
+/** Browsers that this one is linked to now. */
+export function connectedPeers(peers: readonly PeerInfo[]): PeerInfo[] {
+  return peers.filter((peer) => peer.role === 'browser' && (peer.via === 'direct' || peer.via === 'relayed'));
+}
+
+/** How a peer is connected. */
+export function viaLabel(via: PeerVia): string {
+  return VIA[via];
+}
+
+/** What a file on this peer is doing; `eta` in seconds, `null` if unknown. */
+export function swarmLine(swarm: SwarmInfo, eta: number | null = null): string {
+  const sources = swarm.peers === 0 ? 'waiting for a peer' : `from ${count(swarm.peers, 'peer')}`;
+  switch (swarm.state) {
+    case 'importing':
+      return 'Importing';
+    case 'finding':
+      return 'Looking for peers';
+    case 'fetching': {
+      const left = eta === null ? '' : ` · ${formatDuration(eta)} left`;
+      return `${percent(swarm.have, swarm.size)} % · ${formatRate(swarm.downRate)} ${sources}${left}`;
+    }
+    case 'paused':
+      return `Paused at ${percent(swarm.have, swarm.size)} %`;
+    case 'complete':
+      return swarm.sources === 0 ? 'Complete · held here' : `Complete · held here and by ${count(swarm.sources, 'other')}`;
+    case 'failed':
+      return failureTitle(swarm.error?.code ?? 'INTERNAL');
+  }
+}
+
+/** `1.2 MB of 5 MB`, or just the size once it is all here. */
+export function sizeLine(swarm: Pick<SwarmInfo, 'have' | 'size'>): string {
+  if (swarm.size === null) return 'Size not known yet';
+  return swarm.have >= swarm.size ? formatBytes(swarm.size) : `${formatBytes(swarm.have)} of ${formatBytes(swarm.size)}`;
+}
+
+function failureTitle(code: string): string {
+  return adviceFor(code as ErrorCode)?.title ?? 'Something went wrong';
+}
+
+const VIA: Record<PeerVia, string> = {
+  direct: 'Direct',
+  relayed: 'Through a relay',
+  websocket: 'WebSocket',
+  connecting: 'Connecting…',
+  failed: 'No link',
+};

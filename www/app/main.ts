@@ -1,0 +1,10 @@
+import './styles/tokens.css';
+import './styles/base.css';
+import './styles/components.css';
+import './styles/pages.css';
+import './components/app-shell.js';
+import { session } from './session.js';
+import { initTheme } from './theme.js';
+
+initTheme();
+void session.start();

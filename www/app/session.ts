@@ -1,0 +1,226 @@
+/**
+ * The app's one link to its peer: starts it, keeps the latest snapshots and queues what the person
+ * asks for until the peer runs, so that the page can be used before the wasm has loaded.
+ *
+ * A start that fails for a reason that can pass (another tab, no relay) is repeated by itself.
+ */
+
+import { Gyre, GyreError, type PeerInfo, type Stats, type SwarmInfo } from 'gyre';
+import type { Phase } from './lib/status.js';
+import { Eta, RateMeter } from './lib/rate.js';
+
+/** One file on its way into the swarm. */
+export interface ShareTask {
+  readonly id: number;
+  readonly file: File;
+  readonly public: boolean;
+  readonly state: 'waiting' | 'importing' | 'done' | 'failed';
+  /** Bytes imported. */
+  readonly done: number;
+  /** Bytes per second. */
+  readonly rate: number;
+  /** Seconds left, `null` if unknown. */
+  readonly eta: number | null;
+  readonly link: string | null;
+  readonly cid: string | null;
+  readonly error: GyreError | null;
+}
+
+/** Fires `change` whenever something that is shown has changed. */
+export class Session extends EventTarget {
+  phase: Phase = 'loading';
+  error: GyreError | null = null;
+  stats: Stats | null = null;
+  swarms: readonly SwarmInfo[] = [];
+  peers: readonly PeerInfo[] = [];
+  shares: readonly ShareTask[] = [];
+  /** What the last action outside any task failed with. */
+  notice = '';
+  #gyre: Gyre | null = null;
+  #waiting: ((gyre: Gyre) => void)[] = [];
+  #aborts = new Map<number, AbortController>();
+  #queue: Promise<void> = Promise.resolve();
+  #ids = 0;
+  #attempt = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #starting = false;
+  #announced = false;
+
+  /** Starts the peer; called again, tries again. */
+  async start(): Promise<void> {
+    if (this.#gyre || this.#starting) return;
+    this.#starting = true;
+    clearTimeout(this.#retry);
+    try {
+      const gyre = await Gyre.join({ linkBase: new URL('./', document.baseURI) });
+      this.#adopt(gyre);
+    } catch (thrown) {
+      this.error = GyreError.from(thrown);
+      this.phase = 'failed';
+      const delay = RETRY_MS[this.error.code];
+      if (delay) this.#retry = setTimeout(() => void this.start(), Math.min(delay * 2 ** this.#attempt, MAX_RETRY_MS));
+      // Another tab may close at any moment, so that wait does not grow.
+      if (this.error.code !== 'STORE_BUSY') this.#attempt += 1;
+      this.#changed();
+    } finally {
+      this.#starting = false;
+    }
+  }
+
+  /** The peer, once it runs. */
+  ready(signal?: AbortSignal): Promise<Gyre> {
+    if (this.#gyre) return Promise.resolve(this.#gyre);
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) reject(new GyreError('ABORTED', 'Cancelled.'));
+      this.#waiting.push(resolve);
+      signal?.addEventListener('abort', () => reject(new GyreError('ABORTED', 'Cancelled.')), { once: true });
+    });
+  }
+
+  /** The full link of a file held here. */
+  linkOf(cid: string): string | null {
+    return this.#gyre?.linkOf(cid) ?? null;
+  }
+
+  /** Whether to ask now if this page may send: there is something to send and no answer yet. */
+  get asksConsent(): boolean {
+    return this.stats?.uploadAllowed === null && (this.swarms.length > 0 || this.shares.length > 0);
+  }
+
+  /** Imports files one after the other. */
+  share(files: readonly File[], isPublic: boolean): void {
+    for (const file of files.slice(0, MAX_TASKS)) {
+      this.#ids += 1;
+      const task: ShareTask = { id: this.#ids, file, public: isPublic, state: 'waiting', done: 0, rate: 0, eta: null, link: null, cid: null, error: null };
+      this.shares = [task, ...this.shares].slice(0, MAX_TASKS);
+      this.#aborts.set(task.id, new AbortController());
+      this.#queue = this.#queue.then(() => this.#import(task));
+    }
+    this.#changed();
+  }
+
+  /** Stops an import, or takes a finished one off the list of tasks. */
+  dismissShare(id: number): void {
+    this.#aborts.get(id)?.abort();
+    this.#aborts.delete(id);
+    this.shares = this.shares.filter((task) => task.id !== id);
+    this.#changed();
+  }
+
+  /** Tries a failed import again. */
+  retryShare(id: number): void {
+    const task = this.shares.find((candidate) => candidate.id === id);
+    if (!task) return;
+    this.dismissShare(id);
+    this.share([task.file], task.public);
+  }
+
+  /** Runs an action on the peer; a failure is shown as a notice. */
+  async act(work: (gyre: Gyre) => Promise<unknown>): Promise<boolean> {
+    try {
+      await work(await this.ready());
+      return true;
+    } catch (thrown) {
+      const error = GyreError.from(thrown);
+      if (error.code !== 'ABORTED') this.notify(error.message);
+      return false;
+    } finally {
+      this.#refresh();
+    }
+  }
+
+  /** Shows a sentence for a moment. */
+  notify(text: string): void {
+    this.notice = text;
+    this.#changed();
+    setTimeout(() => {
+      if (this.notice !== text) return;
+      this.notice = '';
+      this.#changed();
+    }, NOTICE_MS);
+  }
+
+  #adopt(gyre: Gyre): void {
+    this.#gyre = gyre;
+    this.error = null;
+    window.gyre = gyre;
+    gyre.addEventListener('state', () => this.#refresh());
+    gyre.addEventListener('swarms', () => this.#refresh());
+    gyre.addEventListener('peers', () => this.#refresh());
+    this.#refresh();
+    for (const resolve of this.#waiting.splice(0)) resolve(gyre);
+  }
+
+  #refresh(): void {
+    if (!this.#gyre) return;
+    this.swarms = this.#gyre.swarms();
+    this.peers = this.#gyre.peers();
+    try {
+      this.stats = this.#gyre.stats();
+      this.phase = this.stats.state;
+    } catch (thrown) {
+      this.error = GyreError.from(thrown);
+      this.phase = 'failed';
+    }
+    this.#changed();
+  }
+
+  async #import(task: ShareTask): Promise<void> {
+    const abort = this.#aborts.get(task.id);
+    if (!abort) return;
+    const meter = new RateMeter();
+    const eta = new Eta();
+    const { id, file } = task;
+    try {
+      const gyre = await this.ready(abort.signal);
+      this.#patch(id, { state: 'importing' });
+      const share = await gyre.share(file, {
+        public: task.public,
+        signal: abort.signal,
+        onProgress: ({ done, total }) => {
+          const now = performance.now();
+          meter.note(done, now);
+          this.#patch(id, { done, rate: meter.rate, eta: eta.note(done, total, meter.rate, now) });
+        },
+      });
+      this.#patch(id, { state: 'done', done: file.size, link: share.link, cid: share.cid });
+    } catch (thrown) {
+      this.#patch(id, { state: 'failed', error: GyreError.from(thrown) });
+    } finally {
+      this.#aborts.delete(id);
+      this.#refresh();
+    }
+  }
+
+  #patch(id: number, change: Partial<ShareTask>): void {
+    this.shares = this.shares.map((task) => (task.id === id ? { ...task, ...change } : task));
+    this.#changed();
+  }
+
+  #changed(): void {
+    if (this.#announced) return;
+    this.#announced = true;
+    queueMicrotask(() => {
+      this.#announced = false;
+      this.dispatchEvent(new Event('change'));
+    });
+  }
+}
+
+/** The session of this page. */
+export const session = new Session();
+
+/** Milliseconds until a start that failed is repeated, by the reason; others wait for the person. */
+const RETRY_MS: Partial<Record<string, number>> = { STORE_BUSY: 3_000, NO_RELAY: 4_000 };
+const MAX_RETRY_MS = 60_000;
+/** Files in the list of imports; more are easier to share as an archive. */
+const MAX_TASKS = 50;
+/** Milliseconds that a notice stays. */
+const NOTICE_MS = 6_000;
+
+declare global {
+  interface Window {
+    /** The peer of this page, for the console and for tests. */
+    gyre?: Gyre;
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Finds relays: asks every source for its `bootstrap.json` and joins the answers.
+ *
+ * One answer is enough to join the swarm, so once a source has answered the others get only a
+ * short grace; a source that is down or serves nonsense costs nothing but that.
+ */
+
+import { GyreError, raced, throwIfAborted } from './errors.js';
+
+/** What a `bootstrap.json` says. */
+export interface Bootstrap {
+  /** Multiaddrs of relays. */
+  readonly relays: readonly string[];
+  /** `stun:host:port`. */
+  readonly stun: readonly string[];
+}
+
+/** Asks all `sources` and joins what they say; rejects with `NO_RELAY` if none names a relay. */
+export async function fetchBootstrap(
+  sources: readonly (string | URL)[],
+  options: { signal?: AbortSignal | undefined; fetch?: typeof fetch; timeout?: number; grace?: number } = {},
+): Promise<Bootstrap> {
+  throwIfAborted(options.signal);
+  const cut = new AbortController();
+  const limit = setTimeout(() => cut.abort(), options.timeout ?? TIMEOUT_MS);
+  const stop = (): void => cut.abort();
+  options.signal?.addEventListener('abort', stop, { once: true });
+  const answers: Bootstrap[] = [];
+  const failures: unknown[] = [];
+  let grace: ReturnType<typeof setTimeout> | undefined;
+  const ask = async (source: string | URL): Promise<void> => {
+    try {
+      answers.push(await fetchOne(source, cut.signal, options.fetch ?? fetch));
+      grace ??= setTimeout(() => cut.abort(), options.grace ?? GRACE_MS);
+    } catch (thrown) {
+      failures.push(thrown);
+    }
+  };
+  try {
+    await raced(Promise.all(sources.slice(0, MAX_SOURCES).map(ask)), options.signal);
+  } finally {
+    clearTimeout(limit);
+    clearTimeout(grace);
+    options.signal?.removeEventListener('abort', stop);
+  }
+  const relays = unique(answers.flatMap((answer) => answer.relays));
+  if (relays.length === 0) {
+    const asked = sources.map(String).join(', ');
+    throw new GyreError('NO_RELAY', `No relay is known: nothing usable came from ${asked}.`, {
+      cause: new AggregateError(failures, 'every bootstrap source failed'),
+    });
+  }
+  return { relays: relays.slice(0, MAX_ADDRESSES), stun: unique(answers.flatMap((answer) => answer.stun)).slice(0, MAX_ADDRESSES) };
+}
+
+/** Reads the text of a `bootstrap.json`; strings that cannot be addresses are left out. */
+export function parseBootstrap(text: string): Bootstrap {
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null) throw new TypeError('bootstrap.json is not an object');
+  const { relays, stun } = value as Record<string, unknown>;
+  return { relays: addresses(relays, /^\/\S+$/), stun: addresses(stun, /^stuns?:\S+$/) };
+}
+
+async function fetchOne(source: string | URL, signal: AbortSignal, get: typeof fetch): Promise<Bootstrap> {
+  const response = await get(source, { signal, credentials: 'omit', cache: 'no-cache' });
+  if (!response.ok) throw new Error(`${String(source)} answered ${response.status}`);
+  return parseBootstrap(await readBounded(response, MAX_BYTES));
+}
+
+async function readBounded(response: Response, limit: number): Promise<string> {
+  const reader = response.body?.getReader();
+  if (!reader) return '';
+  const decoder = new TextDecoder();
+  let text = '';
+  for (let total = 0; ; ) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    total += value.byteLength;
+    if (total > limit) {
+      await reader.cancel();
+      throw new Error(`bootstrap.json is larger than ${limit} bytes`);
+    }
+    text += decoder.decode(value, { stream: true });
+  }
+}
+
+function addresses(value: unknown, shape: RegExp): string[] {
+  if (!Array.isArray(value)) return [];
+  return value
+    .filter((item): item is string => typeof item === 'string' && item.length <= MAX_ADDRESS_LENGTH && shape.test(item))
+    .slice(0, MAX_ADDRESSES);
+}
+
+function unique(items: readonly string[]): string[] {
+  return [...new Set(items)];
+}
+
+/** Milliseconds; a relay that takes longer would be a poor one to join through. */
+const TIMEOUT_MS = 8_000;
+/** Milliseconds that the slower sources get after the first good answer. */
+const GRACE_MS = 400;
+/** Sources asked; a page lists a handful. */
+const MAX_SOURCES = 16;
+/** Bytes of one answer: room for the addresses below with their quotes. */
+const MAX_BYTES = 64 * 1024;
+/** Addresses of each kind; a node keeps a few relays, the rest are spares. */
+const MAX_ADDRESSES = 64;
+/** Characters; a DNS name of 253 and a peer id fit twice. */
+const MAX_ADDRESS_LENGTH = 768;

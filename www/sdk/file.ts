@@ -1,0 +1,217 @@
+/**
+ * A file in the swarm: known by name, type and size, its bytes pulled as they are wanted.
+ *
+ * Every byte handed out is verified. What is asked for is fetched first, so that a video can be
+ * played, or a range answered, long before the file is complete.
+ */
+
+import { GyreError, guarded, raced, throwIfAborted } from './errors.js';
+import { parseRangeHeader, resolveRange, type Span } from './range.js';
+import type { ByteRange, Progress, SwarmInfo } from './types.js';
+import type { WasmFile } from './wasm/gyre.js';
+
+/** What a file asks of the node it came from. @internal */
+export interface FileOwner extends EventTarget {
+  swarm(cid: string): SwarmInfo | undefined;
+}
+
+/** One opened file. */
+export class GyreFile {
+  /** CIDv1 of the stored bytes (base32). */
+  readonly cid: string;
+  /** File name; free of path separators and control characters. */
+  readonly name: string;
+  /** Media type, as the person who shared it said: treat it as a claim. */
+  readonly type: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly #file: WasmFile;
+  readonly #owner: FileOwner;
+  #closed = false;
+
+  /** @internal */
+  constructor(file: WasmFile, owner: FileOwner) {
+    this.cid = file.cid;
+    this.name = file.name;
+    this.type = file.type === '' ? 'application/octet-stream' : file.type;
+    this.size = file.size;
+    this.#file = file;
+    this.#owner = owner;
+  }
+
+  /** How far it has come; `undefined` once it was removed from this peer. */
+  get info(): SwarmInfo | undefined {
+    return this.#owner.swarm(this.cid);
+  }
+
+  /**
+   * Streams the file or a part of it in pieces of at most 1 MiB, fetching those bytes first.
+   *
+   * Nothing is read before it is pulled, but one piece ahead. Cancelling the stream, or `signal`,
+   * gives up the reading, not the fetching of the file.
+   */
+  stream(range?: ByteRange, options: { signal?: AbortSignal | undefined } = {}): ReadableStream<Uint8Array> {
+    const span = resolveRange(range, this.size);
+    const cut = new AbortController();
+    const follow = (): void => cut.abort(options.signal?.reason);
+    let at = span.start;
+    const release = (): void => options.signal?.removeEventListener('abort', follow);
+    return new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        if (options.signal?.aborted) follow();
+        else options.signal?.addEventListener('abort', follow, { once: true });
+        cut.signal.addEventListener(
+          'abort',
+          () => controller.error(new GyreError('ABORTED', 'Cancelled.', { cause: cut.signal.reason })),
+          { once: true },
+        );
+      },
+      pull: async (controller) => {
+        if (at < span.end) {
+          try {
+            const piece = await this.#read(at, span.end - at, cut.signal);
+            if (cut.signal.aborted) return;
+            at += piece.byteLength;
+            controller.enqueue(piece);
+          } catch (thrown) {
+            release();
+            if (!cut.signal.aborted) controller.error(GyreError.from(thrown));
+            return;
+          }
+        }
+        if (at >= span.end) {
+          release();
+          controller.close();
+        }
+      },
+      cancel: (reason) => {
+        release();
+        cut.abort(reason);
+      },
+    });
+  }
+
+  /** Waits for the whole file and returns its bytes in one buffer. For large files prefer {@link stream} or {@link blob}. */
+  async arrayBuffer(options: { signal?: AbortSignal; onProgress?: (progress: Progress) => void } = {}): Promise<ArrayBuffer> {
+    return guarded(async () => {
+      const bytes = new Uint8Array(this.size);
+      let done = 0;
+      await this.#each(options, (piece) => {
+        bytes.set(piece, done);
+        done += piece.byteLength;
+      });
+      return bytes.buffer;
+    });
+  }
+
+  /** Waits for the whole file and returns it as a `Blob` of `type` (default the file's), which browsers can keep on disk. */
+  async blob(options: { signal?: AbortSignal; onProgress?: (progress: Progress) => void; type?: string } = {}): Promise<Blob> {
+    return guarded(async () => {
+      const type = options.type ?? this.type;
+      const spilled: Blob[] = [];
+      let parts: BlobPart[] = [];
+      let held = 0;
+      await this.#each(options, (piece) => {
+        parts.push(piece as Uint8Array<ArrayBuffer>);
+        held += piece.byteLength;
+        if (held < SPILL_BYTES) return;
+        spilled.push(new Blob(parts));
+        parts = [];
+        held = 0;
+      });
+      return new Blob([...spilled, ...parts], { type });
+    });
+  }
+
+  /**
+   * Answers an HTTP request for this file, as a service worker or a test would: 200, 206 or 416
+   * by `Range`, 304 by `If-None-Match`, no body for `HEAD`, 405 for other methods.
+   */
+  response(request?: Request | { method?: string; headers?: Headers; signal?: AbortSignal }): Response {
+    const method = request?.method ?? 'GET';
+    if (method !== 'GET' && method !== 'HEAD') return new Response(null, { status: 405, headers: { Allow: 'GET, HEAD' } });
+    const etag = `"${this.cid}"`;
+    const headers = new Headers({ 'Accept-Ranges': 'bytes', ETag: etag, 'Cache-Control': 'public, max-age=31536000, immutable' });
+    const given = request?.headers;
+    const known = given?.get('If-None-Match');
+    if (known && (known.trim() === '*' || known.includes(etag))) return new Response(null, { status: 304, headers });
+    headers.set('Content-Type', this.type);
+    headers.set('X-Content-Type-Options', 'nosniff');
+    const condition = given?.get('If-Range');
+    // RFC 9110, 14.2: Range is defined for GET alone.
+    const wanted = method === 'GET' && (!condition || condition === etag) ? parseRangeHeader(given?.get('Range') ?? null, this.size) : null;
+    if (wanted === 'unsatisfiable') {
+      headers.delete('Content-Type');
+      headers.set('Content-Range', `bytes */${this.size}`);
+      return new Response(null, { status: 416, headers });
+    }
+    const span: Span = wanted ?? { start: 0, end: this.size };
+    headers.set('Content-Length', String(span.end - span.start));
+    if (wanted) headers.set('Content-Range', `bytes ${span.start}-${span.end - 1}/${this.size}`);
+    const body = method === 'HEAD' ? null : this.stream(span, { signal: request?.signal });
+    return new Response(body, { status: wanted ? 206 : 200, headers });
+  }
+
+  /**
+   * Resolves once all of the file is verified and stored here.
+   *
+   * @throws GyreError that of the blob if it fails, `CLOSED` if it is removed, `ABORTED`.
+   */
+  async whenComplete(options: { signal?: AbortSignal } = {}): Promise<void> {
+    throwIfAborted(options.signal);
+    let check = (): void => undefined;
+    const settled = new Promise<void>((resolve, reject) => {
+      check = () => {
+        const now = this.info;
+        if (!now) reject(new GyreError('CLOSED', 'The file was removed from this browser.', { cid: this.cid }));
+        else if (now.state === 'complete') resolve();
+        else if (now.state === 'failed') {
+          reject(GyreError.from(Object.assign(new Error(now.error?.message ?? 'Fetching failed.'), { code: now.error?.code })));
+        }
+      };
+    });
+    this.#owner.addEventListener('swarms', check);
+    try {
+      check();
+      await raced(settled, options.signal);
+    } finally {
+      this.#owner.removeEventListener('swarms', check);
+    }
+  }
+
+  /** Frees the handle; the file itself stays in the store and goes on being fetched and served. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#file.free();
+  }
+
+  async #read(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+    if (this.#closed) throw new GyreError('CLOSED', 'This file handle is closed.', { cid: this.cid });
+    const piece = await this.#file.read(offset, Math.min(length, PIECE_BYTES), { signal });
+    if (piece.byteLength === 0 || piece.byteLength > length) {
+      throw new GyreError('INTERNAL', `A read of ${length} bytes returned ${piece.byteLength}.`, { cid: this.cid });
+    }
+    return piece;
+  }
+
+  async #each(
+    options: { signal?: AbortSignal; onProgress?: (progress: Progress) => void },
+    take: (piece: Uint8Array) => void,
+  ): Promise<void> {
+    throwIfAborted(options.signal);
+    const reader = this.stream(undefined, { signal: options.signal }).getReader();
+    for (let sum = 0; ; ) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      take(value);
+      sum += value.byteLength;
+      options.onProgress?.({ done: sum, total: this.size });
+    }
+  }
+}
+
+/** Bytes asked for at a time: four chunks, the most that one read of the node returns. */
+const PIECE_BYTES = 1024 * 1024;
+/** Bytes after which parts become a `Blob`, which browsers may move out of memory. */
+const SPILL_BYTES = 32 * 1024 * 1024;

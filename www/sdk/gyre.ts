@@ -1,0 +1,293 @@
+/**
+ * The node of this page.
+ *
+ * A thin face over the wasm node: it finds relays, loads the module, turns streams, signals and
+ * errors into those of the web, and decides nothing about the swarm.
+ */
+
+import { fetchBootstrap } from './bootstrap.js';
+import { GyreError, guarded, raced, throwIfAborted } from './errors.js';
+import { GyreFile } from './file.js';
+import { defaultLinkBase, formatLink, parseLink } from './link.js';
+import { openSource, type ShareSource } from './source.js';
+import type {
+  GyreEventMap,
+  JoinOptions,
+  PeerInfo,
+  Share,
+  ShareOptions,
+  Stats,
+  SwarmInfo,
+} from './types.js';
+import { loadWasm } from './wasm.js';
+import type { WasmImportOptions, WasmNode, WasmNodeOptions } from './wasm/gyre.js';
+
+/** One running peer. Make it with {@link Gyre.join}; one per origin and database. */
+export class Gyre extends EventTarget {
+  /** Base58 libp2p peer id; the same after a reload. */
+  readonly peerId: string;
+  /** Resolves once a relay holds a reservation, so that others can reach this peer; rejects with `CLOSED` if it is left before. */
+  readonly joined: Promise<void>;
+  readonly #node: WasmNode;
+  readonly #memory: WebAssembly.Memory | null;
+  readonly #linkBase: string;
+  readonly #failed = new Set<string>();
+  #left: Promise<void> | null = null;
+  #settleJoined: { resolve: () => void; reject: (error: GyreError) => void } | null = null;
+
+  /** @internal */
+  constructor(node: WasmNode, linkBase: string, memory: WebAssembly.Memory | null = null) {
+    super();
+    this.#node = node;
+    this.#memory = memory;
+    this.#linkBase = linkBase;
+    this.peerId = node.peerId;
+    this.joined = new Promise<void>((resolve, reject) => (this.#settleJoined = { resolve, reject }));
+    this.joined.catch(() => undefined);
+    for (const swarm of node.swarms()) if (swarm.error) this.#failed.add(swarm.cid);
+    node.onEvent((event) => this.#dispatch(event.type));
+    this.#noteState(node.stats());
+  }
+
+  /**
+   * Starts this page's peer.
+   *
+   * Resolves when identity and store are open and the node runs; {@link joined} and the `state`
+   * event tell when the first relay is reached. Nothing is sent before the person has agreed, see
+   * {@link setUpload}.
+   *
+   * @throws GyreError `STORE_BUSY` (another tab of this origin runs the peer), `STORE_NEWER`,
+   * `STORE_FAILED`, `NO_RELAY`, `BAD_OPTIONS`, `UNSUPPORTED`, `ABORTED`, `INTERNAL`.
+   */
+  static async join(options: JoinOptions = {}): Promise<Gyre> {
+    return guarded(async () => {
+      throwIfAborted(options.signal);
+      if (typeof RTCPeerConnection === 'undefined' || typeof indexedDB === 'undefined') {
+        throw new GyreError('UNSUPPORTED', 'This browser offers no WebRTC or no IndexedDB to this page.');
+      }
+      const linkBase = new URL(options.linkBase ?? defaultLinkBase(), globalThis.location.href).href;
+      const [wasm, network] = await raced(Promise.all([loadWasm(options.wasm), findNetwork(options)]), options.signal);
+      const starting = guarded(() => wasm.WasmNode.start({ ...network, ...nodeOptions(options) }));
+      const node = await raced(starting, options.signal).catch((error: unknown) => {
+        // A node that comes up after the caller has gone must not keep the store locked.
+        starting.then((late) => late.stop()).catch(() => undefined);
+        throw error;
+      });
+      const gyre = new Gyre(node, linkBase, wasm.memory);
+      if (options.upload !== undefined) await gyre.setUpload(options.upload);
+      return gyre;
+    });
+  }
+
+  /**
+   * Imports content, stores it here and makes its link. Streams of any length pass through without
+   * being held in memory. Others can fetch it once sending is allowed.
+   *
+   * @throws GyreError `QUOTA_EXCEEDED`, `STORE_FAILED`, `BAD_OPTIONS`, `ABORTED`, `CLOSED`.
+   */
+  async share(source: ShareSource, options: ShareOptions = {}): Promise<Share> {
+    return guarded(async () => {
+      this.#assertOpen();
+      throwIfAborted(options.signal);
+      const { name, type, size, stream } = openSource(source, options);
+      const reader = stream.getReader();
+      const settings: WasmImportOptions = { name, type, public: options.public ?? false };
+      if (size !== null) settings.size = size;
+      if (options.signal) settings.signal = options.signal;
+      const report = options.onProgress;
+      if (report) settings.onProgress = (done) => report({ done, total: size });
+      try {
+        const made = await this.#node.importStream(reader, settings);
+        return { link: formatLink(made.fragment, this.#linkBase), fragment: made.fragment, cid: made.cid, size: made.size };
+      } catch (thrown) {
+        await reader.cancel(thrown).catch(() => undefined);
+        throw thrown;
+      }
+    });
+  }
+
+  /**
+   * Opens a link (a whole URL, its fragment, or the CID of a public blob) and starts fetching it.
+   * Resolves once name, type and size are known.
+   *
+   * @throws GyreError `BAD_LINK`, `WRONG_KEY`, `NOT_FOUND` (nobody reachable has it: try later),
+   * `QUOTA_EXCEEDED`, `ABORTED`, `CLOSED`.
+   */
+  async open(link: string, options: { signal?: AbortSignal } = {}): Promise<GyreFile> {
+    return guarded(async () => {
+      this.#assertOpen();
+      throwIfAborted(options.signal);
+      const { fragment } = parseLink(link);
+      const file = await this.#node.openLink(fragment, options.signal ? { signal: options.signal } : {});
+      return new GyreFile(file, this);
+    });
+  }
+
+  /** Keeps a blob on purpose; what is not here yet is fetched. Takes a link or a CID. */
+  async pin(link: string): Promise<void> {
+    return guarded(async () => {
+      const { cid, fragment } = parseLink(link);
+      this.#assertOpen();
+      if (!this.swarm(cid)) (await this.#node.openLink(fragment)).free();
+      await this.#node.pin(cid);
+    });
+  }
+
+  /** Lets a blob be evicted when room is needed. Takes a link or a CID. */
+  async unpin(link: string): Promise<void> {
+    return this.#onBlob(link, (cid) => this.#node.unpin(cid));
+  }
+
+  /** Stops fetching a blob; what is here stays and is served. Takes a link or a CID. */
+  async pause(link: string): Promise<void> {
+    return this.#onBlob(link, (cid) => this.#node.pause(cid));
+  }
+
+  /** Goes on fetching a blob, also after it has failed. Takes a link or a CID. */
+  async resume(link: string): Promise<void> {
+    return this.#onBlob(link, (cid) => this.#node.resume(cid));
+  }
+
+  /** Drops a blob and its chunks from this peer. Takes a link or a CID. */
+  async remove(link: string): Promise<void> {
+    return this.#onBlob(link, (cid) => this.#node.remove(cid));
+  }
+
+  /** Records the person's answer: may this peer send what it holds? Remembered in the store. */
+  async setUpload(allowed: boolean): Promise<void> {
+    return guarded(() => {
+      this.#assertOpen();
+      return this.#node.setUpload(allowed);
+    });
+  }
+
+  /** Sets the most bytes that the chunk store may use. */
+  async setQuota(bytes: number): Promise<void> {
+    return guarded(() => {
+      this.#assertOpen();
+      if (!Number.isSafeInteger(bytes) || bytes <= 0) throw new GyreError('BAD_OPTIONS', `${bytes} is not a size in bytes.`);
+      return this.#node.setQuota(bytes);
+    });
+  }
+
+  /** Peers this one is, was just, or tries to be connected to. Empty once left. */
+  peers(): PeerInfo[] {
+    return this.#left ? [] : this.#node.peers();
+  }
+
+  /** Blobs that this peer holds, fetches or imports. Empty once left. */
+  swarms(): SwarmInfo[] {
+    return this.#left ? [] : this.#node.swarms();
+  }
+
+  /** One blob of {@link swarms}. */
+  swarm(cid: string): SwarmInfo | undefined {
+    return this.swarms().find((swarm) => swarm.cid === cid);
+  }
+
+  /** The node as a whole. @throws GyreError `CLOSED` once left. */
+  stats(): Stats {
+    this.#assertOpen();
+    return this.#node.stats();
+  }
+
+  /** The full link of a blob held here, `null` if its key is not known to this peer. */
+  linkOf(cid: string): string | null {
+    const fragment = this.swarm(cid)?.fragment ?? null;
+    return fragment === null ? null : formatLink(fragment, this.#linkBase);
+  }
+
+  /** Linear memory of the wasm node in bytes; it only grows. */
+  memoryBytes(): number {
+    return this.#memory?.buffer.byteLength ?? 0;
+  }
+
+  /** Stops the peer and closes the store; what it holds stays for the next time. */
+  leave(): Promise<void> {
+    this.#left ??= guarded(() => this.#node.stop());
+    this.#settleJoined?.reject(new GyreError('CLOSED', 'The peer was left.'));
+    this.#settleJoined = null;
+    return this.#left;
+  }
+
+  #dispatch(kind: 'state' | 'swarms' | 'peers'): void {
+    if (this.#left) return;
+    if (kind === 'peers') return void this.dispatchEvent(new CustomEvent('peers', { detail: this.peers() }));
+    if (kind === 'state') {
+      const stats = this.#node.stats();
+      this.#noteState(stats);
+      return void this.dispatchEvent(new CustomEvent('state', { detail: stats }));
+    }
+    const swarms = this.swarms();
+    this.dispatchEvent(new CustomEvent('swarms', { detail: swarms }));
+    this.#noteFailures(swarms);
+  }
+
+  #noteState(stats: Stats): void {
+    if (stats.state !== 'joined') return;
+    this.#settleJoined?.resolve();
+    this.#settleJoined = null;
+  }
+
+  #noteFailures(swarms: readonly SwarmInfo[]): void {
+    const failing = new Set<string>();
+    for (const { cid, error } of swarms) {
+      if (!error) continue;
+      failing.add(cid);
+      if (this.#failed.has(cid)) continue;
+      const cause = Object.assign(new Error(error.message), { code: error.code });
+      const detail = new GyreError(GyreError.from(cause).code, error.message, { cid });
+      this.dispatchEvent(new CustomEvent('error', { detail }));
+    }
+    this.#failed.clear();
+    for (const cid of failing) this.#failed.add(cid);
+  }
+
+  #onBlob(link: string, work: (cid: string) => Promise<void>): Promise<void> {
+    return guarded(() => {
+      this.#assertOpen();
+      return work(parseLink(link).cid);
+    });
+  }
+
+  #assertOpen(): void {
+    if (this.#left) throw new GyreError('CLOSED', 'The peer was left.');
+  }
+}
+
+/** Listeners are typed by {@link GyreEventMap}. */
+export interface Gyre {
+  addEventListener<K extends keyof GyreEventMap>(
+    type: K,
+    listener: ((event: GyreEventMap[K]) => void) | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+  removeEventListener<K extends keyof GyreEventMap>(
+    type: K,
+    listener: ((event: GyreEventMap[K]) => void) | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
+}
+
+async function findNetwork(options: JoinOptions): Promise<{ relays: string[]; stun: string[] }> {
+  const given = options.relays;
+  if (given && options.bootstrap === undefined) return { relays: [...given], stun: [...(options.stun ?? [])] };
+  const sources = options.bootstrap ?? new URL('/bootstrap.json', globalThis.location.href);
+  const list = typeof sources === 'string' || sources instanceof URL ? [sources] : sources;
+  const found = await fetchBootstrap(list, { signal: options.signal }).catch((error: unknown) => {
+    if (given && given.length > 0) return { relays: [], stun: [] };
+    throw error;
+  });
+  return { relays: [...new Set([...(given ?? []), ...found.relays])], stun: [...(options.stun ?? found.stun)] };
+}
+
+function nodeOptions(options: JoinOptions): Partial<WasmNodeOptions> {
+  const { databaseName, quota, relayOnly } = options;
+  return {
+    ...(databaseName === undefined ? {} : { databaseName }),
+    ...(quota === undefined ? {} : { quota }),
+    ...(relayOnly === undefined ? {} : { relayOnly }),
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * Gyre: a peer in the page. Content-addressed files, browser to browser.
+ *
+ * @example
+ * ```ts
+ * import { Gyre } from 'gyre';
+ * const gyre = await Gyre.join();
+ * const { link } = await gyre.share(new Blob(['hello']), { name: 'hello.txt' });
+ * const file = await gyre.open(link);
+ * console.log(file.name, await (await file.blob()).text());
+ * ```
+ *
+ * @packageDocumentation
+ */
+
+export { ERROR_CODES, GyreError, isErrorCode, type ErrorCode } from './errors.js';
+export { GyreFile } from './file.js';
+export { Gyre } from './gyre.js';
+export { formatLink, parseLink, type FileLink } from './link.js';
+export type { ShareSource } from './source.js';
+export type {
+  ByteRange,
+  GyreEventMap,
+  JoinOptions,
+  PeerInfo,
+  PeerVia,
+  Progress,
+  RelayInfo,
+  Share,
+  ShareOptions,
+  Stats,
+  SwarmInfo,
+  SwarmState,
+} from './types.js';
