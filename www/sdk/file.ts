@@ -58,13 +58,13 @@ export class GyreFile {
     const release = (): void => options.signal?.removeEventListener('abort', follow);
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
-        if (options.signal?.aborted) follow();
-        else options.signal?.addEventListener('abort', follow, { once: true });
         cut.signal.addEventListener(
           'abort',
           () => controller.error(new GyreError('ABORTED', 'Cancelled.', { cause: cut.signal.reason })),
           { once: true },
         );
+        if (options.signal?.aborted) follow();
+        else options.signal?.addEventListener('abort', follow, { once: true });
       },
       pull: async (controller) => {
         if (at < span.end) {

@@ -8,7 +8,6 @@ import { parseRoute, type Route } from '../lib/router.js';
 import '../pages/file-page.js';
 import '../pages/home-page.js';
 import { session } from '../session.js';
-import './consent-card.js';
 import './error-note.js';
 import { icon, mark } from './icons.js';
 import './join-status.js';
@@ -49,7 +48,6 @@ export class AppElement extends SessionElement {
       <footer class="foot soft">
         <p>Nothing is stored or passed on before it is verified. Peers that are linked to you see your IP address.</p>
       </footer>
-      <gyre-consent></gyre-consent>
       <gyre-settings></gyre-settings>
       <div class="toast" role="status" aria-live="polite">${session.notice === '' ? nothing : html`<p>${session.notice}</p>`}</div>
       ${this.dragging ? html`<div class="drop-veil" aria-hidden="true"><p>${mark()} Let go to share it${this.public ? ' publicly' : ''}</p></div>` : nothing}`;

@@ -7,6 +7,11 @@ import { session } from '../session.js';
 
 @customElement('gyre-consent')
 export class ConsentElement extends SessionElement {
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.setAttribute('aria-live', 'polite');
+  }
+
   protected override render(): unknown {
     if (!session.asksConsent) return nothing;
     const sharing = session.shares.length > 0;

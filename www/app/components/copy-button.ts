@@ -12,13 +12,15 @@ export class CopyElement extends PlainElement {
   @property() name = '';
   /** Icon only, for lists. */
   @property({ type: Boolean }) compact = false;
+  /** The main thing to do where it stands. */
+  @property({ type: Boolean }) primary = false;
   @state() private copied = false;
 
   protected override render(): unknown {
     const label = this.copied ? 'Copied' : 'Copy link';
     const shares = !this.compact && typeof navigator.share === 'function';
     return html`<button
-        class=${this.compact ? 'icon-button' : 'button primary'}
+        class=${this.compact ? 'icon-button' : this.primary ? 'button primary' : 'button'}
         aria-label=${this.compact ? `${label} to ${this.name}` : nothing}
         title=${this.compact ? label : nothing}
         @click=${this.copy}

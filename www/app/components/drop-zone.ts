@@ -9,14 +9,16 @@ import { icon, spiral } from './icons.js';
 @customElement('gyre-drop-zone')
 export class DropZoneElement extends PlainElement {
   @property({ type: Boolean }) public = false;
+  /** Small, when what was shared has the stage. */
+  @property({ type: Boolean }) compact = false;
 
   protected override render(): unknown {
-    return html`<div class="drop-zone">
+    return html`<div class=${this.compact ? 'drop-zone compact' : 'drop-zone'}>
       <label class="drop-target">
         <input class="visually-hidden" type="file" multiple data-testid="share-input" aria-describedby="share-how" @change=${this.picked} />
         ${spiral(0)}
         <span class="drop-words">
-          <span class="button primary large" aria-hidden="true">${icon('file')} Choose a file</span>
+          <span class="button primary large" aria-hidden="true">${icon('file')} Choose ${this.compact ? 'another' : 'a'} file</span>
           <span class="visually-hidden">Choose a file to share</span>
           <span id="share-how" class="soft">or drop it anywhere on this page, or paste it</span>
         </span>

@@ -10,9 +10,9 @@ import './error-note.js';
 @customElement('gyre-join-status')
 export class JoinStatusElement extends SessionElement {
   protected override render(): unknown {
-    const { phase, label, hint } = joinStatus(session.phase, session.stats, session.peers, session.error?.code ?? null);
+    const { phase, label, short, hint } = joinStatus(session.phase, session.stats, session.peers, session.error?.code ?? null);
     return html`<p class="join-state" role="status" data-testid="join-state" data-state=${phase} title=${hint === '' ? nothing : hint}>
-      <span class=${`dot dot-${phase}`} aria-hidden="true"></span><span class="clip">${label}</span>
+      <span class=${`dot dot-${phase}`} aria-hidden="true"></span><span class="clip only-wide">${label}</span><span class="clip only-narrow">${short}</span>
     </p>`;
   }
 }

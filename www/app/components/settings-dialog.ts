@@ -86,10 +86,10 @@ export class SettingsElement extends SessionElement {
       html`<label class="segment"
         ><input type="radio" class="visually-hidden" name="theme" value=${value} .checked=${theme === value} @change=${() => (setTheme(value), this.requestUpdate())} /><span>${label}</span></label
       >`;
-    return html`<fieldset class="setting">
-      <legend class="label">Looks</legend>
-      <div class="segments">${option('system', 'As the system')} ${option('light', 'Light')} ${option('dark', 'Dark')}</div>
-    </fieldset>`;
+    return html`<section class="setting">
+      <h3 id="looks-title" class="label">Looks</h3>
+      <div class="segments" role="radiogroup" aria-labelledby="looks-title">${option('system', 'System')} ${option('light', 'Light')} ${option('dark', 'Dark')}</div>
+    </section>`;
   }
 
   private network(): unknown {

@@ -54,7 +54,7 @@ export class ShareListElement extends SessionElement {
     const link = task.link ?? '';
     return html`<div class="link-row">
         <input class="field link-field" readonly data-testid="share-link" aria-label=${`Link to ${task.file.name}`} .value=${link} @focus=${this.select} />
-        <gyre-copy class="row" .link=${link} .name=${task.file.name}></gyre-copy>
+        <gyre-copy class="row" primary .link=${link} .name=${task.file.name}></gyre-copy>
       </div>
       ${this.availability(task)}`;
   }

@@ -15,5 +15,5 @@ export function spiralPath(size: number, turns: number, growth = 0.24): string {
   return `M${points.join('L')}`;
 }
 
-/** Enough that a line of ordinary width looks round at 300 pixels. */
-const STEPS_PER_TURN = 48;
+/** Enough that a line of ordinary width looks round at 500 pixels. */
+const STEPS_PER_TURN = 72;

@@ -11,6 +11,8 @@ export type Phase = 'loading' | 'connecting' | 'joined' | 'offline' | 'failed';
 export interface JoinStatus {
   readonly phase: Phase;
   readonly label: string;
+  /** The same for narrow windows. */
+  readonly short: string;
   /** What to do, where there is something to do; else empty. */
   readonly hint: string;
 }
@@ -19,23 +21,25 @@ export interface JoinStatus {
 export function joinStatus(phase: Phase, stats: Stats | null, peers: readonly PeerInfo[], error: ErrorCode | null): JoinStatus {
   switch (phase) {
     case 'loading':
-      return { phase, label: 'Starting…', hint: '' };
+      return { phase, label: 'Starting…', short: 'Starting…', hint: '' };
     case 'connecting':
-      return { phase, label: 'Joining…', hint: '' };
+      return { phase, label: 'Joining…', short: 'Joining…', hint: '' };
     case 'joined': {
       const relays = (stats?.relays ?? []).filter((relay) => relay.state === 'reserved').length;
-      return { phase, label: `Joined · ${count(relays, 'relay')} · ${count(connectedPeers(peers).length, 'peer')}`, hint: '' };
+      const linked = count(connectedPeers(peers).length, 'peer');
+      return { phase, label: `Joined · ${count(relays, 'relay')} · ${linked}`, short: `Joined · ${linked}`, hint: '' };
     }
     case 'offline': {
       const reason = (stats?.relays ?? []).find((relay) => relay.detail !== '')?.detail ?? '';
       const linked = connectedPeers(peers).length;
       const label = linked > 0 ? `No relay · ${count(linked, 'peer')}` : 'Offline';
       const hint = linked > 0 ? 'Linked peers stay linked; new ones cannot be met until a relay answers.' : 'No relay answers. Check your connection; this page keeps trying.';
-      return { phase, label, hint: reason === '' ? hint : `${hint} (${reason})` };
+      return { phase, label, short: label, hint: reason === '' ? hint : `${hint} (${reason})` };
     }
     case 'failed': {
       const { title, advice } = adviceFor(error ?? 'INTERNAL');
-      return { phase, label: error === 'STORE_BUSY' ? 'Open in another tab' : error === 'NO_RELAY' ? 'Offline' : 'Not running', hint: `${title}. ${advice}` };
+      const label = error === 'STORE_BUSY' ? 'Open in another tab' : error === 'NO_RELAY' ? 'Offline' : 'Not running';
+      return { phase, label, short: label, hint: `${title}. ${advice}` };
     }
   }
 }
@@ -83,7 +87,7 @@ function failureTitle(code: string): string {
 
 const VIA: Record<PeerVia, string> = {
   direct: 'Direct',
-  relayed: 'Through a relay',
+  relayed: 'Relayed',
   websocket: 'WebSocket',
   connecting: 'Connecting…',
   failed: 'No link',

@@ -9,6 +9,7 @@ import { GyreError, parseLink, type GyreFile, type SwarmInfo } from 'gyre';
 import { html, nothing, type PropertyValues } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import '../components/bars.js';
+import '../components/consent-card.js';
 import '../components/copy-button.js';
 import '../components/error-note.js';
 import '../components/file-preview.js';
@@ -61,6 +62,7 @@ export class FilePage extends SessionElement {
           <div class="row">${this.actions(swarm)}</div>
         </div>
       </article>
+      <gyre-consent></gyre-consent>
       ${done && this.file ? html`<gyre-preview .file=${this.file}></gyre-preview>` : nothing}
       <div class="file-panels">
         <gyre-peer-list></gyre-peer-list>

@@ -2,16 +2,18 @@
 
 import { html } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import { PlainElement } from '../element.js';
+import '../components/consent-card.js';
 import '../components/drop-zone.js';
 import '../components/held-list.js';
 import '../components/open-form.js';
 import '../components/peer-list.js';
 import '../components/share-list.js';
 import '../components/storage-meter.js';
+import { SessionElement } from '../element.js';
+import { session } from '../session.js';
 
 @customElement('gyre-home')
-export class HomePage extends PlainElement {
+export class HomePage extends SessionElement {
   @property({ type: Boolean }) public = false;
 
   protected override render(): unknown {
@@ -21,8 +23,9 @@ export class HomePage extends PlainElement {
       </div>
       <div class="columns">
         <div class="column-main">
-          <gyre-drop-zone ?public=${this.public}></gyre-drop-zone>
+          <gyre-consent></gyre-consent>
           <gyre-share-list></gyre-share-list>
+          <gyre-drop-zone ?public=${this.public} ?compact=${session.shares.length > 0}></gyre-drop-zone>
           <gyre-open-form></gyre-open-form>
           <gyre-held-list></gyre-held-list>
         </div>
