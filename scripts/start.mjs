@@ -28,7 +28,7 @@ main('npm start', async () => {
   if (values['no-serve']) return 0;
 
   const relay = spawn(relayBinary, [
-    '--listen', `127.0.0.1:${port}`, '--app', join(root, 'www/dist'), '--data', join(root, '.cache/relay'), ...positionals,
+    '--listen', `localhost:${port}`, '--app', join(root, 'www/dist'), '--data', join(root, '.cache/relay'), ...positionals,
   ], { stdio: 'inherit', cwd: root });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.removeAllListeners(signal);
