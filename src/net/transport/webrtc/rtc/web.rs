@@ -50,6 +50,13 @@ pub fn constructed() -> usize {
     CONSTRUCTED.load(Ordering::Relaxed)
 }
 
+static CHANNELS: AtomicUsize = AtomicUsize::new(0);
+
+/// How many data channels this page holds now: none may outlive its stream.
+pub fn open_channels() -> usize {
+    CHANNELS.load(Ordering::Relaxed)
+}
+
 /// Makes peer connections of the page.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WebFactory;
@@ -289,6 +296,7 @@ pub struct WebChannel(SendWrapper<Channel>);
 
 impl WebChannel {
     fn new(channel: RtcDataChannel, budget: Rc<Cell<usize>>) -> Self {
+        CHANNELS.fetch_add(1, Ordering::Relaxed);
         Self(SendWrapper::new(Channel::new(channel, budget)))
     }
 }
@@ -399,6 +407,7 @@ impl Channel {
 
 impl Drop for Channel {
     fn drop(&mut self) {
+        CHANNELS.fetch_sub(1, Ordering::Relaxed);
         self.channel.set_onopen(None);
         self.channel.set_onbufferedamountlow(None);
         self.channel.set_onclose(None);
