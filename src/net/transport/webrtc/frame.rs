@@ -395,7 +395,7 @@ const MAX_VARINT: usize = 10;
 /// Bytes of a length prefix, padded encodings included: those of a 32-bit varint.
 const MAX_PREFIX: usize = 5;
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     #![allow(clippy::unwrap_used)]
 

@@ -293,5 +293,5 @@ impl<C: RtcChannel> Future for Tracked<C> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;

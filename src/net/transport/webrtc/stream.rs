@@ -24,7 +24,7 @@ use super::rtc::{ChannelEvent, RtcChannel};
 mod state;
 
 pub use self::state::StreamError;
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 pub(super) use self::state::{MAX_SENT_FRAME, MAX_STREAM_UNREAD};
 pub(super) use self::state::{Shared, Timing};
 

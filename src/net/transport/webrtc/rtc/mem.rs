@@ -762,7 +762,7 @@ const CANDIDATE_PREFIX: &str = "mem:";
 /// Bytes that a channel takes before `send` fails: what Chromium takes.
 const MAX_BUFFERED: usize = 16 * 1024 * 1024;
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     #![allow(clippy::unwrap_used)]
 

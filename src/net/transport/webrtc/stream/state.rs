@@ -96,7 +96,8 @@ impl Shared {
     fn learn_frame_limit(&self, announced: u32) {
         let accepted = usize::try_from(announced).unwrap_or(MAX_SENT_FRAME);
         let limit = accepted.clamp(INTEROP_FRAME, MAX_SENT_FRAME);
-        self.frame_limit.store(limit, Ordering::Relaxed);
+        // It is a property of the remote; a smaller one could not hold for a frame that is already begun.
+        self.frame_limit.fetch_max(limit, Ordering::Relaxed);
     }
 }
 
