@@ -13,6 +13,7 @@ use std::{
 use bytes::BytesMut;
 use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, future::BoxFuture, join};
 use libp2p::PeerId;
+use proptest::prelude::*;
 
 use super::{
     super::{
@@ -692,4 +693,48 @@ async fn a_description_too_long_for_a_message_is_an_error_of_ours() {
         session.send(&long).await,
         Err(HandshakeError::Signal(SignalError::TooLong))
     ));
+}
+
+/// What a remote may do to us, in bytes.
+fn mischief() -> impl Strategy<Value = Vec<u8>> {
+    let encoded = |message: Message| {
+        let mut bytes = BytesMut::new();
+        message.encode(&mut bytes).unwrap();
+        bytes.to_vec()
+    };
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..40),
+        Just(encoded(Message::Offer("v=0".into()))),
+        Just(encoded(Message::Answer("v=1".into()))),
+        "[{}\\[\\]:\"a-z0-9]{0,40}".prop_map(move |json| encoded(Message::Candidate(json))),
+        (0u64..9).prop_map(move |kind| encoded(Message::Other(kind))),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_remote_sends_the_attempt_ends_and_takes_its_connection_with_it(
+        pieces in prop::collection::vec(mischief(), 0..12),
+    ) {
+        for offers in [true, false] {
+            // Whoever gets as far as connecting is told that it does not work.
+            let platform = Platform::default();
+            platform.with(|s| s.state = Some(ConnectionState::Failed));
+            let bytes = pieces.concat();
+            let remote = async move |mut remote: Remote| {
+                // The other side may be gone before all is written.
+                let _ = remote.pipe.write_all(&bytes).await;
+            };
+            let (up, ()) = futures::executor::block_on(async {
+                if offers {
+                    offering(&platform, remote).await
+                } else {
+                    answering(&platform, remote).await
+                }
+            });
+            prop_assert!(up.is_err());
+            let dropped = platform.log().iter().filter(|line| *line == "drop").count();
+            prop_assert_eq!(dropped, platform.with(|s| s.created));
+        }
+    }
 }
