@@ -25,7 +25,7 @@ use super::{
             ChannelEvent,
             mem::{MemChannel, MemNetwork, MemPeer},
         },
-        stream::{HIGH_WATER, MAX_SENT_FRAME, MAX_STREAM_UNREAD, StreamError},
+        stream::{HIGH_WATER, MAX_LINGERING, MAX_SENT_FRAME, MAX_STREAM_UNREAD, StreamError},
     },
     *,
 };
@@ -46,7 +46,11 @@ struct Side(Rc<RefCell<Muxer<MemPeer>>>);
 
 impl Side {
     fn new(peer: MemPeer) -> Self {
-        Self(Rc::new(RefCell::new(Muxer::with_timing(peer, Vec::new(), SHORT))))
+        Self(Rc::new(RefCell::new(Muxer::with_timing(
+            peer,
+            Vec::new(),
+            SHORT,
+        ))))
     }
 
     async fn open(&self) -> Result<MemStream, MuxerError> {
@@ -108,7 +112,14 @@ fn pair() -> (MemNetwork, Side, Side) {
 fn with_foreigner() -> (MemNetwork, Side, Foreigner) {
     let network = MemNetwork::new();
     let (a, b) = network.connected_pair();
-    (network, Side::new(a), Foreigner { peer: b, decoder: Decoder::default() })
+    (
+        network,
+        Side::new(a),
+        Foreigner {
+            peer: b,
+            decoder: Decoder::default(),
+        },
+    )
 }
 
 struct Foreigner {
@@ -152,7 +163,11 @@ impl Foreigner {
     }
 
     fn flags(&mut self, channel: &mut MemChannel) -> Vec<Flag> {
-        self.take(channel).0.iter().filter_map(|frame| frame.flag).collect()
+        self.take(channel)
+            .0
+            .iter()
+            .filter_map(|frame| frame.flag)
+            .collect()
     }
 }
 
@@ -165,15 +180,25 @@ fn poll_channel(channel: &mut MemChannel) -> Option<ChannelEvent> {
 }
 
 fn flag(flag: Flag) -> Vec<u8> {
-    Frame { flag: Some(flag), ..Frame::default() }.encode()
+    Frame {
+        flag: Some(flag),
+        ..Frame::default()
+    }
+    .encode()
 }
 
 fn payload(bytes: &[u8]) -> Vec<u8> {
-    Frame { message: Some(Bytes::copy_from_slice(bytes)), ..Frame::default() }.encode()
+    Frame {
+        message: Some(Bytes::copy_from_slice(bytes)),
+        ..Frame::default()
+    }
+    .encode()
 }
 
 fn pattern(length: usize, seed: usize) -> Vec<u8> {
-    (0..length).map(|index| (index * 31 + index / 251 + seed * 7) as u8).collect()
+    (0..length)
+        .map(|index| (index * 31 + index / 251 + seed * 7) as u8)
+        .collect()
 }
 
 async fn echo(mut stream: MemStream) {
@@ -206,14 +231,20 @@ fn a_mebibyte_is_echoed_after_half_close() {
             stream.read_to_end(&mut received).await.unwrap();
             assert_eq!(received, sent);
             for _ in 0..3 {
-                assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0, "the end stays the end");
+                assert_eq!(
+                    stream.read(&mut [0; 8]).await.unwrap(),
+                    0,
+                    "the end stays the end"
+                );
             }
             let error = stream.write(b"x").await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         };
         join(client, async { echo(b.accept().await.unwrap()).await }).await;
     });
-    settle(&[&a, &b], Duration::from_secs(1), || network.open_channels() == 0);
+    settle(&[&a, &b], Duration::from_secs(1), || {
+        network.open_channels() == 0
+    });
     assert_eq!((a.unread(), b.unread()), (0, 0));
 }
 
@@ -236,7 +267,9 @@ fn sixty_four_streams_at_once_do_not_mix() {
         let servers = join_all((0..64).map(|_| async { echo(b.accept().await.unwrap()).await }));
         join(clients, servers).await;
     });
-    settle(&[&a, &b], Duration::from_secs(1), || network.open_channels() == 0);
+    settle(&[&a, &b], Duration::from_secs(1), || {
+        network.open_channels() == 0
+    });
 }
 
 #[test]
@@ -267,7 +300,9 @@ fn five_hundred_streams_leave_no_channel_open() {
             }
         }
     });
-    settle(&[&a, &b], Duration::from_secs(1), || network.open_channels() == 0);
+    settle(&[&a, &b], Duration::from_secs(1), || {
+        network.open_channels() == 0
+    });
     assert_eq!((a.open_channels(), b.open_channels()), (0, 0));
 }
 
@@ -301,7 +336,10 @@ fn a_stream_that_nobody_reads_is_reset_at_its_limit() {
     run(&[&a, &b], async {
         let mut stream = a.open().await.unwrap();
         let mut remote = b.accept().await.unwrap();
-        let error = stream.write_all(&vec![0; MAX_STREAM_UNREAD + (1 << 20)]).await.err();
+        let error = stream
+            .write_all(&vec![0; MAX_STREAM_UNREAD + (1 << 20)])
+            .await
+            .err();
         let error = match error {
             Some(error) => error,
             None => stream.close().await.unwrap_err(),
@@ -309,7 +347,10 @@ fn a_stream_that_nobody_reads_is_reset_at_its_limit() {
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         let error = remote.read(&mut [0; 8]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-        assert_eq!(remote.error(), Some(StreamError::Overflow(MAX_STREAM_UNREAD)));
+        assert_eq!(
+            remote.error(),
+            Some(StreamError::Overflow(MAX_STREAM_UNREAD))
+        );
         assert_eq!(b.unread(), 0);
     });
 }
@@ -323,13 +364,21 @@ fn the_connection_limit_resets_the_stream_that_exceeds_it() {
             let mut stream = a.open().await.unwrap();
             let remote = b.accept().await.unwrap();
             let sent = stream.write_all(&vec![0; 3_800_000]).await;
-            let closed = if sent.is_ok() { stream.close().await } else { sent };
+            let closed = if sent.is_ok() {
+                stream.close().await
+            } else {
+                sent
+            };
             assert_eq!(closed.is_ok(), index < 4, "stream {index}");
             streams.push((stream, remote));
         }
         let overflow = StreamError::Overflow(16 << 20);
         assert_eq!(streams[4].1.error(), Some(overflow));
-        assert!(streams[..4].iter().all(|(_, remote)| remote.error().is_none()));
+        assert!(
+            streams[..4]
+                .iter()
+                .all(|(_, remote)| remote.error().is_none())
+        );
     });
 }
 
@@ -344,7 +393,12 @@ fn tiny_pieces_count_for_what_they_cost() {
         channel.send(&message).unwrap();
         a.poll();
     }
-    assert_eq!(stream.error(), Some(StreamError::Overflow(MAX_STREAM_UNREAD)));
+    channel.send(&flag(Flag::Fin)).unwrap();
+    a.poll();
+    assert_eq!(
+        stream.error(),
+        Some(StreamError::Overflow(MAX_STREAM_UNREAD))
+    );
     let outcome = run(&[&a], stream.read(&mut [0; 8]));
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
@@ -362,7 +416,11 @@ fn frames_without_payload_are_no_end() {
     run(&[&a], async {
         assert!(stream.read(&mut buf).now_or_never().is_none());
         let error = stream.write(b"x").await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::BrokenPipe, "the remote stopped reading");
+        assert_eq!(
+            error.kind(),
+            ErrorKind::BrokenPipe,
+            "the remote stopped reading"
+        );
         channel.send(&payload(b"data")).unwrap();
         assert_eq!(stream.read(&mut buf).await.unwrap(), 4);
     });
@@ -376,7 +434,10 @@ fn the_exact_frames_of_a_short_stream() {
     run(&[&a], async {
         stream.write_all(b"hi").await.unwrap();
         stream.flush().await.unwrap();
-        assert!(stream.close().now_or_never().is_none(), "closed only when confirmed");
+        assert!(
+            stream.close().now_or_never().is_none(),
+            "closed only when confirmed"
+        );
     });
     let (frames, ..) = foreigner.take(&mut channel);
     let first = Frame {
@@ -384,12 +445,27 @@ fn the_exact_frames_of_a_short_stream() {
         max_frame: Some(MAX_FRAME as u32),
         message: Some(Bytes::from_static(b"hi")),
     };
-    assert_eq!(frames, [first, Frame { flag: Some(Flag::Fin), ..Frame::default() }]);
+    assert_eq!(
+        frames,
+        [
+            first,
+            Frame {
+                flag: Some(Flag::Fin),
+                ..Frame::default()
+            }
+        ]
+    );
     for _ in 0..3 {
         channel.send(&flag(Flag::Fin)).unwrap();
         a.poll();
         let (frames, _, closed) = foreigner.take(&mut channel);
-        assert_eq!(frames, [Frame { flag: Some(Flag::FinAck), ..Frame::default() }]);
+        assert_eq!(
+            frames,
+            [Frame {
+                flag: Some(Flag::FinAck),
+                ..Frame::default()
+            }]
+        );
         assert!(!closed, "our direction is not confirmed yet");
     }
     channel.send(&flag(Flag::FinAck)).unwrap();
@@ -421,6 +497,51 @@ fn close_gives_up_waiting_for_the_confirmation() {
 }
 
 #[test]
+fn close_waits_while_bytes_still_leave() {
+    let (_network, a, mut foreigner) = with_foreigner();
+    let mut stream = run(&[&a], a.open()).unwrap();
+    let mut channel = foreigner.accept();
+    run(&[&a], stream.write_all(&pattern(200_000, 0))).unwrap();
+    for _ in 0..6 {
+        let closed = run(&[&a], async { stream.close().now_or_never() });
+        assert!(closed.is_none(), "gave up while bytes were leaving");
+        std::thread::sleep(SHORT.fin_ack / 2);
+        assert!(matches!(
+            poll_channel(&mut channel),
+            Some(ChannelEvent::Message(_))
+        ));
+    }
+    let start = Instant::now();
+    run(&[&a], stream.close()).unwrap();
+    assert!(start.elapsed() < SHORT.fin_ack * 3, "nothing left any more");
+}
+
+#[test]
+fn dropped_streams_do_not_wait_without_number() {
+    let (_network, a, mut foreigner) = with_foreigner();
+    let mut pairs = (0..MAX_LINGERING + 20)
+        .map(|_| (run(&[&a], a.open()).unwrap(), foreigner.accept()))
+        .collect::<Vec<_>>();
+    for (stream, _) in &mut pairs {
+        assert!(run(&[&a], async { stream.close().now_or_never() }).is_none());
+    }
+    let mut channels = pairs
+        .into_iter()
+        .map(|(_, channel)| channel)
+        .collect::<Vec<_>>();
+    a.poll();
+    let reset = |channel: &mut MemChannel| foreigner.flags(channel).contains(&Flag::ResetStream);
+    assert_eq!(
+        channels
+            .iter_mut()
+            .map(reset)
+            .filter(|reset| *reset)
+            .count(),
+        20
+    );
+}
+
+#[test]
 fn a_dropped_stream_ends_in_order() {
     let (_network, a, mut foreigner) = with_foreigner();
     let mut stream = run(&[&a], a.open()).unwrap();
@@ -434,7 +555,10 @@ fn a_dropped_stream_ends_in_order() {
     a.poll();
     let (frames, ..) = foreigner.take(&mut channel);
     assert_eq!(frames[0].message.as_deref(), Some(&b"last words"[..]));
-    let flags = frames.iter().filter_map(|frame| frame.flag).collect::<Vec<_>>();
+    let flags = frames
+        .iter()
+        .filter_map(|frame| frame.flag)
+        .collect::<Vec<_>>();
     assert_eq!(flags, [Flag::Fin, Flag::StopSending]);
     channel.send(&payload(b"thrown away")).unwrap();
     channel.send(&flag(Flag::FinAck)).unwrap();
@@ -442,7 +566,13 @@ fn a_dropped_stream_ends_in_order() {
     a.poll();
     assert_eq!((a.open_channels(), a.unread()), (1, 0));
     let (frames, _, closed) = foreigner.take(&mut channel);
-    assert_eq!(frames, [Frame { flag: Some(Flag::FinAck), ..Frame::default() }]);
+    assert_eq!(
+        frames,
+        [Frame {
+            flag: Some(Flag::FinAck),
+            ..Frame::default()
+        }]
+    );
     assert!(closed);
     a.poll();
     assert_eq!(a.open_channels(), 0);
@@ -490,8 +620,15 @@ fn malformed_and_oversized_frames_reset_the_stream() {
         let mut stream = run(&[&a], a.accept()).unwrap();
         channel.send(bytes).unwrap();
         let outcome = run(&[&a], stream.read(&mut [0; 8]));
-        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::ConnectionReset, "{bytes:?}");
-        assert!(matches!(stream.error(), Some(StreamError::Frame(_))), "{bytes:?}");
+        assert_eq!(
+            outcome.unwrap_err().kind(),
+            ErrorKind::ConnectionReset,
+            "{bytes:?}"
+        );
+        assert!(
+            matches!(stream.error(), Some(StreamError::Frame(_))),
+            "{bytes:?}"
+        );
         a.poll();
         assert_eq!(foreigner.flags(&mut channel), [Flag::ResetStream]);
     }
@@ -525,24 +662,47 @@ fn frames_grow_when_the_remote_says_so() {
     run(&[&a], stream.write_all(&pattern(100_000, 3))).unwrap();
     let (_, sizes, _) = foreigner.take(&mut channel);
     assert!(sizes.iter().all(|size| *size <= INTEROP_FRAME), "{sizes:?}");
-    assert!(sizes.iter().any(|size| *size > INTEROP_FRAME - 16), "{sizes:?}");
+    assert!(
+        sizes.iter().any(|size| *size > INTEROP_FRAME - 16),
+        "{sizes:?}"
+    );
 
     // Announced on another channel, it holds for all of them.
     let mut other = foreigner.open();
     let _inbound = run(&[&a], a.accept()).unwrap();
-    other.send(&Frame { max_frame: Some(1 << 30), ..Frame::default() }.encode()).unwrap();
+    other
+        .send(
+            &Frame {
+                max_frame: Some(1 << 30),
+                ..Frame::default()
+            }
+            .encode(),
+        )
+        .unwrap();
     a.poll();
     run(&[&a], stream.write_all(&pattern(500_000, 4))).unwrap();
     let (_, sizes, _) = foreigner.take(&mut channel);
-    assert!(sizes.iter().all(|size| *size <= MAX_SENT_FRAME), "{sizes:?}");
-    assert!(sizes.iter().any(|size| *size > MAX_SENT_FRAME - 16), "{sizes:?}");
+    assert!(
+        sizes.iter().all(|size| *size <= MAX_SENT_FRAME),
+        "{sizes:?}"
+    );
+    assert!(
+        sizes.iter().any(|size| *size > MAX_SENT_FRAME - 16),
+        "{sizes:?}"
+    );
+}
 
-    // Less than everybody accepts is not believed.
-    other.send(&Frame { max_frame: Some(1), ..Frame::default() }.encode()).unwrap();
+#[test]
+fn less_than_everybody_accepts_is_not_believed() {
+    let (_network, a, mut foreigner) = with_foreigner();
+    let mut stream = run(&[&a], a.open()).unwrap();
+    let mut channel = foreigner.accept();
+    channel.send(&Frame { max_frame: Some(1), ..Frame::default() }.encode()).unwrap();
     a.poll();
     run(&[&a], stream.write_all(&pattern(100_000, 5))).unwrap();
     let (_, sizes, _) = foreigner.take(&mut channel);
-    assert!(sizes.contains(&(INTEROP_FRAME - 8)) || sizes.iter().any(|s| *s > 16_000), "{sizes:?}");
+    let largest = sizes.iter().max().copied().unwrap();
+    assert!((INTEROP_FRAME - 16..=INTEROP_FRAME).contains(&largest), "{sizes:?}");
 }
 
 #[test]
@@ -557,9 +717,16 @@ fn a_writer_waits_at_the_high_water_mark() {
     let before = network.sent().1;
     run(&[&a, &b], async {
         let mut write = std::pin::pin!(stream.write_all(&sent));
-        assert!(poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await.is_pending());
+        assert!(
+            poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx)))
+                .await
+                .is_pending()
+        );
         let in_flight = network.sent().1 - before;
-        assert!((HIGH_WATER..HIGH_WATER + MAX_SENT_FRAME).contains(&in_flight), "{in_flight}");
+        assert!(
+            (HIGH_WATER..HIGH_WATER + MAX_SENT_FRAME).contains(&in_flight),
+            "{in_flight}"
+        );
         network.set_held(false);
         let mut received = vec![0; sent.len()];
         let (written, read) = join(write, remote.read_exact(&mut received)).await;
@@ -578,7 +745,9 @@ fn early_channels_with_early_bytes_and_early_end_are_read() {
         let mut channel = a.open_channel("").unwrap();
         assert_eq!(poll_channel(&mut channel), Some(ChannelEvent::Open));
         channel.send(&payload(b"before ")).unwrap();
-        channel.send(&[payload(b"anybody listened"), flag(Flag::Fin)].concat()).unwrap();
+        channel
+            .send(&[payload(b"anybody listened"), flag(Flag::Fin)].concat())
+            .unwrap();
         early.push(channel);
     }
     // One was polled out by the handshake, the other still waits in the peer.
@@ -607,11 +776,15 @@ fn init_and_a_flood_of_channels_are_closed() {
     assert!(foreigner.take(&mut init).2);
     assert_eq!(a.open_channels(), 0);
 
-    let mut channels =
-        (0..MAX_INBOUND_BACKLOG + 10).map(|_| foreigner.open()).collect::<Vec<_>>();
+    let mut channels = (0..MAX_INBOUND_BACKLOG + 10)
+        .map(|_| foreigner.open())
+        .collect::<Vec<_>>();
     a.poll();
     assert_eq!(a.open_channels(), MAX_INBOUND_BACKLOG);
-    let closed = channels.iter_mut().filter_map(poll_channel).collect::<Vec<_>>();
+    let closed = channels
+        .iter_mut()
+        .filter_map(poll_channel)
+        .collect::<Vec<_>>();
     assert_eq!(closed, vec![ChannelEvent::Closed; 10]);
     drop(channels);
     a.poll();
@@ -627,7 +800,10 @@ fn a_channel_that_cannot_be_opened_is_an_error() {
     let (network, a, _b) = pair();
     network.set_channel_limit(1);
     let _first = run(&[&a], a.open()).unwrap();
-    assert!(matches!(run(&[&a], a.open()), Err(MuxerError::Rtc(RtcError::Platform(_)))));
+    assert!(matches!(
+        run(&[&a], a.open()),
+        Err(MuxerError::Rtc(RtcError::Platform(_)))
+    ));
 }
 
 #[test]
@@ -642,7 +818,9 @@ fn opening_waits_when_too_many_channels_are_open() {
         let (next, ()) = join(a.open(), async { drop(streams.pop()) }).await;
         next.unwrap();
     });
-    settle(&[&a, &b], Duration::from_secs(1), || network.open_channels() == 0);
+    settle(&[&a, &b], Duration::from_secs(1), || {
+        network.open_channels() == 0
+    });
 }
 
 #[test]
@@ -705,7 +883,10 @@ fn a_failed_connection_ends_and_wakes_everything() {
         assert!(matches!(a.poll(), Some(MuxerError::Failed)));
         assert!(matches!(a.open().await, Err(MuxerError::Failed)));
         assert!(matches!(a.accept().await, Err(MuxerError::Failed)));
-        assert_eq!(writer.close().await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(
+            writer.close().await.unwrap_err().kind(),
+            ErrorKind::BrokenPipe
+        );
     });
     assert_eq!((a.open_channels(), network.open_channels()), (0, 0));
 }

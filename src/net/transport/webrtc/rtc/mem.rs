@@ -58,7 +58,11 @@ impl MemNetwork {
             world.try_connect(a);
             for id in [a, b] {
                 let peer = world.peer(id);
-                assert_eq!(peer.state, ConnectionState::Connected, "the network connects");
+                assert_eq!(
+                    peer.state,
+                    ConnectionState::Connected,
+                    "the network connects"
+                );
                 peer.events.clear();
             }
         }
@@ -141,13 +145,21 @@ impl MemNetwork {
 
     /// Channel ends that are neither closed nor dropped, of all peers.
     pub fn open_channels(&self) -> usize {
-        self.world().ends.values().filter(|end| end.held && !end.closed).count()
+        self.world()
+            .ends
+            .values()
+            .filter(|end| end.held && !end.closed)
+            .count()
     }
 
     /// Peers that are neither closed nor dropped.
     pub fn open_peers(&self) -> usize {
         let world = self.world();
-        world.peers.values().filter(|peer| peer.state != ConnectionState::Closed).count()
+        world
+            .peers
+            .values()
+            .filter(|peer| peer.state != ConnectionState::Closed)
+            .count()
     }
 
     /// Messages and bytes sent so far, of all channels.
@@ -181,13 +193,19 @@ impl RtcFactory for MemNetwork {
         let id = world.next_id();
         world.peers.insert(id, Peer::default());
         drop(world);
-        Ok(MemPeer { network: self.clone(), id, candidates: None })
+        Ok(MemPeer {
+            network: self.clone(),
+            id,
+            candidates: None,
+        })
     }
 }
 
 impl fmt::Debug for MemNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemNetwork").field("open_channels", &self.open_channels()).finish()
+        f.debug_struct("MemNetwork")
+            .field("open_channels", &self.open_channels())
+            .finish()
     }
 }
 
@@ -204,8 +222,14 @@ impl RtcPeer for MemPeer {
     type Channel = MemChannel;
 
     fn open_channel(&mut self, label: &str) -> Result<MemChannel, RtcError> {
-        let id = self.network.change(|world| world.open_channel(self.id, label))?;
-        Ok(MemChannel { network: self.network.clone(), id, label: label.to_owned() })
+        let id = self
+            .network
+            .change(|world| world.open_channel(self.id, label))?;
+        Ok(MemChannel {
+            network: self.network.clone(),
+            id,
+            label: label.to_owned(),
+        })
     }
 
     fn create_offer(&mut self) -> BoxFuture<'static, Result<String, RtcError>> {
@@ -233,21 +257,31 @@ impl RtcPeer for MemPeer {
         kind: SdpKind,
         sdp: String,
     ) -> BoxFuture<'static, Result<(), RtcError>> {
-        future::ready(self.network.change(|world| world.set_remote(self.id, kind, &sdp))).boxed()
+        future::ready(
+            self.network
+                .change(|world| world.set_remote(self.id, kind, &sdp)),
+        )
+        .boxed()
     }
 
     fn add_candidate(
         &mut self,
         candidate: Option<String>,
     ) -> BoxFuture<'static, Result<(), RtcError>> {
-        let result = self.network.change(|world| world.add_candidate(self.id, candidate));
+        let result = self
+            .network
+            .change(|world| world.add_candidate(self.id, candidate));
         future::ready(result).boxed()
     }
 
     fn state(&self) -> ConnectionState {
         let mut world = self.network.world();
         let peer = world.peer(self.id);
-        if peer.connected_held { ConnectionState::Connecting } else { peer.state }
+        if peer.connected_held {
+            ConnectionState::Connecting
+        } else {
+            peer.state
+        }
     }
 
     fn poll_event(
@@ -271,7 +305,11 @@ impl RtcPeer for MemPeer {
             Event::State(state) => PeerEvent::State(state),
             Event::Channel { id, label } => {
                 drop(world);
-                PeerEvent::Channel(MemChannel { network: self.network.clone(), id, label })
+                PeerEvent::Channel(MemChannel {
+                    network: self.network.clone(),
+                    id,
+                    label,
+                })
             }
         }))
     }
@@ -429,7 +467,9 @@ impl World {
     }
 
     fn end(&mut self, id: u64) -> &mut End {
-        self.ends.get_mut(&id).expect("an end stays while its handle or its twin's does")
+        self.ends
+            .get_mut(&id)
+            .expect("an end stays while its handle or its twin's does")
     }
 
     fn post(&mut self, id: u64, event: Event) {
@@ -518,7 +558,9 @@ impl World {
     }
 
     fn try_connect(&mut self, id: u64) {
-        let Some(remote) = self.peer(id).remote else { return };
+        let Some(remote) = self.peer(id).remote else {
+            return;
+        };
         let joined = self.peer(remote).remote == Some(id);
         let ready = |peer: &Peer| peer.local_set && peer.state == ConnectionState::Connecting;
         let both = ready(self.peer(id)) && ready(self.peer(remote));
@@ -535,8 +577,10 @@ impl World {
             }
         }
         // Channels that were opened before there was a connection.
-        let waiting =
-            self.ends.iter().filter(|(_, end)| end.held && !end.open && !end.closed);
+        let waiting = self
+            .ends
+            .iter()
+            .filter(|(_, end)| end.held && !end.open && !end.closed);
         let waiting = waiting.map(|(&id, end)| (id, end.peer)).collect::<Vec<_>>();
         for (end, peer) in waiting {
             if peer == id || peer == remote {
@@ -549,9 +593,17 @@ impl World {
         if self.peer(peer).state.is_terminal() {
             return Err(RtcError::Closed);
         }
-        let open = self.ends.values().filter(|end| end.peer == peer && end.held && !end.closed);
-        if self.channel_limit.is_some_and(|limit| open.count() >= limit) {
-            return Err(RtcError::Platform("OperationError: no identifier is free".into()));
+        let open = self
+            .ends
+            .values()
+            .filter(|end| end.peer == peer && end.held && !end.closed);
+        if self
+            .channel_limit
+            .is_some_and(|limit| open.count() >= limit)
+        {
+            return Err(RtcError::Platform(
+                "OperationError: no identifier is free".into(),
+            ));
         }
         let id = self.next_id();
         for (id, peer, held) in [(id, peer, true), (id ^ 1, 0, false)] {
@@ -573,7 +625,10 @@ impl World {
             self.ends.insert(id, end);
         }
         let state = self.peer(peer).state;
-        if matches!(state, ConnectionState::Connected | ConnectionState::Disconnected) {
+        if matches!(
+            state,
+            ConnectionState::Connected | ConnectionState::Disconnected
+        ) {
             self.connect_channel(id);
         }
         Ok(id)
@@ -581,7 +636,9 @@ impl World {
 
     fn connect_channel(&mut self, id: u64) {
         let peer = self.end(id).peer;
-        let Some(remote) = self.peer(peer).remote else { return };
+        let Some(remote) = self.peer(peer).remote else {
+            return;
+        };
         let label = self.end(id).label.clone();
         let twin = self.end(id ^ 1);
         (twin.peer, twin.held) = (remote, true);
@@ -602,7 +659,9 @@ impl World {
             return Err(RtcError::Overflow("send buffer"));
         }
         end.buffered += message.len();
-        self.end(id ^ 1).inbox.push_back(Bytes::copy_from_slice(message));
+        self.end(id ^ 1)
+            .inbox
+            .push_back(Bytes::copy_from_slice(message));
         self.sent = (self.sent.0 + 1, self.sent.1 + message.len());
         self.wake_end(id ^ 1);
         Ok(())
@@ -702,3 +761,166 @@ const SDP_PREFIX: &str = "v=0 mem:";
 const CANDIDATE_PREFIX: &str = "mem:";
 /// Bytes that a channel takes before `send` fails: what Chromium takes.
 const MAX_BUFFERED: usize = 16 * 1024 * 1024;
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use futures::{executor::block_on, task::noop_waker};
+
+    use super::*;
+
+    fn events(peer: &mut MemPeer) -> Vec<PeerEvent<MemChannel>> {
+        let waker = noop_waker();
+        let mut cx = Context::from_waker(&waker);
+        std::iter::from_fn(|| match peer.poll_event(&mut cx) {
+            Poll::Ready(event) => Some(event.unwrap()),
+            Poll::Pending => None,
+        })
+        .collect()
+    }
+
+    fn channel_events(channel: &mut MemChannel) -> Vec<ChannelEvent> {
+        let waker = noop_waker();
+        let mut cx = Context::from_waker(&waker);
+        std::iter::from_fn(|| match channel.poll_event(&mut cx) {
+            Poll::Ready(event) => Some(event),
+            Poll::Pending => None,
+        })
+        .collect()
+    }
+
+    /// Exchanges descriptions; returns the candidate of the answerer.
+    fn exchange(a: &mut MemPeer, b: &mut MemPeer) -> String {
+        block_on(async {
+            let offer = a.create_offer().await.unwrap();
+            a.set_local(SdpKind::Offer, offer.clone()).await.unwrap();
+            b.set_remote(SdpKind::Offer, offer).await.unwrap();
+            let answer = b.create_answer().await.unwrap();
+            b.set_local(SdpKind::Answer, answer.clone()).await.unwrap();
+            a.set_remote(SdpKind::Answer, answer).await.unwrap();
+        });
+        let candidates = events(b).into_iter().filter_map(|event| match event {
+            PeerEvent::Candidate(candidate) => candidate,
+            PeerEvent::State(_) | PeerEvent::Channel(_) => None,
+        });
+        candidates.last().unwrap()
+    }
+
+    fn create(network: &MemNetwork) -> MemPeer {
+        network.create(&RtcConfig::default()).unwrap()
+    }
+
+    #[test]
+    fn descriptions_and_one_candidate_connect() {
+        let network = MemNetwork::new();
+        let (mut a, mut b) = (create(&network), create(&network));
+        let mut init = a.open_channel("init").unwrap();
+        let candidate = exchange(&mut a, &mut b);
+        assert_eq!(a.state(), ConnectionState::Connecting);
+        block_on(a.add_candidate(Some(candidate))).unwrap();
+        assert_eq!(a.state(), ConnectionState::Connected);
+        assert_eq!(channel_events(&mut init), [ChannelEvent::Open]);
+        let events = events(&mut b);
+        let [
+            PeerEvent::State(ConnectionState::Connected),
+            PeerEvent::Channel(remote),
+        ] = &events[..]
+        else {
+            panic!("{events:?}");
+        };
+        assert_eq!(remote.label(), "init");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let network = MemNetwork::new();
+        let (mut a, mut b) = (create(&network), create(&network));
+        assert!(block_on(a.create_answer()).is_err());
+        assert!(block_on(a.set_remote(SdpKind::Offer, "v=0".into())).is_err());
+        assert!(
+            block_on(a.add_candidate(None)).is_err(),
+            "before the description"
+        );
+        exchange(&mut a, &mut b);
+        assert!(block_on(a.add_candidate(Some("{}".into()))).is_err());
+        a.close();
+        assert!(matches!(a.open_channel(""), Err(RtcError::Closed)));
+        network.set_unavailable(true);
+        assert!(matches!(
+            network.create(&RtcConfig::default()),
+            Err(RtcError::Unavailable)
+        ));
+    }
+
+    #[test]
+    fn an_unreachable_pair_connects_when_there_is_a_path() {
+        let network = MemNetwork::new();
+        network.set_unreachable(true);
+        let (mut a, mut b) = (create(&network), create(&network));
+        let candidate = exchange(&mut a, &mut b);
+        block_on(a.add_candidate(Some(candidate))).unwrap();
+        assert_eq!(b.state(), ConnectionState::Connecting);
+        network.set_unreachable(false);
+        assert_eq!(b.state(), ConnectionState::Connected);
+    }
+
+    #[test]
+    fn candidates_take_their_time() {
+        let network = MemNetwork::new();
+        network.set_candidate_latency(Duration::from_millis(20));
+        let mut peer = create(&network);
+        block_on(peer.set_local(SdpKind::Offer, String::new())).unwrap();
+        let state = events(&mut peer);
+        assert!(
+            matches!(state[..], [PeerEvent::State(ConnectionState::Connecting)]),
+            "{state:?}"
+        );
+        let event = block_on(future::poll_fn(|cx| peer.poll_event(cx))).unwrap();
+        assert!(matches!(event, PeerEvent::Candidate(Some(_))), "{event:?}");
+    }
+
+    #[test]
+    fn channels_and_messages_may_come_before_connected() {
+        let network = MemNetwork::new();
+        network.set_early_channels(true);
+        let (mut a, mut b) = (create(&network), create(&network));
+        let candidate = exchange(&mut a, &mut b);
+        block_on(a.add_candidate(Some(candidate))).unwrap();
+        let mut channel = a.open_channel("").unwrap();
+        channel.send(b"early").unwrap();
+        assert_eq!(b.state(), ConnectionState::Connecting);
+        let mut arrived = events(&mut b);
+        let Some(PeerEvent::Channel(early)) = arrived.first_mut() else {
+            panic!("{arrived:?}")
+        };
+        let message = ChannelEvent::Message(Bytes::from_static(b"early"));
+        assert_eq!(channel_events(early), [ChannelEvent::Open, message]);
+        network.set_early_channels(false);
+        assert_eq!(b.state(), ConnectionState::Connected);
+    }
+
+    #[test]
+    fn a_closed_channel_delivers_what_was_sent() {
+        let network = MemNetwork::new();
+        let (mut a, mut b) = network.connected_pair();
+        let mut channel = a.open_channel("").unwrap();
+        channel.set_low_threshold(0);
+        channel.send(b"last").unwrap();
+        channel.close();
+        assert!(matches!(channel.send(b"more"), Err(RtcError::Closed)));
+        assert_eq!(channel_events(&mut channel), [ChannelEvent::Open]);
+        let mut arrived = events(&mut b);
+        let Some(PeerEvent::Channel(remote)) = arrived.first_mut() else {
+            panic!("{arrived:?}")
+        };
+        let message = ChannelEvent::Message(Bytes::from_static(b"last"));
+        assert_eq!(
+            channel_events(remote),
+            [ChannelEvent::Open, message, ChannelEvent::Closed]
+        );
+        let rest = [ChannelEvent::BufferedAmountLow, ChannelEvent::Closed];
+        assert_eq!(channel_events(&mut channel), rest);
+        assert_eq!(network.open_channels(), 0);
+    }
+}
