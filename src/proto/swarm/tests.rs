@@ -938,7 +938,7 @@ fn a_lone_seed_suggests_different_chunks_to_different_leeches() {
             }
         }
     }
-    assert_eq!(hints, 16, "four for each but the first, who was alone");
+    assert_eq!(hints, 8, "two for each but the first, who was alone");
 }
 
 fn any_message(blob: BlobHash, size: BlobSize) -> impl Strategy<Value = Message> {
