@@ -91,7 +91,18 @@ export class Session extends EventTarget {
   share(files: readonly File[], isPublic: boolean): void {
     for (const file of files.slice(0, MAX_TASKS)) {
       this.#ids += 1;
-      const task: ShareTask = { id: this.#ids, file, public: isPublic, state: 'waiting', done: 0, rate: 0, eta: null, link: null, cid: null, error: null };
+      const task: ShareTask = {
+        id: this.#ids,
+        file,
+        public: isPublic,
+        state: 'waiting',
+        done: 0,
+        rate: 0,
+        eta: null,
+        link: null,
+        cid: null,
+        error: null,
+      };
       this.shares = [task, ...this.shares].slice(0, MAX_TASKS);
       this.#aborts.set(task.id, new AbortController());
       this.#queue = this.#queue.then(() => this.#import(task));
