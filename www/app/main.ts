@@ -9,3 +9,7 @@ import { initTheme } from './theme.js';
 
 initTheme();
 void session.start();
+// Whoever comes back to this page should not wait for the next attempt.
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible') void session.start();
+});

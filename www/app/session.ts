@@ -222,7 +222,7 @@ export class Session extends EventTarget {
 export const session = new Session();
 
 /** Milliseconds until a start that failed is repeated, by the reason; others wait for the person. */
-const RETRY_MS: Partial<Record<string, number>> = { STORE_BUSY: 3_000, NO_RELAY: 4_000 };
+const RETRY_MS: Partial<Record<string, number>> = { STORE_BUSY: 5_000, NO_RELAY: 4_000 };
 const MAX_RETRY_MS = 60_000;
 /** Files in the list of imports; more are easier to share as an archive. */
 const MAX_TASKS = 50;

@@ -151,7 +151,7 @@ export class FilePage extends SessionElement {
           ? html`<button class="button primary" data-testid="file-resume" @click=${() => session.act((gyre) => gyre.resume(cid))}>${icon('play')} Go on</button>`
           : nothing
       }
-      <button class="button quiet" data-testid="file-cancel" @click=${this.cancel}>${icon('close')} Cancel</button>
+      <button class="button" data-testid="file-cancel" @click=${this.cancel}>${icon('close')} Cancel</button>
     `;
   }
 
