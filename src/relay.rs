@@ -124,7 +124,7 @@ pub struct Limits {
     pub max_circuits_per_peer: usize,
     /// How long a circuit may last.
     pub circuit_duration: Duration,
-    /// Bytes a circuit may carry each way.
+    /// Bytes a circuit may carry, both ways together.
     pub circuit_bytes: u64,
     /// Reservations, and apart from them circuits, asked for from one address.
     pub rate_per_ip: Rate,
@@ -260,6 +260,7 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         .replace("//127.0.0.1", "//localhost")
         .replace("//[::1]", "//localhost");
 
+    let policy = app::policy(&advertised);
     let metrics = Arc::new(metrics::Metrics::new());
     let linked = Arc::new(RwLock::new(Vec::new()));
     let (websockets, listener) = ws_listener::channel();
@@ -290,6 +291,7 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         websockets,
         metrics: metrics.clone(),
         app: app::App::new(config.app.as_deref()),
+        policy,
     };
     let (local_seen, seen) = mpsc::channel(COMMANDS);
     let (commands, wishes) = mpsc::channel(COMMANDS);

@@ -33,7 +33,13 @@ pub struct StoredChunk {
 
 impl fmt::Debug for StoredChunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StoredChunk({}, {} + {} bytes)", self.index, self.data.len(), self.proof.len())
+        write!(
+            f,
+            "StoredChunk({}, {} + {} bytes)",
+            self.index,
+            self.data.len(),
+            self.proof.len()
+        )
     }
 }
 
@@ -113,7 +119,14 @@ pub trait Store: Clone + 'static {
 
     /// Gives an import its hash, size, tree and metadata, durably. If the blob is there already and complete, the
     /// import's chunks are removed and the present row is returned; an incomplete present row is replaced.
-    async fn finish_import(&self, id: RowId, hash: BlobHash, size: BlobSize, tree: Bytes, meta: Bytes) -> Result<BlobRow>;
+    async fn finish_import(
+        &self,
+        id: RowId,
+        hash: BlobHash,
+        size: BlobSize,
+        tree: Bytes,
+        meta: Bytes,
+    ) -> Result<BlobRow>;
 
     /// Records the proved size of a fetched blob.
     async fn set_size(&self, id: RowId, size: BlobSize) -> Result<()>;

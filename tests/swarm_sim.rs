@@ -8,7 +8,10 @@ use gyre::proto::sim::{Leave, Lie, PeerSpec, Report, Role, Scenario, Simulation,
 
 /// The seed of this run: printed, and so shown when the test fails.
 fn seed() -> u64 {
-    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_240_607);
+    let seed = std::env::var("SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(20_240_607);
     println!("SEED={seed}");
     seed
 }
@@ -23,7 +26,12 @@ fn swarm(leeches: usize, chunks: u64) -> Scenario {
 
 fn show(name: &str, scenario: &Scenario, report: &Report) {
     let bound = scenario.fluid_bound().as_secs_f64();
-    let mut times: Vec<f64> = report.completed.iter().flatten().map(Duration::as_secs_f64).collect();
+    let mut times: Vec<f64> = report
+        .completed
+        .iter()
+        .flatten()
+        .map(Duration::as_secs_f64)
+        .collect();
     times.sort_by(f64::total_cmp);
     println!(
         "{name}: bound {bound:.1} s, median {:.1} s, last {:.1} s ({:.2} x), wasted {:.2} %, seed sent {:.2} copies, peak unstored {} KiB, {} bans, {} events",
@@ -43,8 +51,156 @@ fn two_hundred_peers_finish_near_the_fluid_bound() {
     let scenario = swarm(200, 48);
     let report = Simulation::new(scenario.clone()).run();
     show("200 peers", &scenario, &report);
+    // Measured 2.2: half of it is the time until every peer has something to give, about log N chunks.
     let last = report.all_complete(0..201).unwrap();
-    assert!(last < scenario.fluid_bound() * 3, "{last:?}");
+    assert!(last < scenario.fluid_bound() * 5 / 2, "{last:?}");
     assert_eq!(report.bans, []);
-    assert!(report.wasted_bytes < 200 * scenario.size / 20);
+    assert!(report.wasted_bytes < 200 * scenario.size / 10);
+    assert!(report.peak_unstored <= scenario.config.unstored_max);
+}
+
+#[test]
+fn a_seed_may_leave_after_little_more_than_one_copy() {
+    let mut scenario = swarm(60, 64);
+    scenario.peers[0].leave = Leave::AfterUpload(scenario.size * 13 / 10);
+    let report = Simulation::new(scenario.clone()).run();
+    show("seed leaves", &scenario, &report);
+    assert!(report.up_bytes[0] < scenario.size * 14 / 10);
+    assert!(report.all_complete(1..61).is_some());
+    assert_eq!(report.bans, []);
+}
+
+#[test]
+fn peers_come_and_go() {
+    let mut scenario = swarm(80, 32);
+    for (at, peer) in scenario.peers.iter_mut().enumerate().skip(1) {
+        peer.join = Duration::from_millis(200 * (at as u64 % 40));
+        if at.is_multiple_of(3) {
+            peer.leave = Leave::At(peer.join + Duration::from_millis(500 + 131 * at as u64));
+        }
+    }
+    let report = Simulation::new(scenario.clone()).run();
+    show("come and go", &scenario, &report);
+    assert!(
+        report
+            .all_complete((1..81usize).filter(|at| !at.is_multiple_of(3)))
+            .is_some()
+    );
+    assert_eq!(report.bans, []);
+}
+
+#[test]
+fn a_fifth_of_liars_cannot_stop_the_others() {
+    let mut scenario = swarm(80, 32);
+    let liars: Vec<usize> = (1..81usize).filter(|at| at.is_multiple_of(5)).collect();
+    for (turn, at) in liars.iter().enumerate() {
+        scenario.peers[*at].role = Role::Liar(Lie::ALL[turn % Lie::ALL.len()]);
+    }
+    let report = Simulation::new(scenario.clone()).run();
+    show("liars", &scenario, &report);
+    let honest = (1..81).filter(|at| !liars.contains(at));
+    assert!(report.all_complete(honest).unwrap() < Duration::from_secs(120));
+    assert!(
+        report
+            .bans
+            .iter()
+            .all(|(_, banned, _)| liars.contains(banned)),
+        "{:?}",
+        report.bans
+    );
+    let caught = |lie| {
+        let at = |banned: usize| scenario.peers[banned].role == Role::Liar(lie);
+        report.bans.iter().any(|(_, banned, _)| at(*banned))
+    };
+    for lie in [
+        Lie::WrongBytes,
+        Lie::WrongProof,
+        Lie::WrongSize,
+        Lie::Unrequested,
+        Lie::Flood,
+        Lie::Impossible,
+    ] {
+        assert!(caught(lie), "{lie:?} was not caught");
+    }
+    assert!(report.peak_unstored <= scenario.config.unstored_max);
+}
+
+#[test]
+fn a_lone_leech_among_liars_gets_the_blob_from_the_one_honest_seed() {
+    for lie in Lie::ALL {
+        let mut scenario = swarm(1, 8);
+        scenario
+            .peers
+            .extend((0..5).map(|_| PeerSpec::new(Role::Liar(lie), 4 * MIB, 4 * MIB)));
+        scenario.limit = Duration::from_secs(600);
+        let report = Simulation::new(scenario.clone()).run();
+        let done = report
+            .all_complete(0..2)
+            .unwrap_or_else(|| panic!("{lie:?}: {report:?}"));
+        println!("{lie:?}: {done:?}, {} bans", report.bans.len());
+        assert!(report.bans.iter().all(|(_, banned, _)| *banned >= 2));
+        assert!(done < Duration::from_secs(60), "{lie:?}: {done:?}");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let mut scenario = swarm(40, 24);
+    scenario.peers[7].role = Role::Liar(Lie::WrongBytes);
+    scenario.peers[9].leave = Leave::At(Duration::from_secs(2));
+    let first = Simulation::new(scenario.clone()).run();
+    assert_eq!(first, Simulation::new(scenario.clone()).run());
+    scenario.seed ^= 1;
+    assert_ne!(first.trace, Simulation::new(scenario).run().trace);
+}
+
+#[test]
+fn a_slow_and_failing_store_bounds_memory_and_loses_nothing() {
+    let mut scenario = swarm(4, 256);
+    for peer in &mut scenario.peers {
+        (peer.up, peer.down) = (50 * MIB, 100 * MIB);
+    }
+    for peer in &mut scenario.peers[1..] {
+        peer.write_delay = Duration::from_secs(2);
+        peer.write_fails_every = 50;
+    }
+    let report = Simulation::new(scenario.clone()).run();
+    show("slow store", &scenario, &report);
+    assert!(report.all_complete(1..5).is_some());
+    // Chunks that are called off when a write fails may arrive late, and the rest of the pipeline is asked for anew.
+    assert!(
+        report.peak_unstored <= scenario.config.unstored_max,
+        "{}",
+        report.peak_unstored
+    );
+}
+
+#[test]
+fn one_pair_fills_a_fast_and_long_path() {
+    let mut scenario = swarm(1, 400);
+    scenario.peers[0].up = 20 * MIB;
+    scenario.peers[1].down = 20 * MIB;
+    scenario.latency = (Duration::from_millis(75), Duration::from_millis(75));
+    let report = Simulation::new(scenario.clone()).run();
+    show("one pair", &scenario, &report);
+    let last = report.all_complete(0..2).unwrap();
+    assert!(
+        last < scenario.fluid_bound() * 5 / 4 + Duration::from_secs(1),
+        "{last:?}"
+    );
+    assert_eq!(report.wasted_bytes, 0);
+}
+
+#[test]
+fn the_smallest_blobs() {
+    for size in [0, 1, 262_144, 262_145] {
+        let mut scenario = swarm(5, 1);
+        scenario.size = size;
+        let report = Simulation::new(scenario.clone()).run();
+        assert!(
+            report.all_complete(0..6).is_some(),
+            "{size} bytes: {report:?}"
+        );
+        assert_eq!(report.bans, []);
+    }
 }

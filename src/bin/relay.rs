@@ -156,7 +156,7 @@ struct LimitArgs {
     /// Seconds a circuit may last [default: 60]
     #[arg(long, env = "GYRE_CIRCUIT_SECONDS", value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     circuit_seconds: Option<u32>,
-    /// Bytes a circuit may carry each way [default: 131072]
+    /// Bytes a circuit may carry, both ways together [default: 131072]
     #[arg(long, env = "GYRE_CIRCUIT_BYTES", value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1024..))]
     circuit_bytes: Option<u64>,
     /// Reservations, and circuits, from one address: N at once, then one each SECONDS [default: 600/1]
@@ -251,13 +251,16 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Kademlia warns that it knows no peers, which is how a relay on its own is meant to be.
+const DEFAULT_LOG: &str = "info,libp2p_kad=error";
+
 fn fail(reason: &str) -> ExitCode {
     eprintln!("gyre-relay: {reason}");
     ExitCode::FAILURE
 }
 
 fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

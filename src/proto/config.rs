@@ -15,6 +15,8 @@ pub struct Config {
     pub peers_max: usize,
     /// Peers remembered as banned, the oldest forgotten first. Default 1024, 8 KiB of keys.
     pub banned_max: usize,
+    /// Time a peer without a `Hello` keeps its place when others want it. Default 30 s: ten round trips over a bad relay.
+    pub greeting_max: Duration,
     /// Times a peer may announce its whole set in one connection. Default 16: once after the handshake, once for each
     /// change of upload consent. Each may cost 512 KiB of parsing.
     pub announcements_max: u32,
@@ -37,7 +39,9 @@ pub struct Config {
     /// A request has stalled after this many times its expected duration. Default 4 (RFC 6298 waits about as many
     /// deviations).
     pub stall_factor: u32,
-    /// Bytes per second assumed of a peer that has not delivered yet. Default 128 KiB/s, a slow
+    /// Bytes per second below which a peer is not waited for longer. Default 16 KiB/s: a chunk in 16 s.
+    pub slowest_rate: u64,
+    /// Bytes per second assumed of a peer that has not delivered a whole chunk yet. Default 128 KiB/s, a slow
     /// uplink: the first wait is 16 s for two chunks.
     pub assumed_rate: u64,
     /// Stalls in a row after which a peer's claims count as false. Default 3; each wait is twice the one before.
@@ -68,7 +72,7 @@ pub struct Config {
     /// Chunks loading or sending to one peer. Default 4 (1 MiB): covers the store's latency, and is what control
     /// messages may have to wait behind.
     pub serving_per_peer: usize,
-    /// Chunks loading or sending to all peers. Default 16 (4 MiB): bounds memory, and keeps a slow uplink on few chunks
+    /// Chunks loading or sending to all peers. Default 8 (2 MiB): bounds memory, and keeps a slow uplink on few chunks
     /// so that each is passed on sooner.
     pub serving_max: usize,
     /// Hints outstanding to a peer while this is the only seed. Default 4: an honest peer's starting pipeline, twice.
@@ -80,6 +84,7 @@ impl Default for Config {
         Self {
             peers_max: 128,
             banned_max: 1024,
+            greeting_max: Duration::from_secs(30),
             announcements_max: 16,
             pipeline_min: 2,
             pipeline_max: 64,
@@ -88,6 +93,7 @@ impl Default for Config {
             unstored_max: 128 * CHUNK_SIZE,
             stall_min: Duration::from_secs(10),
             stall_factor: 4,
+            slowest_rate: 16 * 1024,
             assumed_rate: 128 * 1024,
             strikes_max: 3,
             rejects_max: 64,
@@ -101,7 +107,7 @@ impl Default for Config {
             queue_max: 128,
             refusals_max: 1024,
             serving_per_peer: 4,
-            serving_max: 16,
+            serving_max: 8,
             hints_per_peer: 4,
         }
     }

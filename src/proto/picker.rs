@@ -89,7 +89,9 @@ impl Picker {
     /// The first wanted chunk in focus that a peer with `holds` has; it stays wanted until [`Self::take`].
     pub fn in_focus(&self, holds: &Holds) -> Option<u32> {
         let end = self.focus.end.min(self.place.len() as u32);
-        (self.focus.start..end).take(PICK_SCAN).find(|index| self.wants(*index) && holds.contains(*index))
+        (self.focus.start..end)
+            .take(PICK_SCAN)
+            .find(|index| self.wants(*index) && holds.contains(*index))
     }
 
     /// The rarest wanted chunk that a peer with `holds` has; it stays wanted until [`Self::take`].
@@ -97,7 +99,12 @@ impl Picker {
         if *holds == Holds::Nothing {
             return None;
         }
-        let found = self.order.iter().take(PICK_SCAN).copied().find(|index| holds.contains(*index));
+        let found = self
+            .order
+            .iter()
+            .take(PICK_SCAN)
+            .copied()
+            .find(|index| holds.contains(*index));
         match holds {
             Holds::Some(bits) if found.is_none() && self.order.len() > PICK_SCAN => {
                 bits.first_without(&self.unwanted, random.below(bits.len()))

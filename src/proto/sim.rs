@@ -123,10 +123,15 @@ impl Scenario {
         let honest = |role: Role| self.peers.iter().filter(move |peer| peer.role == role);
         let seeds: u64 = honest(Role::Seed).map(|peer| peer.up).sum();
         let leeches: u64 = honest(Role::Leech).map(|peer| peer.up).sum();
-        let slowest = honest(Role::Leech).map(|peer| peer.down).min().unwrap_or(u64::MAX);
+        let slowest = honest(Role::Leech)
+            .map(|peer| peer.down)
+            .min()
+            .unwrap_or(u64::MAX);
         let size = self.size as f64;
         let copies = honest(Role::Leech).count() as f64;
-        let bound = (size / seeds as f64).max(size / slowest as f64).max(copies * size / (seeds + leeches) as f64);
+        let bound = (size / seeds as f64)
+            .max(size / slowest as f64)
+            .max(copies * size / (seeds + leeches) as f64);
         Duration::from_secs_f64(bound)
     }
 }
@@ -155,7 +160,10 @@ pub struct Report {
 impl Report {
     /// When the last of the peers at these positions was complete; `None` if one never was.
     pub fn all_complete(&self, positions: impl IntoIterator<Item = usize>) -> Option<Duration> {
-        positions.into_iter().map(|at| self.completed[at]).try_fold(Duration::ZERO, |last, at| Some(last.max(at?)))
+        positions
+            .into_iter()
+            .map(|at| self.completed[at])
+            .try_fold(Duration::ZERO, |last, at| Some(last.max(at?)))
     }
 }
 
@@ -185,10 +193,22 @@ enum Event {
     /// Look for more neighbours, as discovery would.
     Link(usize),
     /// A transfer may have ended; the version tells whether it is still the same.
-    Transfer { from: usize, to: usize, version: u64 },
-    Arrive { from: usize, to: usize, epoch: u64, message: Message },
+    Transfer {
+        from: usize,
+        to: usize,
+        version: u64,
+    },
+    Arrive {
+        from: usize,
+        to: usize,
+        epoch: u64,
+        message: Message,
+    },
     /// Something a peer set for itself.
-    Own { node: usize, input: Input },
+    Own {
+        node: usize,
+        input: Input,
+    },
 }
 
 /// Time that discovery takes to name another peer.
@@ -204,7 +224,13 @@ impl Simulation {
             Node::new(spec.clone(), &scenario.config, &content, seed)
         });
         let nodes: Vec<Node> = nodes.collect();
-        let network = Network::new(scenario.peers.iter().map(|spec| (spec.up, spec.down)).collect());
+        let network = Network::new(
+            scenario
+                .peers
+                .iter()
+                .map(|spec| (spec.up, spec.down))
+                .collect(),
+        );
         let mut simulation = Self {
             content,
             random,
@@ -246,7 +272,11 @@ impl Simulation {
             }
         }
         Report {
-            completed: self.nodes.iter().map(|node| node.completed.map(|at| at.since(Time(0)))).collect(),
+            completed: self
+                .nodes
+                .iter()
+                .map(|node| node.completed.map(|at| at.since(Time(0))))
+                .collect(),
             up_bytes: self.nodes.iter().map(Node::up_bytes).collect(),
             wasted_bytes: self.nodes.iter().map(Node::wasted_bytes).sum(),
             peak_unstored: self.peak_unstored,
@@ -269,10 +299,21 @@ impl Simulation {
                 let done = self.network.finish(from, to, version, self.now);
                 self.deliver(done);
             }
-            Event::Arrive { from, to, epoch, message } => {
+            Event::Arrive {
+                from,
+                to,
+                epoch,
+                message,
+            } => {
                 if self.network.epoch(from, to) == Some(epoch) {
                     self.record(from, to, &message);
-                    self.input(to, Input::Received { peer: PeerKey(from as u64), message });
+                    self.input(
+                        to,
+                        Input::Received {
+                            peer: PeerKey(from as u64),
+                            message,
+                        },
+                    );
                 }
             }
             Event::Own { node, input } => self.input(node, input),
@@ -286,18 +327,35 @@ impl Simulation {
         }
         let mut others: Vec<usize> = (0..self.nodes.len())
             .filter(|other| *other != at && self.nodes[*other].online)
-            .filter(|other| self.network.epoch(at, *other).is_none() && !self.apart.contains(&pair(at, *other)))
+            .filter(|other| {
+                self.network.epoch(at, *other).is_none() && !self.apart.contains(&pair(at, *other))
+            })
             .collect();
         self.random.shuffle(&mut others);
         // Each end starts half of its links; the other half are started by others.
-        let missing = self.scenario.neighbours.div_ceil(2).saturating_sub(self.network.degree(at));
+        let missing = self
+            .scenario
+            .neighbours
+            .div_ceil(2)
+            .saturating_sub(self.network.degree(at));
         for other in others.into_iter().take(missing) {
             let (min, max) = self.scenario.latency;
             let spread = (max - min).as_micros() as u32;
-            let latency = min + Duration::from_micros(u64::from(self.random.below(spread.saturating_add(1))));
+            let latency =
+                min + Duration::from_micros(u64::from(self.random.below(spread.saturating_add(1))));
             self.network.connect(at, other, latency);
-            self.input(at, Input::Connected { peer: PeerKey(other as u64) });
-            self.input(other, Input::Connected { peer: PeerKey(at as u64) });
+            self.input(
+                at,
+                Input::Connected {
+                    peer: PeerKey(other as u64),
+                },
+            );
+            self.input(
+                other,
+                Input::Connected {
+                    peer: PeerKey(at as u64),
+                },
+            );
         }
         self.later(DISCOVERY, Event::Link(at));
     }
@@ -313,8 +371,18 @@ impl Simulation {
     fn unlink(&mut self, a: usize, b: usize) {
         let started = self.network.disconnect(a, b, self.now);
         self.deliver(started);
-        self.input(a, Input::Disconnected { peer: PeerKey(b as u64) });
-        self.input(b, Input::Disconnected { peer: PeerKey(a as u64) });
+        self.input(
+            a,
+            Input::Disconnected {
+                peer: PeerKey(b as u64),
+            },
+        );
+        self.input(
+            b,
+            Input::Disconnected {
+                peer: PeerKey(a as u64),
+            },
+        );
     }
 
     fn input(&mut self, at: usize, input: Input) {
@@ -351,15 +419,37 @@ impl Simulation {
     fn deliver(&mut self, deliveries: Vec<Delivery>) {
         for delivery in deliveries {
             match delivery {
-                Delivery::Transfer { from, to, version, done } => {
+                Delivery::Transfer {
+                    from,
+                    to,
+                    version,
+                    done,
+                } => {
                     self.later(done.since(self.now), Event::Transfer { from, to, version });
                 }
-                Delivery::Gone { from, to, epoch, latency, message } => {
+                Delivery::Gone {
+                    from,
+                    to,
+                    epoch,
+                    latency,
+                    message,
+                } => {
                     if let Message::Chunk { index, .. } = &message {
-                        let input = Input::Sent { peer: PeerKey(to as u64), index: *index };
+                        let input = Input::Sent {
+                            peer: PeerKey(to as u64),
+                            index: *index,
+                        };
                         self.later(Duration::ZERO, Event::Own { node: from, input });
                     }
-                    self.later(latency, Event::Arrive { from, to, epoch, message });
+                    self.later(
+                        latency,
+                        Event::Arrive {
+                            from,
+                            to,
+                            epoch,
+                            message,
+                        },
+                    );
                 }
             }
         }

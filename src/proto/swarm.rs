@@ -128,7 +128,12 @@ impl Swarm {
             Input::Sent { peer, index } => self.on_sent(peer, index, now),
             Input::Stored { index } => self.on_stored(index),
             Input::StoreFailed { index } => self.on_store_failed(index, now),
-            Input::Loaded { peer, index, data, proof } => self.on_loaded(peer, index, data, proof),
+            Input::Loaded {
+                peer,
+                index,
+                data,
+                proof,
+            } => self.on_loaded(peer, index, data, proof),
             Input::LoadFailed { peer, index } => self.on_load_failed(peer, index),
             Input::Focus { chunks } => {
                 self.focus = chunks.clone();
@@ -159,7 +164,11 @@ impl Swarm {
     /// How far it has come.
     pub fn progress(&self) -> Progress {
         let mut progress = Progress {
-            in_flight: self.peers.values().map(|peer| peer.source.asked.len() as u32).sum(),
+            in_flight: self
+                .peers
+                .values()
+                .map(|peer| peer.source.asked.len() as u32)
+                .sum(),
             stored: self.kept.len() as u32,
             wasted_bytes: self.wasted,
             up_bytes: self.up,
@@ -174,19 +183,27 @@ impl Swarm {
             progress.chunks = ledger.size.chunk_count();
             progress.stored = ledger.stored.count();
             progress.stored_bytes = u64::from(progress.stored) * CHUNK_SIZE
-                - if ledger.stored.contains(last.0) { short } else { 0 };
+                - if ledger.stored.contains(last.0) {
+                    short
+                } else {
+                    0
+                };
         }
         progress
     }
 
     /// The connected peers and what flows between us; rates are as of `now`.
     pub fn peers(&self, now: Time) -> impl Iterator<Item = PeerView> + '_ {
-        self.peers.iter().map(move |(key, peer)| peer.view(*key, now))
+        self.peers
+            .iter()
+            .map(move |(key, peer)| peer.view(*key, now))
     }
 
     /// Whether every chunk is stored.
     pub fn is_complete(&self) -> bool {
-        self.ledger.as_ref().is_some_and(|ledger| ledger.stored.is_full())
+        self.ledger
+            .as_ref()
+            .is_some_and(|ledger| ledger.stored.is_full())
     }
 
     /// Which chunks are stored; `None` while the size is not proved.
@@ -196,7 +213,7 @@ impl Swarm {
 
     fn on_connected(&mut self, peer: PeerKey, now: Time) {
         self.forget(peer);
-        if self.banned.contains(&peer) || self.peers.len() >= self.config.peers_max {
+        if self.banned.contains(&peer) || !self.make_room(now) {
             self.outputs.push_back(Output::Close { peer });
             return;
         }
@@ -211,13 +228,44 @@ impl Swarm {
         self.announce(peer);
     }
 
+    /// Makes sure that there is room for one more peer, if need be at the cost of one that is of no use: it never said
+    /// hello, or both sides have everything.
+    fn make_room(&mut self, now: Time) -> bool {
+        if self.peers.len() < self.config.peers_max {
+            return true;
+        }
+        let complete = self.is_complete();
+        let useless = |peer: &Peer| match peer.greeted {
+            true => complete && peer.holds == Holds::All,
+            false => now.since(peer.since) >= self.config.greeting_max,
+        };
+        let Some(key) = self
+            .peers
+            .iter()
+            .find(|(_, peer)| useless(peer))
+            .map(|(key, _)| *key)
+        else {
+            return false;
+        };
+        self.forget(key);
+        self.outputs.push_back(Output::Close { peer: key });
+        true
+    }
+
     fn on_message(&mut self, key: PeerKey, message: Message, now: Time) -> Result<(), Misconduct> {
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Ok(());
+        };
         if !peer.greeted && !matches!(message, Message::Hello { .. }) {
             return Err(Misconduct::Malformed);
         }
         match message {
-            Message::Hello { version: _, blob, size, credit } => {
+            Message::Hello {
+                version: _,
+                blob,
+                size,
+                credit,
+            } => {
                 if peer.greeted {
                     return Err(Misconduct::Malformed);
                 }
@@ -231,7 +279,9 @@ impl Swarm {
                 }
                 self.suggest(key);
             }
-            Message::Bitfield { size, bits } => self.on_announcement(key, size, Holds::from_bitfield(bits))?,
+            Message::Bitfield { size, bits } => {
+                self.on_announcement(key, size, Holds::from_bitfield(bits))?
+            }
             Message::HaveAll { size } => self.on_announcement(key, size, Holds::All)?,
             Message::Have { indexes } => self.on_have(key, &indexes)?,
             Message::Request { index } => self.on_request(key, index)?,
@@ -255,7 +305,9 @@ impl Swarm {
     /// A size stays as it was first claimed, and must be the proved one.
     fn on_claim(&mut self, key: PeerKey, size: BlobSize) -> Result<(), Misconduct> {
         let proved = self.ledger.as_ref().map(|ledger| ledger.size);
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Ok(());
+        };
         if proved.or(peer.claim).is_some_and(|known| known != size) {
             return Err(Misconduct::Impossible);
         }
@@ -263,9 +315,16 @@ impl Swarm {
         Ok(())
     }
 
-    fn on_announcement(&mut self, key: PeerKey, size: BlobSize, holds: Holds) -> Result<(), Misconduct> {
+    fn on_announcement(
+        &mut self,
+        key: PeerKey,
+        size: BlobSize,
+        holds: Holds,
+    ) -> Result<(), Misconduct> {
         self.on_claim(key, size)?;
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Ok(());
+        };
         peer.announced_to_us += 1;
         if peer.announced_to_us > self.config.announcements_max {
             return Err(Misconduct::Flood);
@@ -276,7 +335,9 @@ impl Swarm {
 
     /// Replaces what a peer has, in its own record and in the counts.
     fn set_holds(&mut self, key: PeerKey, holds: Holds) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
         if let Some(ledger) = &mut self.ledger {
             ledger.picker.remove_holds(&peer.holds, &mut self.random);
             ledger.picker.add_holds(&holds, &mut self.random);
@@ -286,7 +347,9 @@ impl Swarm {
     }
 
     fn on_have(&mut self, key: PeerKey, indexes: &[ChunkIndex]) -> Result<(), Misconduct> {
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Ok(());
+        };
         let chunks = peer.claim.ok_or(Misconduct::Impossible)?.chunk_count();
         if indexes.iter().any(|index| index.0 >= chunks) {
             return Err(Misconduct::Impossible);
@@ -296,7 +359,9 @@ impl Swarm {
         if peer.holds == Holds::Nothing {
             peer.holds = Holds::Some(Bitfield::new(chunks));
         }
-        let Holds::Some(bits) = &mut peer.holds else { return Ok(()) };
+        let Holds::Some(bits) = &mut peer.holds else {
+            return Ok(());
+        };
         for index in indexes {
             if bits.insert(index.0)
                 && let Some(ledger) = &mut self.ledger
@@ -327,7 +392,9 @@ impl Swarm {
     /// Says what we would serve, unless it is nothing and always was. A peer accepts only so many announcements; after
     /// that it learns by refusals.
     fn announce(&mut self, key: PeerKey) {
-        let (Some(ledger), Some(peer)) = (&self.ledger, self.peers.get_mut(&key)) else { return };
+        let (Some(ledger), Some(peer)) = (&self.ledger, self.peers.get_mut(&key)) else {
+            return;
+        };
         let silent = !self.upload_allowed && peer.announced_by_us == 0;
         if silent || peer.announced_by_us >= self.config.announcements_max {
             return;
@@ -335,18 +402,26 @@ impl Swarm {
         peer.announced_by_us += 1;
         let size = ledger.size;
         let message = if !self.upload_allowed {
-            Message::Bitfield { size, bits: Bitfield::new(size.chunk_count()) }
+            Message::Bitfield {
+                size,
+                bits: Bitfield::new(size.chunk_count()),
+            }
         } else if ledger.stored.is_full() {
             Message::HaveAll { size }
         } else {
-            Message::Bitfield { size, bits: ledger.stored.clone() }
+            Message::Bitfield {
+                size,
+                bits: ledger.stored.clone(),
+            }
         };
         self.send(key, message);
     }
 
     /// Drops a peer and gives back what it was asked for.
     fn forget(&mut self, key: PeerKey) {
-        let Some(peer) = self.peers.remove(&key) else { return };
+        let Some(peer) = self.peers.remove(&key) else {
+            return;
+        };
         if let Some(ledger) = &mut self.ledger {
             ledger.picker.remove_holds(&peer.holds, &mut self.random);
         }
@@ -371,7 +446,9 @@ impl Swarm {
 
     /// Names the next deadline if it is sooner than the one that stands: a tick too early is harmless.
     fn schedule(&mut self, now: Time) {
-        let Some(deadline) = self.deadline(now) else { return };
+        let Some(deadline) = self.deadline(now) else {
+            return;
+        };
         if self.wake.is_none_or(|wake| wake <= now || deadline < wake) {
             self.wake = Some(deadline);
             self.outputs.push_back(Output::WakeAt(deadline));

@@ -15,6 +15,8 @@ use axum::response::{IntoResponse, Response};
 use tower::ServiceExt;
 use tower_http::services::ServeDir;
 
+use super::addresses::{Host, PublicAddress};
+
 /// What stands at `/`.
 #[derive(Debug, Clone)]
 pub(crate) enum App {
@@ -63,10 +65,24 @@ impl App {
     }
 }
 
+/// The content security policy; sites stand under `localhost` and under each public address.
+pub(crate) fn policy(advertised: &[PublicAddress]) -> HeaderValue {
+    let mut sites = String::from("http://*.localhost:*");
+    for address in advertised
+        .iter()
+        .filter(|address| matches!(address.host, Host::Name(_)))
+    {
+        let scheme = if address.tls { "https" } else { "http" };
+        sites.push_str(&format!(" {scheme}://*.{}", address.authority()));
+    }
+    let policy = format!("{POLICY}; frame-src {sites}");
+    // A host name holds letters, digits, dots, hyphens and underscores only.
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(POLICY))
+}
+
 /// Adds what every answer carries, whatever it is.
-pub(crate) fn secure(headers: &mut HeaderMap) {
-    let fixed: [(HeaderName, &str); 5] = [
-        (CONTENT_SECURITY_POLICY, POLICY),
+pub(crate) fn secure(headers: &mut HeaderMap, policy: &HeaderValue) {
+    let fixed: [(HeaderName, &str); 4] = [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),
         (
@@ -78,6 +94,7 @@ pub(crate) fn secure(headers: &mut HeaderMap) {
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
 }
 
 /// True for `name.0123abcd.js` and the like: a part between dots or after a dash of eight or more hexadecimal digits.
@@ -97,7 +114,7 @@ const ASK_AGAIN: &str = "no-cache";
 /// and frames sites, each on an origin of its own. It is framed by nobody.
 const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: wss:; \
     img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; worker-src 'self'; \
-    frame-src http://*.localhost:*; frame-ancestors 'none'; object-src 'none'; base-uri 'none'; form-action 'none'";
+    frame-ancestors 'none'; object-src 'none'; base-uri 'none'; form-action 'none'";
 
 const BUILT_IN_PAGE: &str = "<!doctype html>
 <html lang=\"en\">
@@ -114,6 +131,18 @@ relay with <code>gyre-relay --app DIR</code>, where DIR holds its <code>index.ht
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sites_of_public_addresses_may_be_framed() {
+        let addresses =
+            ["relay.example.org", "ws://192.0.2.1:80"].map(|text| text.parse().expect("valid"));
+        let policy = policy(&addresses);
+        let text = policy.to_str().expect("ASCII");
+        assert!(
+            text.ends_with("; frame-src http://*.localhost:* https://*.relay.example.org"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn only_hashed_names_are_kept_for_good() {

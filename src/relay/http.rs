@@ -13,7 +13,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HOST, UPGRADE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -49,6 +49,8 @@ pub(crate) struct Surface {
     pub(crate) websockets: mpsc::Sender<Accepted>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) app: App,
+    /// The content security policy.
+    pub(crate) policy: HeaderValue,
 }
 
 /// Both ends of the socket a request came through.
@@ -102,7 +104,7 @@ async fn gate(State(surface): State<Arc<Surface>>, request: Request, next: Next)
         }
         Some(_) => next.run(request).await,
     };
-    app::secure(response.headers_mut());
+    app::secure(response.headers_mut(), &surface.policy);
     response
 }
 
@@ -313,6 +315,7 @@ mod tests {
             websockets,
             metrics: Arc::new(Metrics::new()),
             app: App::BuiltIn,
+            policy: app::policy(&[]),
         };
         (Arc::new(surface), listener)
     }

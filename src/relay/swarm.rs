@@ -119,9 +119,7 @@ impl Node {
         loop {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event),
-                Some(Command::Link(relay, address)) = inputs.commands.recv() => {
-                    self.swarm.behaviour_mut().links.add(relay, address);
-                }
+                Some(Command::Link(relay, address)) = inputs.commands.recv() => self.link(relay, address),
                 Some(local) = inputs.local_seen.recv() => self.learn(local),
                 _ = tick.tick() => {
                     let index = self.swarm.behaviour_mut().index.store_mut();
@@ -145,6 +143,16 @@ impl Node {
             }
         };
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
+    }
+
+    fn link(&mut self, relay: PeerId, address: Multiaddr) {
+        // One list of relays may be given to all of them.
+        if relay == *self.swarm.local_peer_id() {
+            return;
+        }
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.limits.bypass_peer_id(&relay);
+        behaviour.links.add(relay, address);
     }
 
     fn learn(&mut self, local: std::net::SocketAddr) {
@@ -246,7 +254,11 @@ impl Node {
                     behaviour.index.add_address(&relay, address.clone());
                 }
             }
-            LinkEvent::Down(relay) => tracing::info!(%relay, "link lost"),
+            LinkEvent::Down(relay) => {
+                tracing::info!(%relay, "link lost");
+                // Browsers would be sent there in vain.
+                behaviour.index.remove_peer(&relay);
+            }
         }
         let connected = behaviour.links.connected();
         let linked: Vec<Multiaddr> = connected
@@ -295,6 +307,7 @@ fn behaviour(key: &Keypair, limits: &Limits) -> Behaviour {
         .set_kbucket_inserts(kad::BucketInserts::Manual)
         .set_provider_record_ttl(Some(limits.provider_ttl))
         .set_provider_publication_interval(None)
+        .set_periodic_bootstrap_interval(None)
         .set_replication_interval(None)
         .set_publication_interval(None);
     let store = ProviderIndex::new(limits.max_provider_records);
@@ -383,3 +396,63 @@ const TICK: Duration = Duration::from_secs(5);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Time to close connections at a shutdown.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn node(learn: bool) -> Node {
+        let key = Keypair::generate_ed25519();
+        let (_, listener) = super::super::ws_listener::channel();
+        let external = vec!["/ip4/127.0.0.1/tcp/8080/ws".parse().unwrap()];
+        let metrics = Arc::new(Metrics::new());
+        Node::new(
+            &key,
+            &Limits::default(),
+            listener,
+            external,
+            learn,
+            metrics,
+            Arc::default(),
+        )
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn addresses_found_on_sockets_are_told_when_none_was_named() {
+        let mut node = node(true);
+        node.learn("[::ffff:192.0.2.7]:8080".parse().unwrap());
+        node.learn("192.0.2.7:8080".parse().unwrap());
+        node.learn("127.0.0.1:8080".parse().unwrap());
+        let mut told: Vec<String> = node
+            .swarm
+            .external_addresses()
+            .map(Multiaddr::to_string)
+            .collect();
+        told.sort();
+        assert_eq!(
+            told,
+            ["/ip4/127.0.0.1/tcp/8080/ws", "/ip4/192.0.2.7/tcp/8080/ws"]
+        );
+        for n in 0..100u8 {
+            node.learn(([192, 0, 2, n], 8080).into());
+        }
+        assert_eq!(node.swarm.external_addresses().count(), MAX_LEARNED);
+    }
+
+    #[tokio::test]
+    async fn a_named_address_stays_the_only_one() {
+        let mut node = node(false);
+        node.learn("192.0.2.7:8080".parse().unwrap());
+        assert_eq!(node.swarm.external_addresses().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_relay_does_not_link_to_itself() {
+        let mut node = node(false);
+        let own = *node.swarm.local_peer_id();
+        node.link(own, Multiaddr::empty());
+        assert!(node.swarm.behaviour().links.addresses(&own).is_empty());
+    }
+}

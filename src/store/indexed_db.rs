@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use futures::channel::oneshot;
-use futures::future::join3;
+use futures::future::{join3, join4};
 use js_sys::{Reflect, Uint8Array};
 use rexie::{Rexie, Transaction};
 use wasm_bindgen::JsValue;
@@ -62,7 +62,14 @@ impl IndexedDbStore {
         let name = name.to_owned();
         detached(async move {
             let lock = WebLock::acquire(&format!("gyre-store:{name}")).await?;
-            let database = schema.open(&name).await?;
+            let database = match schema.open(&name).await {
+                Ok(database) => database,
+                Err(error) => {
+                    // Waited for, so that whoever is told of the failure can try again at once.
+                    lock.release().await;
+                    return Err(error);
+                }
+            };
             let connection = Connection {
                 database: Some(database),
                 lock: Some(lock),
@@ -191,10 +198,14 @@ impl Store for IndexedDbStore {
         detached(async move {
             let offered = connection.offered(data_len(batch.values())).await?;
             transaction::write(connection.database(), async |tx| {
-                let (row, used, cap) =
-                    join3(row::get(tx, id), counter::get(tx, counter::USED), counter::cap(tx)).await;
-                let (mut row, used, cap) = (row?, used?, cap?);
-                let missing = chunk::missing(tx, id, batch).await?;
+                let (row, used, cap, missing) = join4(
+                    row::get(tx, id),
+                    counter::get(tx, counter::USED),
+                    counter::cap(tx),
+                    chunk::missing(tx, id, batch),
+                )
+                .await;
+                let (mut row, used, cap, missing) = (row?, used?, cap?, missing?);
                 let added = data_len(missing.iter());
                 if added > 0 && used.saturating_add(added) > cap.min(offered) {
                     return Err(StoreError::QuotaExceeded);
@@ -235,11 +246,17 @@ impl Store for IndexedDbStore {
         let connection = self.connection()?;
         detached(async move {
             let (used, cap) = transaction::read(connection.database(), &[COUNTERS], async |tx| {
-                Ok((counter::get(tx, counter::USED).await?, counter::cap(tx).await?))
+                Ok((
+                    counter::get(tx, counter::USED).await?,
+                    counter::cap(tx).await?,
+                ))
             })
             .await?;
             connection.platform.refresh(used).await;
-            Ok(Usage { used, quota: cap.min(connection.platform.offered()) })
+            Ok(Usage {
+                used,
+                quota: cap.min(connection.platform.offered()),
+            })
         })
         .await
     }

@@ -9,7 +9,9 @@ use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, dns, identify, kad, noise, ping, relay, tcp, yamux};
+use libp2p::{
+    Multiaddr, PeerId, StreamProtocol, Swarm, dns, identify, kad, noise, ping, relay, tcp, yamux,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -78,8 +80,11 @@ impl Client {
             .boxed();
         let mut index_config = kad::Config::new(gyre::relay::INDEX_PROTOCOL);
         index_config.set_periodic_bootstrap_interval(None);
-        let mut index =
-            kad::Behaviour::with_config(peer_id, kad::store::MemoryStore::new(peer_id), index_config);
+        let mut index = kad::Behaviour::with_config(
+            peer_id,
+            kad::store::MemoryStore::new(peer_id),
+            index_config,
+        );
         index.set_mode(Some(kad::Mode::Client));
         let stream = libp2p_stream::Behaviour::new();
         let streams = stream.new_control();
@@ -95,12 +100,19 @@ impl Client {
             transport,
             behaviour,
             peer_id,
-            libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(60)),
+            libp2p::swarm::Config::with_tokio_executor()
+                .with_idle_connection_timeout(Duration::from_secs(60)),
         );
         let (commands, wishes) = mpsc::unbounded_channel();
         let (tell, seen) = mpsc::unbounded_channel();
         let task = tokio::spawn(run(swarm, wishes, tell));
-        Self { peer_id, streams, commands, seen, task }
+        Self {
+            peer_id,
+            streams,
+            commands,
+            seen,
+            task,
+        }
     }
 
     /// A client that has a reservation and echoes what it is sent.
@@ -108,7 +120,11 @@ impl Client {
         let mut client = Self::new();
         client.serve_echo();
         client.listen(relay);
-        client.until("a reservation", |seen| matches!(seen, Seen::Reserved).then_some(())).await;
+        client
+            .until("a reservation", |seen| {
+                matches!(seen, Seen::Reserved).then_some(())
+            })
+            .await;
         client
     }
 
@@ -118,27 +134,45 @@ impl Client {
 
     /// Asks `relay` for a reservation.
     pub(crate) fn listen(&self, relay: &Multiaddr) {
-        self.commands.send(Command::Listen(relay.clone().with(Protocol::P2pCircuit))).unwrap();
+        self.commands
+            .send(Command::Listen(relay.clone().with(Protocol::P2pCircuit)))
+            .unwrap();
     }
 
     pub(crate) fn announce(&self, key: &[u8], address: Multiaddr) {
-        self.commands.send(Command::Announce(key.to_vec(), address)).unwrap();
+        self.commands
+            .send(Command::Announce(key.to_vec(), address))
+            .unwrap();
     }
 
     pub(crate) async fn find(&mut self, key: &[u8]) -> Vec<PeerId> {
         self.commands.send(Command::Find(key.to_vec())).unwrap();
-        let found = |seen| if let Seen::Providers(found) = seen { Some(found) } else { None };
+        let found = |seen| {
+            if let Seen::Providers(found) = seen {
+                Some(found)
+            } else {
+                None
+            }
+        };
         self.until("providers", found).await
     }
 
     pub(crate) async fn closest(&mut self) -> Vec<PeerId> {
         self.commands.send(Command::Closest).unwrap();
-        let found = |seen| if let Seen::Closest(found) = seen { Some(found) } else { None };
+        let found = |seen| {
+            if let Seen::Closest(found) = seen {
+                Some(found)
+            } else {
+                None
+            }
+        };
         self.until("the closest peers", found).await
     }
 
     pub(crate) async fn connect(&mut self, address: &Multiaddr) {
-        let Some(Protocol::P2p(peer)) = address.iter().last() else { panic!("no peer id in {address}") };
+        let Some(Protocol::P2p(peer)) = address.iter().last() else {
+            panic!("no peer id in {address}")
+        };
         self.dial(address.clone());
         self.until("a connection", |seen| match seen {
             Seen::Connected(connected) => (connected == peer).then_some(()),
@@ -148,7 +182,11 @@ impl Client {
         .await;
     }
 
-    pub(crate) async fn until<T>(&mut self, what: &str, mut pick: impl FnMut(Seen) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(
+        &mut self,
+        what: &str,
+        mut pick: impl FnMut(Seen) -> Option<T>,
+    ) -> T {
         let search = async {
             loop {
                 if let Some(found) = pick(self.seen.recv().await.expect("the client runs")) {
@@ -156,7 +194,9 @@ impl Client {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, search).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+        tokio::time::timeout(PATIENCE, search)
+            .await
+            .unwrap_or_else(|_| panic!("waited in vain for {what}"))
     }
 
     fn serve_echo(&mut self) {
@@ -195,12 +235,19 @@ async fn run(
 fn obey(swarm: &mut Swarm<Behaviour>, command: Command) -> Option<Seen> {
     match command {
         Command::Dial(address) => {
-            if let (Some(Protocol::P2p(peer)), false) =
-                (address.iter().last(), address.iter().any(|part| part == Protocol::P2pCircuit))
-            {
-                swarm.behaviour_mut().index.add_address(&peer, address.clone());
+            if let (Some(Protocol::P2p(peer)), false) = (
+                address.iter().last(),
+                address.iter().any(|part| part == Protocol::P2pCircuit),
+            ) {
+                swarm
+                    .behaviour_mut()
+                    .index
+                    .add_address(&peer, address.clone());
             }
-            swarm.dial(address).err().map(|error| Seen::Refused(error.to_string()))
+            swarm
+                .dial(address)
+                .err()
+                .map(|error| Seen::Refused(error.to_string()))
         }
         Command::Listen(address) => {
             swarm.listen_on(address).unwrap();
@@ -208,15 +255,25 @@ fn obey(swarm: &mut Swarm<Behaviour>, command: Command) -> Option<Seen> {
         }
         Command::Announce(key, address) => {
             swarm.add_external_address(address);
-            swarm.behaviour_mut().index.start_providing(kad::RecordKey::new(&key)).unwrap();
+            swarm
+                .behaviour_mut()
+                .index
+                .start_providing(kad::RecordKey::new(&key))
+                .unwrap();
             None
         }
         Command::Find(key) => {
-            swarm.behaviour_mut().index.get_providers(kad::RecordKey::new(&key));
+            swarm
+                .behaviour_mut()
+                .index
+                .get_providers(kad::RecordKey::new(&key));
             None
         }
         Command::Closest => {
-            swarm.behaviour_mut().index.get_closest_peers(PeerId::random());
+            swarm
+                .behaviour_mut()
+                .index
+                .get_closest_peers(PeerId::random());
             None
         }
     }
@@ -226,28 +283,36 @@ fn interpret(event: SwarmEvent<BehaviourEvent>) -> Option<Seen> {
     use kad::QueryResult;
     match event {
         SwarmEvent::ConnectionEstablished { peer_id, .. } => Some(Seen::Connected(peer_id)),
-        SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => Some(Seen::Disconnected(peer_id)),
-        SwarmEvent::OutgoingConnectionError { error, .. } => Some(Seen::Refused(format!("{error:?}"))),
+        SwarmEvent::ConnectionClosed {
+            peer_id,
+            num_established: 0,
+            ..
+        } => Some(Seen::Disconnected(peer_id)),
+        SwarmEvent::OutgoingConnectionError { error, .. } => {
+            Some(Seen::Refused(format!("{error:?}")))
+        }
         SwarmEvent::ListenerClosed { .. } => Some(Seen::ListenerEnded),
-        SwarmEvent::Behaviour(BehaviourEvent::Relay(relay::client::Event::ReservationReqAccepted { .. })) => {
-            Some(Seen::Reserved)
-        }
-        SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received { info, .. })) => {
-            Some(Seen::Identified(Box::new(info)))
-        }
-        SwarmEvent::Behaviour(BehaviourEvent::Index(kad::Event::OutboundQueryProgressed { result, .. })) => {
-            match result {
-                QueryResult::StartProviding(result) => Some(Seen::Announced(result.is_ok())),
-                QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders { providers, .. })) => {
-                    Some(Seen::Providers(providers.into_iter().collect()))
-                }
-                QueryResult::GetProviders(_) => Some(Seen::Providers(Vec::new())),
-                QueryResult::GetClosestPeers(Ok(ok)) => {
-                    Some(Seen::Closest(ok.peers.into_iter().map(|peer| peer.peer_id).collect()))
-                }
-                _ => None,
-            }
-        }
+        SwarmEvent::Behaviour(BehaviourEvent::Relay(
+            relay::client::Event::ReservationReqAccepted { .. },
+        )) => Some(Seen::Reserved),
+        SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received {
+            info, ..
+        })) => Some(Seen::Identified(Box::new(info))),
+        SwarmEvent::Behaviour(BehaviourEvent::Index(kad::Event::OutboundQueryProgressed {
+            result,
+            ..
+        })) => match result {
+            QueryResult::StartProviding(result) => Some(Seen::Announced(result.is_ok())),
+            QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders {
+                providers,
+                ..
+            })) => Some(Seen::Providers(providers.into_iter().collect())),
+            QueryResult::GetProviders(_) => Some(Seen::Providers(Vec::new())),
+            QueryResult::GetClosestPeers(Ok(ok)) => Some(Seen::Closest(
+                ok.peers.into_iter().map(|peer| peer.peer_id).collect(),
+            )),
+            _ => None,
+        },
         _ => None,
     }
 }
@@ -257,13 +322,20 @@ pub(crate) async fn raw(to: SocketAddr, request: &str) -> String {
     let mut socket = TcpStream::connect(to).await.unwrap();
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    tokio::time::timeout(PATIENCE, socket.read_to_end(&mut answer)).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, socket.read_to_end(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
     String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// Asks for `path` on `host`, with further header lines that each end in CRLF.
 pub(crate) async fn get(to: SocketAddr, host: &str, path: &str, more: &str) -> String {
-    raw(to, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n")).await
+    raw(
+        to,
+        &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n"),
+    )
+    .await
 }
 
 /// Asks for a websocket; the status, and the socket to go on with.
@@ -277,11 +349,22 @@ pub(crate) async fn upgrade(to: SocketAddr, path: &str, more: &str) -> (u16, Tcp
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
-        if tokio::time::timeout(PATIENCE, socket.read(&mut byte)).await.unwrap().unwrap_or(0) == 0 {
+        if tokio::time::timeout(PATIENCE, socket.read(&mut byte))
+            .await
+            .unwrap()
+            .unwrap_or(0)
+            == 0
+        {
             break;
         }
         head.push(byte[0]);
     }
     let head = String::from_utf8(head).unwrap();
-    (head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0), socket)
+    (
+        head.split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or(0),
+        socket,
+    )
 }

@@ -20,15 +20,37 @@ async fn the_four_resources() {
     let page = get(http, &authority, "/", "").await;
     assert!(page.starts_with("HTTP/1.1 200") && page.contains("This is a Gyre relay"));
     let health = get(http, &authority, "/healthz", "").await;
-    assert!(health.starts_with("HTTP/1.1 200") && health.ends_with("\r\n\r\nok\n"), "{health}");
+    assert!(
+        health.starts_with("HTTP/1.1 200") && health.ends_with("\r\n\r\nok\n"),
+        "{health}"
+    );
     let metrics = get(http, &authority, "/metrics", "").await;
-    for name in ["connections_open", "reservations_open", "circuits_total", "provider_records", "stun_answered_total"] {
-        assert!(metrics.contains(&format!("\ngyre_relay_{name} ")), "{name} in {metrics}");
+    for name in [
+        "connections_open",
+        "reservations_open",
+        "circuits_total",
+        "provider_records",
+        "stun_answered_total",
+    ] {
+        assert!(
+            metrics.contains(&format!("\ngyre_relay_{name} ")),
+            "{name} in {metrics}"
+        );
     }
     assert!(metrics.trim_end().ends_with("# EOF"));
-    let told = get(http, &authority, "/bootstrap.json", "Origin: https://elsewhere.example\r\n").await;
-    assert!(told.to_lowercase().contains("access-control-allow-origin: *"));
-    let body: serde_json::Value = serde_json::from_str(told.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let told = get(
+        http,
+        &authority,
+        "/bootstrap.json",
+        "Origin: https://elsewhere.example\r\n",
+    )
+    .await;
+    assert!(
+        told.to_lowercase()
+            .contains("access-control-allow-origin: *")
+    );
+    let body: serde_json::Value =
+        serde_json::from_str(told.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!(
         body,
         serde_json::json!({
@@ -37,7 +59,11 @@ async fn the_four_resources() {
             "siteHost": authority,
         })
     );
-    assert!(get(http, &authority, "/absent", "").await.starts_with("HTTP/1.1 404"));
+    assert!(
+        get(http, &authority, "/absent", "")
+            .await
+            .starts_with("HTTP/1.1 404")
+    );
     relay.shutdown().await;
 }
 
@@ -67,26 +93,56 @@ async fn the_app_is_served_with_its_headers_and_never_to_a_site() {
     }
     let hashed = fetch("localhost", "/main.0123456789abcdef.js", "").await;
     assert!(hashed.contains("let plain") && hashed.contains("immutable"));
-    let br = fetch("localhost", "/main.0123456789abcdef.js", "Accept-Encoding: gzip, br\r\n").await;
-    assert!(br.contains("packed br") && br.contains("content-encoding: br") && br.contains("content-type: text/javascript"));
-    let gz = fetch("localhost", "/main.0123456789abcdef.js", "Accept-Encoding: gzip\r\n").await;
+    let br = fetch(
+        "localhost",
+        "/main.0123456789abcdef.js",
+        "Accept-Encoding: gzip, br\r\n",
+    )
+    .await;
+    assert!(
+        br.contains("packed br")
+            && br.contains("content-encoding: br")
+            && br.contains("content-type: text/javascript")
+    );
+    let gz = fetch(
+        "localhost",
+        "/main.0123456789abcdef.js",
+        "Accept-Encoding: gzip\r\n",
+    )
+    .await;
     assert!(gz.contains("packed gz") && gz.contains("vary: accept-encoding"));
     let wasm = fetch("localhost", "/node.wasm", "").await;
-    assert!(wasm.contains("content-type: application/wasm") && wasm.contains("cache-control: no-cache"));
+    assert!(
+        wasm.contains("content-type: application/wasm") && wasm.contains("cache-control: no-cache")
+    );
     for host in ["k51.localhost", "K51.localhost.:8080"] {
         for path in ["/", "/index.html", "/node.wasm", "/.gyre/loader.js"] {
             let site = get(relay.http_addr, host, path, "").await;
-            assert!(site.starts_with("HTTP/1.1 404") && site.contains("no site loader is installed"), "{site}");
+            assert!(
+                site.starts_with("HTTP/1.1 404") && site.contains("no site loader is installed"),
+                "{site}"
+            );
         }
     }
     let (status, _socket) = upgrade(relay.http_addr, "/", "").await;
     assert_eq!(status, 101);
     let ask = "GET / HTTP/1.1\r\nHost: a.localhost\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    assert!(raw(relay.http_addr, ask).await.starts_with("HTTP/1.1 404"), "nor does a site get a websocket");
+    assert!(
+        raw(relay.http_addr, ask).await.starts_with("HTTP/1.1 404"),
+        "nor does a site get a websocket"
+    );
     fs::write(&outside, "a secret").unwrap();
-    for path in ["/../gyre-outside-the-app", "/%2e%2e/gyre-outside-the-app", "/..%2fgyre-outside-the-app", "//etc/passwd"] {
+    for path in [
+        "/../gyre-outside-the-app",
+        "/%2e%2e/gyre-outside-the-app",
+        "/..%2fgyre-outside-the-app",
+        "//etc/passwd",
+    ] {
         let answer = get(relay.http_addr, "localhost", path, "").await;
-        assert!(!answer.contains("a secret") && !answer.contains("root:"), "{path}");
+        assert!(
+            !answer.contains("a secret") && !answer.contains("root:"),
+            "{path}"
+        );
     }
     fs::remove_file(&outside).unwrap();
     relay.shutdown().await;
@@ -106,8 +162,13 @@ async fn a_port_in_use_is_an_error_and_nothing_runs() {
     let other = tempfile::tempdir().unwrap();
     let mut config = config(other.path());
     config.listen = gyre::relay::Listen::At(vec![relay.http_addr]);
-    let Err(error) = start(config).await else { panic!("two relays on one port") };
-    assert!(error.to_string().contains(&relay.http_addr.to_string()), "{error}");
+    let Err(error) = start(config).await else {
+        panic!("two relays on one port")
+    };
+    assert!(
+        error.to_string().contains(&relay.http_addr.to_string()),
+        "{error}"
+    );
     relay.shutdown().await;
 }
 
@@ -123,7 +184,10 @@ async fn localhost_is_served_on_both_loopback_addresses() {
             continue;
         }
         let told = get(to, &authority, "/bootstrap.json", "").await;
-        assert!(told.contains(&format!("/ip4/127.0.0.1/tcp/{port}/ws/p2p/")), "{told}");
+        assert!(
+            told.contains(&format!("/ip4/127.0.0.1/tcp/{port}/ws/p2p/")),
+            "{told}"
+        );
     }
     relay.shutdown().await;
 }
@@ -161,24 +225,39 @@ async fn malformed_websockets_are_closed_and_harm_nobody() {
         // The relay may close before all is written.
         let _ = socket.write_all(&bytes).await;
         let mut sink = Vec::new();
-        let closed = tokio::time::timeout(Duration::from_secs(8), socket.read_to_end(&mut sink)).await;
+        let closed =
+            tokio::time::timeout(Duration::from_secs(8), socket.read_to_end(&mut sink)).await;
         assert!(closed.is_ok(), "{what} was not closed");
     }
     let mut client = Client::new();
     client.connect(relay.address()).await;
-    assert!(get(relay.http_addr, "localhost", "/healthz", "").await.starts_with("HTTP/1.1 200"));
+    assert!(
+        get(relay.http_addr, "localhost", "/healthz", "")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
     relay.shutdown().await;
 }
 
 #[tokio::test]
 async fn requests_that_are_no_http_or_too_long_are_refused() {
     let (relay, _data) = relay(|_| ()).await;
-    let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(40_000));
-    for request in ["\x16\x03\x01 not http\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n"] {
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
+        "x".repeat(40_000)
+    );
+    for request in [
+        "\x16\x03\x01 not http\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n",
+    ] {
         let mut socket = TcpStream::connect(relay.http_addr).await.unwrap();
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut answer = [0; 12];
-        tokio::time::timeout(PATIENCE, socket.read_exact(&mut answer)).await.unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, socket.read_exact(&mut answer))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(&answer, b"HTTP/1.1 400", "{request:?}");
     }
     let mut socket = TcpStream::connect(relay.http_addr).await.unwrap();
@@ -209,7 +288,8 @@ async fn the_forwarded_address_counts_only_from_a_trusted_proxy() {
 
     let (open, _data) = relay(|config| {
         config.limits.max_connections_per_ip = 1;
-        config.client_address = ClientAddress::from_header(header(), vec!["10.0.0.0/8".parse().unwrap()]);
+        config.client_address =
+            ClientAddress::from_header(header(), vec!["10.0.0.0/8".parse().unwrap()]);
     })
     .await;
     let (first, _keep) = upgrade(open.http_addr, "/", &from("192.0.2.1")).await;
@@ -227,11 +307,25 @@ async fn stun_tells_the_address_and_port() {
     let request = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat();
     socket.send(&request).await.unwrap();
     let mut answer = [0; 100];
-    let length = tokio::time::timeout(PATIENCE, socket.recv(&mut answer)).await.unwrap().unwrap();
-    assert_eq!((length, &answer[..2], &answer[8..20]), (32, &[1, 1][..], &[7; 12][..]));
+    let length = tokio::time::timeout(PATIENCE, socket.recv(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (length, &answer[..2], &answer[8..20]),
+        (32, &[1, 1][..], &[7; 12][..])
+    );
     let port = u16::from_be_bytes([answer[26], answer[27]]) ^ 0x2112;
     assert_eq!(port, socket.local_addr().unwrap().port());
-    assert_eq!([answer[28] ^ 0x21, answer[29] ^ 0x12, answer[30] ^ 0xa4, answer[31] ^ 0x42], [127, 0, 0, 1]);
+    assert_eq!(
+        [
+            answer[28] ^ 0x21,
+            answer[29] ^ 0x12,
+            answer[30] ^ 0xa4,
+            answer[31] ^ 0x42
+        ],
+        [127, 0, 0, 1]
+    );
     let metrics = get(relay.http_addr, "localhost", "/metrics", "").await;
     assert!(metrics.contains("stun_answered_total 1") && metrics.contains("stun_ignored_total 1"));
     relay.shutdown().await;
@@ -241,7 +335,11 @@ async fn stun_tells_the_address_and_port() {
 async fn stun_can_be_off() {
     let (relay, _data) = relay(|config| config.stun = Stun::Off).await;
     assert_eq!(relay.stun_addr, None);
-    assert!(get(relay.http_addr, "localhost", "/bootstrap.json", "").await.contains("\"stun\":[]"));
+    assert!(
+        get(relay.http_addr, "localhost", "/bootstrap.json", "")
+            .await
+            .contains("\"stun\":[]")
+    );
     relay.shutdown().await;
 }
 
@@ -254,9 +352,20 @@ async fn shutdown_is_prompt_whatever_is_open() {
     let (_, _half_open) = upgrade(http, "/", "").await;
     let begun = Instant::now();
     relay.shutdown().await;
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    client.until("the end", |seen| matches!(seen, Seen::Disconnected(_)).then_some(())).await;
-    assert!(TcpStream::connect(http).await.is_err(), "the port is free again");
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+    client
+        .until("the end", |seen| {
+            matches!(seen, Seen::Disconnected(_)).then_some(())
+        })
+        .await;
+    assert!(
+        TcpStream::connect(http).await.is_err(),
+        "the port is free again"
+    );
 }
 
 #[tokio::test]

@@ -22,9 +22,16 @@ impl Content {
     /// If `bytes` exceeds [`MAX_BLOB_SIZE`].
     pub fn new(seed: u64, bytes: u64) -> Self {
         let size = BlobSize::new(bytes.min(MAX_BLOB_SIZE)).expect("it was cut to what is allowed");
-        assert_eq!(size.get(), bytes, "a simulated blob is far below the largest");
+        assert_eq!(
+            size.get(),
+            bytes,
+            "a simulated blob is far below the largest"
+        );
         let mut whole = vec![0; bytes as usize];
-        blake3::Hasher::new().update(&seed.to_be_bytes()).finalize_xof().fill(&mut whole);
+        blake3::Hasher::new()
+            .update(&seed.to_be_bytes())
+            .finalize_xof()
+            .fill(&mut whole);
         let whole = Bytes::from(whole);
         let indexes = (0..size.chunk_count()).map(ChunkIndex);
         let data = indexes.clone().map(|index| {
@@ -39,7 +46,11 @@ impl Content {
         let tree = builder.finish();
         let proofs = indexes.map(|index| tree.proof(index).unwrap_or_default());
         let chunks = data.into_iter().zip(proofs).collect();
-        Self { hash: tree.root(), size, chunks }
+        Self {
+            hash: tree.root(),
+            size,
+            chunks,
+        }
     }
 
     /// The bytes of a chunk.

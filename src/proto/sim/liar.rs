@@ -45,21 +45,31 @@ impl Lie {
     pub(super) fn answer(self, input: &Input, content: &Content) -> Vec<Message> {
         match input {
             Input::Connected { .. } => self.opening(content),
-            Input::Received { message: Message::Request { index }, .. } => self.serve(*index, content),
+            Input::Received {
+                message: Message::Request { index },
+                ..
+            } => self.serve(*index, content),
             _ => Vec::new(),
         }
     }
 
     fn size(self, content: &Content) -> BlobSize {
         match self {
-            Lie::WrongSize => BlobSize::new(content.size.get() + 3 * CHUNK_SIZE + 1).unwrap_or(content.size),
+            Lie::WrongSize => {
+                BlobSize::new(content.size.get() + 3 * CHUNK_SIZE + 1).unwrap_or(content.size)
+            }
             _ => content.size,
         }
     }
 
     fn opening(self, content: &Content) -> Vec<Message> {
         let size = self.size(content);
-        let hello = Message::Hello { version: REVISION, blob: content.hash, size: Some(size), credit: u32::MAX };
+        let hello = Message::Hello {
+            version: REVISION,
+            blob: content.hash,
+            size: Some(size),
+            credit: u32::MAX,
+        };
         let mut messages = vec![hello, Message::HaveAll { size }];
         match self {
             Lie::Unrequested => messages.push(Message::Chunk {
@@ -71,7 +81,9 @@ impl Lie {
                 index: ChunkIndex(at % content.size.chunk_count()),
             })),
             Lie::Impossible => {
-                messages.push(Message::Have { indexes: vec![ChunkIndex(content.size.chunk_count())] });
+                messages.push(Message::Have {
+                    indexes: vec![ChunkIndex(content.size.chunk_count())],
+                });
             }
             _ => {}
         }
@@ -80,15 +92,27 @@ impl Lie {
 
     fn serve(self, index: ChunkIndex, content: &Content) -> Vec<Message> {
         let known = content.size.chunk_len(index).is_some();
-        let data = if known { content.data(index) } else { Bytes::new() };
-        let proof = if known { content.proof(index) } else { Bytes::new() };
+        let data = if known {
+            content.data(index)
+        } else {
+            Bytes::new()
+        };
+        let proof = if known {
+            content.proof(index)
+        } else {
+            Bytes::new()
+        };
         match self {
             Lie::WrongBytes => {
                 let mut data = data.to_vec();
                 if let Some(byte) = data.first_mut() {
                     *byte ^= 1;
                 }
-                vec![Message::Chunk { index, proof, data: data.into() }]
+                vec![Message::Chunk {
+                    index,
+                    proof,
+                    data: data.into(),
+                }]
             }
             Lie::WrongProof => {
                 let mut proof = proof.to_vec();
@@ -96,15 +120,31 @@ impl Lie {
                     Some(byte) => *byte ^= 1,
                     None => proof.extend_from_slice(&[0; 32]),
                 }
-                vec![Message::Chunk { index, proof: proof.into(), data }]
+                vec![Message::Chunk {
+                    index,
+                    proof: proof.into(),
+                    data,
+                }]
             }
             Lie::WrongSize => {
                 let len = self.size(content).chunk_len(index).unwrap_or(0);
-                vec![Message::Chunk { index, proof, data: vec![0; len].into() }]
+                vec![Message::Chunk {
+                    index,
+                    proof,
+                    data: vec![0; len].into(),
+                }]
             }
             Lie::Refuses => {
-                let again = Message::Have { indexes: vec![index] };
-                vec![Message::Reject { index, reason: RejectReason::NotStored }, again]
+                let again = Message::Have {
+                    indexes: vec![index],
+                };
+                vec![
+                    Message::Reject {
+                        index,
+                        reason: RejectReason::NotStored,
+                    },
+                    again,
+                ]
             }
             _ => Vec::new(),
         }

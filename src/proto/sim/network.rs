@@ -40,9 +40,20 @@ struct Link {
 #[derive(Debug)]
 pub(super) enum Delivery {
     /// The transfer will be done then, unless its version changes.
-    Transfer { from: usize, to: usize, version: u64, done: Time },
+    Transfer {
+        from: usize,
+        to: usize,
+        version: u64,
+        done: Time,
+    },
     /// The message has left the sender and arrives after the latency.
-    Gone { from: usize, to: usize, epoch: u64, latency: Duration, message: Message },
+    Gone {
+        from: usize,
+        to: usize,
+        epoch: u64,
+        latency: Duration,
+        message: Message,
+    },
 }
 
 impl Network {
@@ -79,7 +90,10 @@ impl Network {
     }
 
     pub(super) fn neighbours(&self, at: usize) -> Vec<usize> {
-        self.links.range((at, 0)..=(at, usize::MAX)).map(|((_, to), _)| *to).collect()
+        self.links
+            .range((at, 0)..=(at, usize::MAX))
+            .map(|((_, to), _)| *to)
+            .collect()
     }
 
     pub(super) fn degree(&self, at: usize) -> usize {
@@ -100,7 +114,13 @@ impl Network {
     }
 
     /// Queues a message.
-    pub(super) fn send(&mut self, from: usize, to: usize, message: Message, now: Time) -> Vec<Delivery> {
+    pub(super) fn send(
+        &mut self,
+        from: usize,
+        to: usize,
+        message: Message,
+        now: Time,
+    ) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         if let Some(link) = self.links.get_mut(&(from, to)) {
             link.queue.push_back(message);
@@ -112,16 +132,30 @@ impl Network {
     }
 
     /// Ends a transfer if it is still the one that was announced.
-    pub(super) fn finish(&mut self, from: usize, to: usize, version: u64, now: Time) -> Vec<Delivery> {
+    pub(super) fn finish(
+        &mut self,
+        from: usize,
+        to: usize,
+        version: u64,
+        now: Time,
+    ) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
-        let Some(link) = self.links.get_mut(&(from, to)) else { return deliveries };
+        let Some(link) = self.links.get_mut(&(from, to)) else {
+            return deliveries;
+        };
         if link.version != version || !self.sending[from].contains(&to) {
             return deliveries;
         }
         link.version += 1;
         if let Some(message) = link.queue.pop_front() {
             let (epoch, latency) = (link.epoch, link.latency);
-            deliveries.push(Delivery::Gone { from, to, epoch, latency, message });
+            deliveries.push(Delivery::Gone {
+                from,
+                to,
+                epoch,
+                latency,
+                message,
+            });
         }
         self.sending[from].remove(&to);
         self.receiving[to].remove(&from);
@@ -132,7 +166,9 @@ impl Network {
 
     /// Sends off what is small at the head of a queue, and begins the first transfer that is not.
     fn start(&mut self, from: usize, to: usize, now: Time, deliveries: &mut Vec<Delivery>) {
-        let Some(link) = self.links.get_mut(&(from, to)) else { return };
+        let Some(link) = self.links.get_mut(&(from, to)) else {
+            return;
+        };
         while let Some(message) = link.queue.pop_front() {
             let bytes = message.wire_len();
             if bytes > SMALL {
@@ -144,7 +180,13 @@ impl Network {
                 return;
             }
             let (epoch, latency) = (link.epoch, link.latency);
-            deliveries.push(Delivery::Gone { from, to, epoch, latency, message });
+            deliveries.push(Delivery::Gone {
+                from,
+                to,
+                epoch,
+                latency,
+                message,
+            });
         }
     }
 
@@ -157,15 +199,23 @@ impl Network {
             let up = self.bandwidth[a].0 as f64 / self.sending[a].len() as f64;
             let down = self.bandwidth[b].1 as f64 / self.receiving[b].len() as f64;
             let rate = up.min(down).max(1.0);
-            let Some(link) = self.links.get_mut(&(a, b)) else { continue };
+            let Some(link) = self.links.get_mut(&(a, b)) else {
+                continue;
+            };
             if rate == link.rate {
                 continue;
             }
-            link.remaining = (link.remaining - link.rate * now.since(link.since).as_secs_f64()).max(0.0);
+            link.remaining =
+                (link.remaining - link.rate * now.since(link.since).as_secs_f64()).max(0.0);
             (link.rate, link.since) = (rate, now);
             link.version += 1;
             let done = now + Duration::from_secs_f64(link.remaining / rate);
-            deliveries.push(Delivery::Transfer { from: a, to: b, version: link.version, done });
+            deliveries.push(Delivery::Transfer {
+                from: a,
+                to: b,
+                version: link.version,
+                done,
+            });
         }
     }
 }

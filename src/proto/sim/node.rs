@@ -58,7 +58,16 @@ impl Node {
             }
         };
         let completed = (spec.role == Role::Seed).then_some(Time(0));
-        Self { spec, behaviour, online: false, left: false, completed, durable, writing: 0, writes: 0 }
+        Self {
+            spec,
+            behaviour,
+            online: false,
+            left: false,
+            completed,
+            durable,
+            writing: 0,
+            writes: 0,
+        }
     }
 
     /// Takes one input and drains what follows.
@@ -74,7 +83,10 @@ impl Node {
                     _ => return Vec::new(),
                 };
                 let messages = lie.answer(&input, content);
-                return messages.into_iter().map(|message| Effect::Send { to, message }).collect();
+                return messages
+                    .into_iter()
+                    .map(|message| Effect::Send { to, message })
+                    .collect();
             }
         };
         match &input {
@@ -91,9 +103,15 @@ impl Node {
             match output {
                 Output::Send { peer, message } => {
                     if let Message::Chunk { index, .. } = &message {
-                        assert!(self.durable.contains(index), "served a chunk that is not durable");
+                        assert!(
+                            self.durable.contains(index),
+                            "served a chunk that is not durable"
+                        );
                     }
-                    effects.push(Effect::Send { to: peer.0 as usize, message });
+                    effects.push(Effect::Send {
+                        to: peer.0 as usize,
+                        message,
+                    });
                 }
                 Output::Store { index, data, proof } => {
                     assert_eq!(data, content.data(index), "stored wrong bytes");
@@ -103,25 +121,50 @@ impl Node {
                     let every = self.spec.write_fails_every;
                     let at = now + self.spec.write_delay;
                     if every > 0 && self.writes.is_multiple_of(every) {
-                        effects.push(Effect::Later { at, input: Input::StoreFailed { index } });
-                        effects.push(Effect::Later { at: at + RESUME, input: Input::Resume });
+                        effects.push(Effect::Later {
+                            at,
+                            input: Input::StoreFailed { index },
+                        });
+                        effects.push(Effect::Later {
+                            at: at + RESUME,
+                            input: Input::Resume,
+                        });
                     } else {
-                        effects.push(Effect::Later { at, input: Input::Stored { index } });
+                        effects.push(Effect::Later {
+                            at,
+                            input: Input::Stored { index },
+                        });
                     }
                 }
                 Output::Load { peer, index } => {
                     let (data, proof) = (content.data(index), content.proof(index));
                     let at = now + self.spec.read_delay;
-                    effects.push(Effect::Later { at, input: Input::Loaded { peer, index, data, proof } });
+                    effects.push(Effect::Later {
+                        at,
+                        input: Input::Loaded {
+                            peer,
+                            index,
+                            data,
+                            proof,
+                        },
+                    });
                 }
-                Output::Ban { peer, reason } => effects.push(Effect::Ban { peer: peer.0 as usize, reason }),
-                Output::Close { peer } => effects.push(Effect::Close { peer: peer.0 as usize }),
+                Output::Ban { peer, reason } => effects.push(Effect::Ban {
+                    peer: peer.0 as usize,
+                    reason,
+                }),
+                Output::Close { peer } => effects.push(Effect::Close {
+                    peer: peer.0 as usize,
+                }),
                 Output::SizeProved(size) => assert_eq!(size, content.size, "proved a wrong size"),
                 Output::Complete => {
                     assert_eq!(self.durable.len() as u32, content.size.chunk_count());
                     self.completed = Some(now);
                 }
-                Output::WakeAt(at) => effects.push(Effect::Later { at, input: Input::Tick }),
+                Output::WakeAt(at) => effects.push(Effect::Later {
+                    at,
+                    input: Input::Tick,
+                }),
             }
         }
         effects
@@ -144,7 +187,9 @@ impl Node {
     /// Bytes asked for, each request counted as a whole chunk, and bytes being written.
     pub(super) fn unstored_bytes(&self) -> u64 {
         match &self.behaviour {
-            Behaviour::Honest(swarm) => u64::from(swarm.progress().in_flight) * CHUNK_SIZE + self.writing,
+            Behaviour::Honest(swarm) => {
+                u64::from(swarm.progress().in_flight) * CHUNK_SIZE + self.writing
+            }
             Behaviour::Liar(_) => 0,
         }
     }

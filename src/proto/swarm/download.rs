@@ -56,11 +56,11 @@ enum Ask {
 const ENDGAME_POLL: Duration = Duration::from_millis(500);
 
 impl Ledger {
-    fn has(&self, index: ChunkIndex) -> bool {
+    pub(super) fn has(&self, index: ChunkIndex) -> bool {
         self.stored.contains(index.0) || self.unstored.contains_key(&index)
     }
 
-    fn unstored_bytes(&self) -> u64 {
+    pub(super) fn unstored_bytes(&self) -> u64 {
         self.unstored.values().map(|unstored| unstored.len).sum()
     }
 }
@@ -74,8 +74,13 @@ impl Swarm {
         }
         let mut picker = Picker::new(size.chunk_count(), &stored, &mut self.random);
         picker.set_focus(self.focus.clone());
-        self.ledger =
-            Some(Ledger { size, stored, picker, unstored: BTreeMap::new(), flights: BTreeMap::new() });
+        self.ledger = Some(Ledger {
+            size,
+            stored,
+            picker,
+            unstored: BTreeMap::new(),
+            flights: BTreeMap::new(),
+        });
         self.spread.start(size.chunk_count(), &mut self.random);
     }
 
@@ -87,25 +92,33 @@ impl Swarm {
         data: Bytes,
         now: Time,
     ) -> Result<(), Misconduct> {
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Ok(());
+        };
         let source = &mut peer.source;
         let len = data.len() as u64;
         self.down += len;
         // Until it proves useful.
         self.wasted += len;
-        source.granted = source.granted.checked_sub(len).ok_or(Misconduct::OverCredit)?;
+        source.granted = source
+            .granted
+            .checked_sub(len)
+            .ok_or(Misconduct::OverCredit)?;
         source.bytes += len;
         source.rate.add(len, now);
         let asked = source.answered(index);
-        if let Some(asked) = asked {
-            let took = now.since(asked.at);
-            source.quickest = Some(source.quickest.map_or(took, |quickest| quickest.min(took)));
+        if let Some(asked) = &asked {
+            source.measure(asked, now);
         } else if !source.use_forgiveness(index, now) {
             return Err(Misconduct::Unrequested);
         }
         source.last_arrival = now;
         source.pace = source.rate.per_second(now).max(1);
-        let size = self.ledger.as_ref().map(|ledger| ledger.size).or(peer.claim);
+        let size = self
+            .ledger
+            .as_ref()
+            .map(|ledger| ledger.size)
+            .or(peer.claim);
         let believed = match size {
             _ if self.ledger.as_ref().is_some_and(|ledger| ledger.has(index)) => None,
             None => None,
@@ -141,7 +154,9 @@ impl Swarm {
             }
             self.prove(size);
         }
-        let Some(ledger) = &mut self.ledger else { return };
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
         let len = data.len() as u64;
         ledger.picker.take(index.0);
         ledger.flights.remove(&index);
@@ -153,7 +168,10 @@ impl Swarm {
                 peer.source.rejects = 0;
             } else if peer.source.answered(index).is_some() {
                 peer.source.forgive(index, &self.config, now);
-                self.outputs.push_back(Output::Send { peer: *other, message: Message::Cancel { index } });
+                self.outputs.push_back(Output::Send {
+                    peer: *other,
+                    message: Message::Cancel { index },
+                });
             }
         }
         self.outputs.push_back(Output::Store { index, data, proof });
@@ -164,7 +182,12 @@ impl Swarm {
         self.outputs.push_back(Output::SizeProved(size));
         let (mut liars, mut honest) = (Vec::new(), Vec::new());
         for (key, peer) in &self.peers {
-            if peer.claim.is_some_and(|claim| claim != size) { &mut liars } else { &mut honest }.push(*key);
+            if peer.claim.is_some_and(|claim| claim != size) {
+                &mut liars
+            } else {
+                &mut honest
+            }
+            .push(*key);
         }
         // Their sets have another length and were never counted.
         for key in liars {
@@ -182,8 +205,12 @@ impl Swarm {
     }
 
     pub(super) fn on_stored(&mut self, index: ChunkIndex) {
-        let Some(ledger) = &mut self.ledger else { return };
-        let Some(unstored) = ledger.unstored.remove(&index) else { return };
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
+        let Some(unstored) = ledger.unstored.remove(&index) else {
+            return;
+        };
         ledger.stored.insert(index.0);
         ledger.picker.advance_focus(&ledger.stored);
         let complete = ledger.stored.is_full();
@@ -191,7 +218,12 @@ impl Swarm {
         if self.upload_allowed {
             let told: Vec<PeerKey> = self.peers.keys().copied().collect();
             for peer in told {
-                self.send(peer, Message::Have { indexes: vec![index] });
+                self.send(
+                    peer,
+                    Message::Have {
+                        indexes: vec![index],
+                    },
+                );
             }
         }
         if complete {
@@ -200,8 +232,12 @@ impl Swarm {
     }
 
     pub(super) fn on_store_failed(&mut self, index: ChunkIndex, now: Time) {
-        let Some(ledger) = &mut self.ledger else { return };
-        let Some(unstored) = ledger.unstored.remove(&index) else { return };
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
+        let Some(unstored) = ledger.unstored.remove(&index) else {
+            return;
+        };
         self.want_again(index);
         self.settle(&unstored);
         self.pause(now);
@@ -217,7 +253,9 @@ impl Swarm {
 
     /// Grants a peer what its window has room for, in steps.
     fn top_up(&mut self, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
         let source = &mut peer.source;
         // One chunk of the pipeline may be on its way when the next is asked for.
         let wish = (source.depth(&self.config) as u64 + 1) * CHUNK_SIZE;
@@ -237,7 +275,9 @@ impl Swarm {
         reason: RejectReason,
         now: Time,
     ) -> Result<(), Misconduct> {
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Ok(());
+        };
         if peer.source.answered(index).is_none() {
             peer.source.use_forgiveness(index, now);
             return Ok(());
@@ -249,12 +289,18 @@ impl Swarm {
             RejectReason::NotServing => self.set_holds(key, Holds::Nothing),
         }
         self.release(index);
-        if too_many { Err(Misconduct::FalseClaim) } else { Ok(()) }
+        if too_many {
+            Err(Misconduct::FalseClaim)
+        } else {
+            Ok(())
+        }
     }
 
     /// A peer turns out not to have a chunk.
     fn lose(&mut self, key: PeerKey, index: ChunkIndex) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
         match &mut peer.holds {
             Holds::Nothing => {}
             Holds::All => {
@@ -274,7 +320,9 @@ impl Swarm {
 
     /// One request for the chunk is gone; if it was the last, the chunk is wanted again.
     pub(super) fn release(&mut self, index: ChunkIndex) {
-        let Some(ledger) = &mut self.ledger else { return };
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
         if let Some(flight) = ledger.flights.get_mut(&index) {
             flight.copies -= 1;
             if flight.copies > 0 {
@@ -288,7 +336,9 @@ impl Swarm {
     }
 
     pub(super) fn want_again(&mut self, index: ChunkIndex) {
-        let Some(ledger) = &mut self.ledger else { return };
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
         ledger.picker.put_back(index.0, &mut self.random);
         for peer in self.peers.values_mut() {
             peer.source.dry &= !peer.holds.contains(index.0);
@@ -309,7 +359,9 @@ impl Swarm {
 
     /// Takes back every request to a peer.
     fn withdraw(&mut self, key: PeerKey, now: Time) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
         for Asked { index, .. } in std::mem::take(&mut peer.source.asked) {
             if let Some(peer) = self.peers.get_mut(&key) {
                 peer.source.forgive(index, &self.config, now);
@@ -324,12 +376,18 @@ impl Swarm {
         let stalled: Vec<PeerKey> = self
             .peers
             .iter()
-            .filter(|(_, peer)| peer.source.stalls_at(&self.config).is_some_and(|at| at <= now))
+            .filter(|(_, peer)| {
+                peer.source
+                    .stalls_at(&self.config)
+                    .is_some_and(|at| at <= now)
+            })
             .map(|(key, _)| *key)
             .collect();
         for key in stalled {
             self.withdraw(key, now);
-            let Some(peer) = self.peers.get_mut(&key) else { continue };
+            let Some(peer) = self.peers.get_mut(&key) else {
+                continue;
+            };
             peer.source.strikes += 1;
             if peer.source.strikes >= self.config.strikes_max {
                 self.ban(key, Misconduct::FalseClaim);
@@ -346,7 +404,12 @@ impl Swarm {
             self.probe(now);
             return;
         }
-        let mut able: Vec<PeerKey> = self.peers.keys().copied().filter(|key| self.has_room(*key)).collect();
+        let mut able: Vec<PeerKey> = self
+            .peers
+            .keys()
+            .copied()
+            .filter(|key| self.has_room(*key))
+            .collect();
         self.random.shuffle(&mut able);
         while !able.is_empty() {
             let mut still = Vec::with_capacity(able.len());
@@ -367,7 +430,10 @@ impl Swarm {
 
     fn has_room(&self, key: PeerKey) -> bool {
         self.peers.get(&key).is_some_and(|peer| {
-            let endgame = self.ledger.as_ref().is_some_and(|ledger| ledger.picker.is_empty());
+            let endgame = self
+                .ledger
+                .as_ref()
+                .is_some_and(|ledger| ledger.picker.is_empty());
             (!peer.source.dry || endgame)
                 && peer.holds != Holds::Nothing
                 && peer.source.asked.len() < peer.source.depth(&self.config)
@@ -376,7 +442,9 @@ impl Swarm {
 
     /// The next chunk to ask this peer for.
     fn choose(&mut self, key: PeerKey, now: Time) -> Option<ChunkIndex> {
-        let (Some(ledger), Some(peer)) = (&self.ledger, self.peers.get_mut(&key)) else { return None };
+        let (Some(ledger), Some(peer)) = (&self.ledger, self.peers.get_mut(&key)) else {
+            return None;
+        };
         let (picker, source) = (&ledger.picker, &mut peer.source);
         if picker.is_empty() {
             return self.slowest(key, now);
@@ -397,7 +465,12 @@ impl Swarm {
     /// In the endgame: the chunk that was asked for longest ago, slow by this peer's measure, and not asked of it yet.
     fn slowest(&self, key: PeerKey, now: Time) -> Option<ChunkIndex> {
         let (ledger, peer) = (self.ledger.as_ref()?, self.peers.get(&key)?);
-        let slow = peer.source.quickest.map_or(self.config.endgame_age, |quickest| (quickest * 2).max(ENDGAME_POLL));
+        let slow = peer
+            .source
+            .quickest
+            .map_or(self.config.endgame_age, |quickest| {
+                (quickest * 2).max(ENDGAME_POLL)
+            });
         if peer.source.snubbed() {
             return None;
         }
@@ -416,11 +489,23 @@ impl Swarm {
 
     /// Sends a request unless a bound forbids it.
     fn ask(&mut self, key: PeerKey, index: ChunkIndex, now: Time) -> Ask {
-        let asked: u64 = self.peers.values().map(|peer| peer.source.asked_bytes()).sum();
+        let asked: u64 = self
+            .peers
+            .values()
+            .map(|peer| peer.source.asked_bytes())
+            .sum();
         let unstored = self.ledger.as_ref().map_or(0, Ledger::unstored_bytes);
-        let Some(peer) = self.peers.get_mut(&key) else { return Ask::NoCredit };
-        let size = self.ledger.as_ref().map(|ledger| ledger.size).or(peer.claim);
-        let Some(len) = size.and_then(|size| size.chunk_len(index)) else { return Ask::NoCredit };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Ask::NoCredit;
+        };
+        let size = self
+            .ledger
+            .as_ref()
+            .map(|ledger| ledger.size)
+            .or(peer.claim);
+        let Some(len) = size.and_then(|size| size.chunk_len(index)) else {
+            return Ask::NoCredit;
+        };
         let len = len as u64;
         if asked + unstored + len > self.config.unstored_max {
             return Ask::NoMemory;
@@ -428,10 +513,23 @@ impl Swarm {
         if peer.source.asked_bytes() + len > peer.source.granted {
             return Ask::NoCredit;
         }
-        peer.source.asked.push(Asked { index, len, at: now });
+        let before = peer.source.bytes;
+        peer.source.asked.push(Asked {
+            index,
+            len,
+            at: now,
+            before,
+        });
         if let Some(ledger) = &mut self.ledger {
             ledger.picker.take(index.0);
-            ledger.flights.entry(index).or_insert(Flight { copies: 0, since: now }).copies += 1;
+            ledger
+                .flights
+                .entry(index)
+                .or_insert(Flight {
+                    copies: 0,
+                    since: now,
+                })
+                .copies += 1;
         }
         self.send(key, Message::Request { index });
         Ask::Sent
@@ -440,8 +538,11 @@ impl Swarm {
     /// Before the size is proved: asks for the last chunk as claimed, from one peer for each different claim, and from a
     /// second if the first takes long.
     fn probe(&mut self, now: Time) {
-        let mut candidates: Vec<(u32, PeerKey)> =
-            self.peers.iter().map(|(key, peer)| (peer.source.strikes, *key)).collect();
+        let mut candidates: Vec<(u32, PeerKey)> = self
+            .peers
+            .iter()
+            .map(|(key, peer)| (peer.source.strikes, *key))
+            .collect();
         self.random.shuffle(&mut candidates);
         candidates.sort_by_key(|(strikes, _)| *strikes);
         let mut young: Vec<BlobSize> = Vec::new();
@@ -455,13 +556,18 @@ impl Swarm {
             }
         }
         for (_, key) in candidates {
-            let Some(peer) = self.peers.get(&key) else { continue };
+            let Some(peer) = self.peers.get(&key) else {
+                continue;
+            };
             let Some(claim) = peer.claim else { continue };
             let last = claim.last_chunk();
             if young.len() >= self.config.probes_max || outstanding >= 2 * self.config.probes_max {
                 return;
             }
-            if young.contains(&claim) || !peer.source.asked.is_empty() || !peer.holds.contains(last.0) {
+            if young.contains(&claim)
+                || !peer.source.asked.is_empty()
+                || !peer.holds.contains(last.0)
+            {
                 continue;
             }
             if self.ask(key, last, now) == Ask::Sent {
@@ -474,12 +580,17 @@ impl Swarm {
     /// When something must be looked at again even if nothing arrives.
     pub(super) fn deadline(&self, now: Time) -> Option<Time> {
         let sources = || self.peers.values().map(|peer| &peer.source);
-        let stall = sources().filter_map(|source| source.stalls_at(&self.config)).min()?;
+        let stall = sources()
+            .filter_map(|source| source.stalls_at(&self.config))
+            .min()?;
         let poll = match &self.ledger {
             Some(ledger) => ledger.picker.is_empty().then_some(now + ENDGAME_POLL),
             None => Some(now + self.config.probe_hedge),
         };
-        Some(poll.map_or(stall, |poll| poll.min(stall)).max(now + MIN_WAIT))
+        Some(
+            poll.map_or(stall, |poll| poll.min(stall))
+                .max(now + MIN_WAIT),
+        )
     }
 }
 

@@ -32,6 +32,8 @@ pub struct PeerView {
 /// One connected peer.
 #[derive(Debug)]
 pub(super) struct Peer {
+    /// When it was connected.
+    pub since: Time,
     /// Whether its `Hello` has come.
     pub greeted: bool,
     /// The size it says the blob has.
@@ -66,6 +68,8 @@ pub(super) struct Source {
     pub rate: Rate,
     /// Bytes per second at the last arrival; 0 before the first.
     pub pace: u64,
+    /// Bytes per second delivered between a request and its chunk: the highest, slowly forgotten.
+    pub burst: u64,
     pub bytes: u64,
     /// Chunks it would like to be asked for first.
     pub hints: VecDeque<ChunkIndex>,
@@ -79,6 +83,8 @@ pub(super) struct Asked {
     pub index: ChunkIndex,
     pub len: u64,
     pub at: Time,
+    /// Bytes that the peer had delivered when it was asked.
+    pub before: u64,
 }
 
 /// The peer as one that we serve.
@@ -120,6 +126,7 @@ pub(super) enum Stage {
 impl Peer {
     pub(super) fn new(config: &Config, now: Time) -> Self {
         Self {
+            since: now,
             greeted: false,
             claim: None,
             holds: Holds::Nothing,
@@ -136,6 +143,7 @@ impl Peer {
                 last_arrival: now,
                 rate: Rate::default(),
                 pace: 0,
+                burst: 0,
                 bytes: 0,
                 hints: VecDeque::new(),
                 dry: false,
@@ -152,7 +160,9 @@ impl Peer {
             up_rate: self.client.rate.per_second(now),
             down_rate: self.source.rate.per_second(now),
             has_all: self.holds == Holds::All,
-            chunks: self.holds.count(self.claim.map_or(0, BlobSize::chunk_count)),
+            chunks: self
+                .holds
+                .count(self.claim.map_or(0, BlobSize::chunk_count)),
             snubbed: self.source.snubbed(),
         }
     }
@@ -167,26 +177,34 @@ impl Source {
         self.asked.iter().map(|asked| asked.len).sum()
     }
 
-    /// Requests to keep outstanding: what the peer delivers in one and a half of its shortest response times, and one.
+    /// Requests to keep outstanding: what the peer delivers in one and a half of its shortest response times.
     /// The surplus lets the measured rate rise until the peer or the path is the limit.
     pub(super) fn depth(&self, config: &Config) -> usize {
         if self.snubbed() {
             return 1;
         }
         let in_flight = self.quickest.map_or(0, |quickest| {
-            let bytes = u128::from(self.pace) * quickest.as_micros() * 3 / 2_000_000;
+            let bytes = u128::from(self.burst) * quickest.as_micros() * 3 / 2_000_000;
             usize::try_from(bytes.div_ceil(u128::from(CHUNK_SIZE))).unwrap_or(usize::MAX)
         });
-        in_flight.saturating_add(1).clamp(config.pipeline_min, config.pipeline_max)
+        in_flight.clamp(config.pipeline_min, config.pipeline_max)
     }
 
     /// When the outstanding requests count as stalled: the wait starts anew with each chunk that arrives, and doubles
     /// with each stall in a row.
     pub(super) fn stalls_at(&self, config: &Config) -> Option<Time> {
         let oldest = self.asked.first()?;
-        let rate = if self.pace == 0 { config.assumed_rate } else { self.pace };
-        let expected = Duration::from_micros(self.asked_bytes().saturating_mul(1_000_000) / rate.max(1));
-        let wait = config.stall_min.max(expected.saturating_mul(config.stall_factor));
+        // A blob's short last chunk, which comes first, says nothing of the pace.
+        let rate = if self.bytes < CHUNK_SIZE {
+            config.assumed_rate
+        } else {
+            self.pace.max(config.slowest_rate)
+        };
+        let expected =
+            Duration::from_micros(self.asked_bytes().saturating_mul(1_000_000) / rate.max(1));
+        let wait = config
+            .stall_min
+            .max(expected.saturating_mul(config.stall_factor));
         Some(oldest.at.max(self.last_arrival) + wait.saturating_mul(1 << self.strikes.min(8)))
     }
 
@@ -194,6 +212,18 @@ impl Source {
     pub(super) fn answered(&mut self, index: ChunkIndex) -> Option<Asked> {
         let at = self.asked.iter().position(|asked| asked.index == index)?;
         Some(self.asked.remove(at))
+    }
+
+    /// Measures the peer by an answer: its delivery rate is what it delivered since the request, over that time. This
+    /// finds the capacity of a path within a few round trips (Cardwell et al., "BBR", 2016, section 4.1).
+    pub(super) fn measure(&mut self, asked: &Asked, now: Time) {
+        let took = now.since(asked.at);
+        self.quickest = Some(self.quickest.map_or(took, |quickest| quickest.min(took)));
+        let delivered = u128::from(self.bytes - asked.before);
+        let sample = delivered * 1_000_000 / took.as_micros().max(1);
+        self.burst = u64::try_from(sample)
+            .unwrap_or(u64::MAX)
+            .max(self.burst / 8 * 7);
     }
 
     /// Remembers that the chunk may still come although it is no longer waited for.
@@ -208,13 +238,18 @@ impl Source {
 
     /// Uses up one forgiveness for the chunk, if there is one.
     pub(super) fn use_forgiveness(&mut self, index: ChunkIndex, now: Time) -> bool {
-        let found = self.forgiven.iter().position(|(which, until)| *which == index && *until >= now);
+        let found = self
+            .forgiven
+            .iter()
+            .position(|(which, until)| *which == index && *until >= now);
         found.is_some_and(|at| self.forgiven.remove(at).is_some())
     }
 }
 
 impl Client {
     pub(super) fn stage(&self, index: ChunkIndex, stage: Stage) -> Option<usize> {
-        self.serving.iter().position(|serving| serving.index == index && serving.stage == stage)
+        self.serving
+            .iter()
+            .position(|serving| serving.index == index && serving.stage == stage)
     }
 }

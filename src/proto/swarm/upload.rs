@@ -5,9 +5,11 @@
 //! to no other, so that one copy of everything is out after little more than one blob of upload, and the swarm lives on
 //! if the seed leaves (the aim of BEP 16, with the hint of BEP 6 in place of hiding chunks).
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 
-use super::peer::{Client, Serving, Stage};
+use super::peer::{Client, Peer, Serving, Stage};
 use super::{Misconduct, Output, Swarm};
 use crate::proto::availability::Holds;
 use crate::proto::bitfield::Bitfield;
@@ -19,21 +21,42 @@ use crate::proto::types::{ChunkIndex, PeerKey, Time};
 #[derive(Debug, Default)]
 pub(super) struct Spread {
     given: Bitfield,
+    /// Chunks that were served to somebody, or are being.
+    sent: Bitfield,
     next: u32,
     exhausted: bool,
 }
 
 impl Spread {
     pub(super) fn start(&mut self, chunks: u32, random: &mut Random) {
-        *self = Self { given: Bitfield::new(chunks), next: random.below(chunks), exhausted: false };
+        *self = Self {
+            given: Bitfield::new(chunks),
+            sent: Bitfield::new(chunks),
+            next: random.below(chunks),
+            exhausted: false,
+        };
     }
 
     /// A peer left: what it was to pass on and has not been sent is free for others.
     pub(super) fn take_back(&mut self, client: &Client) {
-        let unsent = client.queue.iter().chain(client.serving.iter().map(|serving| &serving.index));
+        let unsent = client
+            .queue
+            .iter()
+            .chain(client.serving.iter().map(|serving| &serving.index));
         for index in client.hints.iter().chain(unsent) {
             self.exhausted &= !self.given.remove(index.0);
         }
+        for serving in &client.serving {
+            self.sent.remove(serving.index.0);
+        }
+    }
+
+    /// The place in a queue of the first chunk that nobody was sent yet.
+    fn fresh(&self, client: &Client) -> Option<usize> {
+        client
+            .queue
+            .iter()
+            .position(|index| !self.sent.contains(index.0))
     }
 
     /// The next chunk nobody was told of and `elsewhere` does not know of.
@@ -55,10 +78,14 @@ impl Spread {
 
 impl Swarm {
     pub(super) fn on_request(&mut self, key: PeerKey, index: ChunkIndex) -> Result<(), Misconduct> {
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Ok(());
+        };
         let refusal = match &self.ledger {
             None => Some(RejectReason::NotStored),
-            Some(ledger) if index.0 >= ledger.size.chunk_count() => return Err(Misconduct::Impossible),
+            Some(ledger) if index.0 >= ledger.size.chunk_count() => {
+                return Err(Misconduct::Impossible);
+            }
             Some(_) if !self.upload_allowed => Some(RejectReason::NotServing),
             Some(ledger) => (!ledger.stored.contains(index.0)).then_some(RejectReason::NotStored),
         };
@@ -83,7 +110,9 @@ impl Swarm {
     }
 
     pub(super) fn on_cancel(&mut self, key: PeerKey, index: ChunkIndex) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
         let client = &mut peer.client;
         client.queue.retain(|queued| *queued != index);
         if let Some(at) = client.stage(index, Stage::Loading) {
@@ -92,14 +121,19 @@ impl Swarm {
     }
 
     pub(super) fn on_loaded(&mut self, key: PeerKey, index: ChunkIndex, data: Bytes, proof: Bytes) {
-        let expected = self.ledger.as_ref().and_then(|ledger| ledger.size.chunk_len(index));
+        let expected = self
+            .ledger
+            .as_ref()
+            .and_then(|ledger| ledger.size.chunk_len(index));
         if expected != Some(data.len()) {
             return self.on_load_failed(key, index);
         }
         if !self.upload_allowed {
             return self.drop_load(key, index, RejectReason::NotServing);
         }
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
         match peer.client.stage(index, Stage::Loading) {
             Some(at) => {
                 peer.client.serving[at].stage = Stage::Sending;
@@ -111,7 +145,10 @@ impl Swarm {
 
     pub(super) fn on_load_failed(&mut self, key: PeerKey, index: ChunkIndex) {
         self.drop_load(key, index, RejectReason::NotStored);
-        let withdrawn = self.ledger.as_mut().is_some_and(|ledger| ledger.stored.remove(index.0));
+        let withdrawn = self
+            .ledger
+            .as_mut()
+            .is_some_and(|ledger| ledger.stored.remove(index.0));
         if withdrawn {
             self.want_again(index);
         }
@@ -119,9 +156,13 @@ impl Swarm {
 
     /// Ends a load without a chunk: its credit is free again, and whoever still waits is told.
     fn drop_load(&mut self, key: PeerKey, index: ChunkIndex, reason: RejectReason) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
         let client = &mut peer.client;
-        let found = client.stage(index, Stage::Cancelled).or_else(|| client.stage(index, Stage::Loading));
+        let found = client
+            .stage(index, Stage::Cancelled)
+            .or_else(|| client.stage(index, Stage::Loading));
         let Some(at) = found else { return };
         let serving = client.serving.remove(at);
         client.credit = client.credit.saturating_add(serving.len);
@@ -131,8 +172,12 @@ impl Swarm {
     }
 
     pub(super) fn on_sent(&mut self, key: PeerKey, index: ChunkIndex, now: Time) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        let Some(at) = peer.client.stage(index, Stage::Sending) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        let Some(at) = peer.client.stage(index, Stage::Sending) else {
+            return;
+        };
         let serving = peer.client.serving.remove(at);
         peer.client.bytes += serving.len;
         peer.client.rate.add(serving.len, now);
@@ -142,58 +187,110 @@ impl Swarm {
 
     /// Answers every request that has not begun with a refusal.
     pub(super) fn refuse_queue(&mut self, key: PeerKey, reason: RejectReason) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
         for index in std::mem::take(&mut peer.client.queue) {
             self.send(key, Message::Reject { index, reason });
         }
     }
 
-    /// Begins as many requests as the bounds allow, one from each peer in turn.
+    /// Begins as many requests as the bounds allow, one from each peer in turn. A lone seed serves what it has not sent
+    /// to anybody before the rest.
     pub(super) fn serve(&mut self) {
-        let Some(ledger) = &self.ledger else { return };
-        let size = ledger.size;
-        let mut busy: usize = self.peers.values().map(|peer| peer.client.serving.len()).sum();
-        while busy < self.config.serving_max {
-            let next = |client: &Client| -> Option<u64> {
-                let len = size.chunk_len(*client.queue.front()?)? as u64;
-                (client.serving.len() < self.config.serving_per_peer && len <= client.credit).then_some(len)
-            };
-            let ready = |(key, peer): (&PeerKey, &super::Peer)| Some((*key, next(&peer.client)?));
-            let after = (std::ops::Bound::Excluded(self.turn), std::ops::Bound::Unbounded);
-            let found =
-                self.peers.range(after).find_map(ready).or_else(|| self.peers.range(..=self.turn).find_map(ready));
-            let Some((key, len)) = found else { return };
+        let busy = |swarm: &Self| -> usize {
+            let serving = swarm.peers.values().map(|peer| peer.client.serving.len());
+            serving.sum()
+        };
+        let lone = self.is_lone_seed() && !self.spread.sent.is_full();
+        while busy(self) < self.config.serving_max {
+            let fresh = lone.then(|| self.next_in_turn(|spread, client| spread.fresh(client)));
+            let found = fresh
+                .flatten()
+                .or_else(|| self.next_in_turn(|_, _| Some(0)));
+            let Some((key, place)) = found else { return };
             self.turn = key;
-            let Some(client) = self.peers.get_mut(&key).map(|peer| &mut peer.client) else { return };
-            let Some(index) = client.queue.pop_front() else { return };
-            let stored = self.ledger.as_ref().is_some_and(|ledger| ledger.stored.contains(index.0));
-            if !stored {
-                self.send(key, Message::Reject { index, reason: RejectReason::NotStored });
-                continue;
-            }
-            client.credit -= len;
-            client.serving.push(Serving { index, len, stage: Stage::Loading });
-            busy += 1;
-            self.outputs.push_back(Output::Load { peer: key, index });
+            self.begin(key, place);
         }
+    }
+
+    /// The next peer in turn with a request that `choose` likes and the bounds allow, and the request's place.
+    fn next_in_turn(
+        &self,
+        choose: impl Fn(&Spread, &Client) -> Option<usize>,
+    ) -> Option<(PeerKey, usize)> {
+        let size = self.ledger.as_ref()?.size;
+        let ready = |(key, peer): (&PeerKey, &Peer)| {
+            let client = &peer.client;
+            if client.queue.is_empty() || client.serving.len() >= self.config.serving_per_peer {
+                return None;
+            }
+            let place = choose(&self.spread, client)?;
+            let len = size.chunk_len(*client.queue.get(place)?)? as u64;
+            (len <= client.credit).then_some((*key, place))
+        };
+        let after = (Bound::Excluded(self.turn), Bound::Unbounded);
+        let later = self.peers.range(after).find_map(ready);
+        later.or_else(|| self.peers.range(..=self.turn).find_map(ready))
+    }
+
+    /// Begins to serve the request at this place of a peer's queue.
+    fn begin(&mut self, key: PeerKey, place: usize) {
+        let (Some(ledger), Some(peer)) = (&self.ledger, self.peers.get_mut(&key)) else {
+            return;
+        };
+        let client = &mut peer.client;
+        let Some(index) = client.queue.remove(place) else {
+            return;
+        };
+        if !ledger.stored.contains(index.0) {
+            let reason = RejectReason::NotStored;
+            return self.send(key, Message::Reject { index, reason });
+        }
+        let len = ledger.size.chunk_len(index).unwrap_or(0) as u64;
+        client.credit = client.credit.saturating_sub(len);
+        let stage = Stage::Loading;
+        client.serving.push(Serving { index, len, stage });
+        self.spread.sent.insert(index.0);
+        self.outputs.push_back(Output::Load { peer: key, index });
+    }
+
+    /// Whether we have everything and no connected peer has.
+    fn is_lone_seed(&self) -> bool {
+        self.is_complete()
+            && self
+                .ledger
+                .as_ref()
+                .is_some_and(|ledger| ledger.picker.availability().complete() == 0)
     }
 
     /// As the only seed of several leeches: tells a leech which chunks nobody else was told of.
     pub(super) fn suggest(&mut self, key: PeerKey) {
-        if !self.upload_allowed || self.spread.exhausted || !self.is_complete() {
+        if !self.upload_allowed || self.spread.exhausted || !self.is_lone_seed() {
             return;
         }
-        let leeches = self.peers.values().filter(|peer| peer.greeted && peer.holds != Holds::All).count();
+        let leeches = self
+            .peers
+            .values()
+            .filter(|peer| peer.greeted && peer.holds != Holds::All)
+            .count();
         let Some(ledger) = &self.ledger else { return };
         let availability = ledger.picker.availability();
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        if leeches < 2 || availability.complete() > 0 || peer.holds == Holds::All {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        if leeches < 2 || peer.holds == Holds::All {
             return;
         }
         while peer.client.hints.len() < self.config.hints_per_peer {
-            let Some(index) = self.spread.draw(|index| availability.count(index) > 0) else { return };
+            let Some(index) = self.spread.draw(|index| availability.count(index) > 0) else {
+                return;
+            };
             peer.client.hints.push(index);
-            self.outputs.push_back(Output::Send { peer: key, message: Message::Suggest { index } });
+            self.outputs.push_back(Output::Send {
+                peer: key,
+                message: Message::Suggest { index },
+            });
         }
     }
 }

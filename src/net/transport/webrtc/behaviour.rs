@@ -10,6 +10,7 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::{
@@ -68,6 +69,8 @@ pub struct Behaviour {
     from_transport: mpsc::Receiver<OpenRequest>,
     to_transport: mpsc::Sender<Inbound>,
     attempts: HashMap<AttemptId, Attempt>,
+    /// When the inbound attempts of the last minute began.
+    arrivals: VecDeque<Instant>,
     outcomes: FuturesUnordered<BoxFuture<'static, (AttemptId, Outcome)>>,
     next_id: AttemptId,
     /// Circuits that we are dialling; as many as attempts at most.
@@ -103,6 +106,7 @@ impl Behaviour {
             from_transport,
             to_transport,
             attempts: HashMap::new(),
+            arrivals: VecDeque::new(),
             outcomes: FuturesUnordered::new(),
             next_id: 0,
             dials: HashSet::new(),
@@ -196,7 +200,14 @@ impl Behaviour {
     }
 
     fn on_inbound(&mut self, peer: PeerId, circuit: ConnectionId, stream: Stream) {
-        if self.count(false) >= self.config.max_inbound || self.is_trying(&peer, false) {
+        let now = Instant::now();
+        while self.arrivals.front().is_some_and(|at| now - *at >= MINUTE) {
+            self.arrivals.pop_front();
+        }
+        if self.count(false) >= self.config.max_inbound
+            || self.arrivals.len() >= self.config.inbound_per_minute
+            || self.is_trying(&peer, false)
+        {
             tracing::debug!(%peer, "inbound handshake refused: limit reached");
             return;
         }
@@ -206,6 +217,7 @@ impl Behaviour {
             tracing::debug!(%peer, %error, "inbound handshake refused");
             return;
         }
+        self.arrivals.push_back(now);
         self.begin(
             Attempt {
                 peer,
@@ -449,3 +461,5 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     }
     error.to_string()
 }
+
+const MINUTE: Duration = Duration::from_secs(60);

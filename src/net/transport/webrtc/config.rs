@@ -23,6 +23,9 @@ pub struct Config {
     /// Inbound handshakes at a time, over all peers; per peer it is one. A relay lets strangers through, and each
     /// handshake costs a peer connection, of which a page has a few hundred.
     pub max_inbound: usize,
+    /// Inbound handshakes begun in any minute, over all peers. Chromium also limits how many peer connections a page makes
+    /// in its life, so strangers shall not be able to spend them; a page links to 30 to 50 peers.
+    pub inbound_per_minute: usize,
     /// Outbound handshakes at a time, over all peers.
     pub max_outbound: usize,
     /// How long a relayed connection may be up without signalling before it is closed.
@@ -47,6 +50,7 @@ impl Config {
             handshake_timeout: Duration::from_secs(20),
             max_candidates: 64,
             max_inbound: 16,
+            inbound_per_minute: 60,
             max_outbound: 16,
             circuit_idle: Duration::from_secs(30),
             circuit_linger: Duration::from_secs(2),

@@ -418,7 +418,7 @@ mod tests {
     #[test]
     fn unknown_fields_and_flags_are_skipped() {
         let bytes = [
-            23, 0x08, 9, // flag 9
+            22, 0x08, 9, // flag 9
             0x20, 0x96, 0x01, // field 4, varint
             0x29, 1, 2, 3, 4, 5, 6, 7, 8, // field 5, fixed64
             0x32, 1, 0xff, // field 6, bytes

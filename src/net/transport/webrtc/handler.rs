@@ -91,15 +91,13 @@ impl ConnectionHandler for Handler {
         event: ConnectionEvent<Self::InboundProtocol, Self::OutboundProtocol, (), Reply>,
     ) {
         match event {
+            // Over the bound the stream is dropped, which resets it: the remote sees a refusal.
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
                 protocol: stream,
                 ..
-            }) => {
-                // Over the bound the stream is dropped, which resets it: the remote sees a refusal.
-                if self.inbound.len() < MAX_QUEUED_STREAMS {
-                    self.inbound.push_back(stream);
-                    self.wake();
-                }
+            }) if self.inbound.len() < MAX_QUEUED_STREAMS => {
+                self.inbound.push_back(stream);
+                self.wake();
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
                 protocol: stream,

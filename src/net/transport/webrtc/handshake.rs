@@ -42,6 +42,7 @@ use futures_timer::Delay;
 pub use self::{answerer::answer, offerer::offer};
 use super::{
     error::{HandshakeError, Step},
+    muxer::{INIT_LABEL, MAX_INBOUND_BACKLOG},
     rtc::RtcPeer,
 };
 
@@ -50,7 +51,8 @@ use super::{
 pub struct Established<P: RtcPeer> {
     /// The connection.
     pub peer: P,
-    /// Channels that the remote opened meanwhile, in order; never one labelled [`INIT_LABEL`].
+    /// Channels that the remote opened meanwhile, in order, [`MAX_INBOUND_BACKLOG`] at most; never one labelled
+    /// [`INIT_LABEL`].
     pub channels: Vec<P::Channel>,
 }
 
@@ -103,12 +105,6 @@ pub async fn within<T, E: From<HandshakeError>>(
         .into()),
     }
 }
-
-/// Label of the channel that gives the offer its application section.
-pub const INIT_LABEL: &str = "init";
-
-/// Channels kept for the muxer that are opened before it exists; more are closed. The same bound as the muxer's own queue.
-pub const MAX_EARLY_CHANNELS: usize = 256;
 
 /// How long the end of the signalling stream may take to leave. It is a courtesy, the connection is up by then.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

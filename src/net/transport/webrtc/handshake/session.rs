@@ -19,7 +19,7 @@ use super::{
         rtc::{ConnectionState, PeerEvent, RtcChannel, RtcError, RtcPeer},
         signal::Message,
     },
-    CLOSE_TIMEOUT, Established, INIT_LABEL, MAX_EARLY_CHANNELS, Progress, Signalling,
+    CLOSE_TIMEOUT, Established, INIT_LABEL, MAX_INBOUND_BACKLOG, Progress, Signalling,
     wire::{Read, Wire},
 };
 
@@ -198,7 +198,7 @@ impl<'a, P: RtcPeer, S: Signalling> Session<'a, P, S> {
 
     fn collect(&mut self, channel: P::Channel) {
         // Dropping a channel closes it: the offerer's `init`, which carries nothing, and what is over the bound.
-        if channel.label() != INIT_LABEL && self.channels.len() < MAX_EARLY_CHANNELS {
+        if channel.label() != INIT_LABEL && self.channels.len() < MAX_INBOUND_BACKLOG {
             self.channels.push(channel);
         }
     }

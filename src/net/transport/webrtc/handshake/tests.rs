@@ -664,7 +664,7 @@ async fn one_bad_candidate_does_not_spoil_the_others() {
 #[tokio::test]
 async fn early_channels_are_kept_up_to_the_bound() {
     let platform = Platform::default();
-    for _ in 0..MAX_EARLY_CHANNELS + 9 {
+    for _ in 0..MAX_INBOUND_BACKLOG + 9 {
         platform.channel("");
     }
     let (up, ()) = answering(&platform, async |mut remote| {
@@ -674,7 +674,7 @@ async fn early_channels_are_kept_up_to_the_bound() {
         remote.receive().await;
     })
     .await;
-    assert_eq!(up.unwrap().channels.len(), MAX_EARLY_CHANNELS);
+    assert_eq!(up.unwrap().channels.len(), MAX_INBOUND_BACKLOG);
 }
 
 #[tokio::test]

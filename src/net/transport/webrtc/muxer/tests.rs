@@ -556,9 +556,8 @@ fn a_writer_waits_at_the_high_water_mark() {
     let sent = pattern(3 << 20, 6);
     let before = network.sent().1;
     run(&[&a, &b], async {
-        let mut write = stream.write_all(&sent);
-        let mut write = std::pin::pin!(write);
-        assert!(poll_fn(|cx| Poll::Ready(write.poll_unpin(cx))).await.is_pending());
+        let mut write = std::pin::pin!(stream.write_all(&sent));
+        assert!(poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await.is_pending());
         let in_flight = network.sent().1 - before;
         assert!((HIGH_WATER..HIGH_WATER + MAX_SENT_FRAME).contains(&in_flight), "{in_flight}");
         network.set_held(false);
@@ -806,11 +805,10 @@ proptest! {
         network.set_held(false);
         let [left, right] = &mut streams;
         run(&sides, async {
-            let (to_right, to_left) = (&mut received[0], &mut received[1]);
-            let mut left_closed = async { left.close().await.unwrap() };
-            let mut right_closed = async { right.close().await.unwrap() };
-            join(std::pin::pin!(&mut left_closed), std::pin::pin!(&mut right_closed)).await;
-            drop((left_closed, right_closed));
+            let [to_right, to_left] = &mut received;
+            let (left_closed, right_closed) = join(left.close(), right.close()).await;
+            left_closed.unwrap();
+            right_closed.unwrap();
             left.read_to_end(to_left).await.unwrap();
             right.read_to_end(to_right).await.unwrap();
         });

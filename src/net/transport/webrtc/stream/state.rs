@@ -264,7 +264,11 @@ impl State {
 
     /// The channel is closed: nothing arrives and nothing can be sent.
     pub(super) fn on_channel_closed(&mut self) {
-        if self.write == WriteHalf::FinSent {
+        if self.failure.is_some() {
+            return;
+        }
+        // Who ends in both directions and forgets to confirm has still ended.
+        if self.write == WriteHalf::FinSent && self.read == ReadHalf::Finished {
             self.write = WriteHalf::Closed;
         }
         if !self.is_done() {
