@@ -82,6 +82,7 @@ export function main(name, body) {
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.once(signal, () => {
       for (const child of running) kill(child);
+      console.error(`\n${name}: stopped by ${signal}.`);
       process.exit(128 + constants.signals[signal]);
     });
   }
