@@ -1,6 +1,6 @@
 //! One libp2p stream: `AsyncRead` and `AsyncWrite` over one data channel.
 //!
-//! A stream is shared between its owner, who reads and writes, and its [`Driver`], which the muxer polls: the driver
+//! A stream is shared between its owner, who reads and writes, and its driver, which the muxer polls: the driver
 //! takes what the channel reports even when nobody reads, answers `Fin`, keeps the deadlines, and ends the channel after
 //! the owner is gone. What is decided stands in `state`; here it meets the channel and the wakers.
 //! Small writes are collected: a frame leaves when it is full, when the owner flushes or closes, and at the latest when

@@ -39,7 +39,7 @@ const SHORT: Timing = Timing {
     fin_ack: Duration::from_millis(50),
     linger: Duration::from_millis(50),
     channel_close: Duration::from_millis(50),
-    disconnected: Duration::from_millis(50),
+    disconnected: Duration::from_millis(150),
 };
 
 type MemStream = Stream<MemChannel>;
