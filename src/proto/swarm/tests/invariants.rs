@@ -38,6 +38,8 @@ enum Step {
     Receive(u64, Message),
     /// The oldest request to this peer is answered rightly.
     Answer(u64),
+    /// The oldest request that was taken back from this peer is answered all the same.
+    Late(u64),
     /// The oldest store or load is done, well or badly.
     Edge(bool),
     Wait(u64),
@@ -58,6 +60,7 @@ fn step(blob: BlobHash, size: BlobSize) -> impl Strategy<Value = Step> {
         1 => peer().prop_map(Step::Disconnect),
         8 => (peer(), any_message(blob, size)).prop_map(|(peer, message)| Step::Receive(peer, message)),
         12 => peer().prop_map(Step::Answer),
+        4 => peer().prop_map(Step::Late),
         8 => any::<bool>().prop_map(Step::Edge),
         2 => (0u64..40_000_000).prop_map(Step::Wait),
         3 => local.prop_map(Step::Local),
@@ -96,6 +99,11 @@ proptest! {
                 Step::Answer(peer) => {
                     let asked = bench.swarm.peers.get(&PeerKey(peer)).and_then(|peer| peer.source.asked.first());
                     let index = asked.map(|asked| asked.index.0);
+                    index.map(|index| Input::Received { peer: PeerKey(peer), message: bench.chunk(index) }).into_iter().collect()
+                }
+                Step::Late(peer) => {
+                    let source = bench.swarm.peers.get(&PeerKey(peer)).map(|peer| &peer.source);
+                    let index = source.and_then(|source| source.forgiven.front()).map(|(index, _)| index.0);
                     index.map(|index| Input::Received { peer: PeerKey(peer), message: bench.chunk(index) }).into_iter().collect()
                 }
                 Step::Edge(well) => match edges.pop_front() {

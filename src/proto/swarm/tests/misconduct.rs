@@ -359,3 +359,39 @@ fn peers_and_bans_are_bounded() {
     }
     assert_eq!(bench.swarm.banned, [PeerKey(2), PeerKey(3)]);
 }
+
+#[test]
+fn late_chunks_never_add_up_beyond_the_memory_bound() {
+    let bound = 3 * CHUNK_SIZE;
+    let config = Config {
+        unstored_max: bound,
+        ..Config::default()
+    };
+    let mut bench = Bench::with(false, config);
+    bench.seed(1);
+    let last = bench.chunk(CHUNKS - 1);
+    bench.receive(1, last);
+    bench.input(Input::Stored {
+        index: ChunkIndex(CHUNKS - 1),
+    });
+    // Peer 1 is called off and holds back; the chunks are asked of others, whose chunks wait for the store.
+    let held = bench.asked(1);
+    bench.input(Input::Pause);
+    bench.swarm.config.pipeline_min = 3;
+    bench.input(Input::Focus { chunks: 20..30 });
+    bench.input(Input::Resume);
+    let stored: Vec<u32> = held
+        .iter()
+        .flat_map(|index| {
+            let message = bench.chunk(*index);
+            stores(&bench.receive(1, message))
+        })
+        .collect();
+    assert_eq!(held.len(), 2);
+    assert_eq!(stored, [], "there was no room for what came late");
+    assert_eq!(bench.swarm.progress().wasted_bytes, 2 * CHUNK_SIZE);
+    assert!(
+        bench.swarm.peers.contains_key(&PeerKey(1)),
+        "being late is no misconduct"
+    );
+}
