@@ -33,7 +33,12 @@ export default (_env, argv) => {
     },
     module: {
       rules: [
-        { test: /\.ts$/, include: path.join(root, 'www'), loader: 'ts-loader', options: { compilerOptions: { noEmit: false } } },
+        {
+          test: /\.ts$/,
+          include: path.join(root, 'www'),
+          loader: 'ts-loader',
+          options: { compilerOptions: { noEmit: false } },
+        },
         { test: /\.css$/, use: [MiniCssExtractPlugin.loader, 'css-loader'] },
       ],
     },

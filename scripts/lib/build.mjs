@@ -152,7 +152,7 @@ export function buildSteps({ fast = false } = {}) {
 
 /** What rustc emits for today's browsers, named so that wasm-opt keeps it; names for people are stripped. */
 const wasmOptArgs = [
-  '-O2', '--strip-debug', '--strip-producers',
+  '-Os', '--strip-debug', '--strip-producers',
   '--enable-simd', '--enable-bulk-memory', '--enable-bulk-memory-opt', '--enable-nontrapping-float-to-int', '--enable-sign-ext',
   '--enable-mutable-globals', '--enable-reference-types', '--enable-multivalue',
 ];

@@ -46,13 +46,19 @@ struct Seen {
 }
 
 /// A running bare peer.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Interop {
     peer_id: PeerId,
     control: libp2p_stream::Control,
     dials: mpsc::Sender<(PeerId, Multiaddr)>,
     seen: Rc<RefCell<Seen>>,
     stop: Rc<RefCell<Option<oneshot::Sender<()>>>>,
+}
+
+impl std::fmt::Debug for Interop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Interop").field("peer_id", &self.peer_id).finish_non_exhaustive()
+    }
 }
 
 impl Interop {

@@ -75,7 +75,8 @@ pub struct Config {
     /// Chunks loading or sending to all peers. Default 8 (2 MiB): bounds memory, and keeps a slow uplink on few chunks
     /// so that each is passed on sooner.
     pub serving_max: usize,
-    /// Hints outstanding to a peer while this is the only seed. Default 4: an honest peer's starting pipeline, twice.
+    /// Hints outstanding to a peer while this is the only seed. Default 2: an honest peer's starting pipeline; with more,
+    /// a peer would sit on chunks that another could have passed on by then.
     pub hints_per_peer: usize,
 }
 
@@ -108,7 +109,7 @@ impl Default for Config {
             refusals_max: 1024,
             serving_per_peer: 4,
             serving_max: 8,
-            hints_per_peer: 4,
+            hints_per_peer: 2,
         }
     }
 }

@@ -67,7 +67,8 @@ impl App {
 
 /// The content security policy; sites stand under `localhost` and under each public address.
 pub(crate) fn policy(advertised: &[PublicAddress]) -> HeaderValue {
-    let mut sites = String::from("http://*.localhost:*");
+    // `blob:` is the preview of a fetched document, which the browser shows in a frame.
+    let mut sites = String::from("blob: http://*.localhost:*");
     for address in advertised
         .iter()
         .filter(|address| matches!(address.host, Host::Name(_)))

@@ -180,7 +180,11 @@ impl RecordStore for ProviderIndex {
         if !crowded && self.records >= self.max_records {
             return Err(Error::MaxProvidedKeys);
         }
-        let announcements = self.keys.entry(key).or_default();
+        // Most keys have one provider, and a growing vector would begin with room for four.
+        let announcements = self
+            .keys
+            .entry(key)
+            .or_insert_with(|| Vec::with_capacity(1));
         let displaced = crowded.then(|| announcements.remove(0));
         announcements.push(Announcement { provider, expires });
         self.records += 1;

@@ -105,7 +105,7 @@ async fn the_direct_connection_outlives_the_relay() {
 async fn of_two_crossing_dials_one_connection_is_kept() {
     let network = MemNetwork::new();
     // Both handshakes must still be going on when they meet.
-    network.set_candidate_latency(Duration::from_millis(200));
+    network.set_candidate_latency(Duration::from_secs(1));
     let (_relay, relay) = relay().await;
     let (mut a, mut b) = (
         browser(&network, defaults).await,
@@ -123,10 +123,13 @@ async fn of_two_crossing_dials_one_connection_is_kept() {
     }
     a.pinged(b.id).await;
     b.pinged(a.id).await;
-    // Circuits are gone or going; exactly one direct connection and the relay's stay.
-    tokio::time::sleep(Duration::from_millis(600)).await;
-    assert_eq!(connections(&a, b.id).await, 2);
-    assert_eq!(connections(&b, a.id).await, 2);
+    // The circuits go; exactly one direct connection and the relay's stay.
+    for (node, other) in [(&a, b.id), (&b, a.id)] {
+        while connections(node, other).await > 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(connections(node, other).await, 2);
+    }
     assert_eq!(network.open_peers(), 2);
 }
 
@@ -138,7 +141,7 @@ async fn a_peer_that_never_answers_is_given_up_in_time_and_says_why() {
     let b = raw(|relay| RawPeer { relay, signalling });
     let addr = listen_raw(&b, &relay).await;
     let mut a = browser(&network, |config| {
-        config.handshake_timeout = Duration::from_millis(500);
+        config.handshake_timeout = Duration::from_secs(3);
     })
     .await;
     a.dial(addr.clone()).await;
@@ -280,7 +283,7 @@ async fn a_pair_without_a_path_says_so_and_is_left_alone_for_a_while() {
     while network.open_peers() < 2 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     network.fail();
     let (a_id, b_id) = (a.id, b.id);
     for (node, other, dialled) in [(&mut a, b_id, true), (&mut b, a_id, false)] {

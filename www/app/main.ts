@@ -1,5 +1,6 @@
 import './styles/tokens.css';
 import './styles/base.css';
+import './styles/controls.css';
 import './styles/components.css';
 import './styles/pages.css';
 import './components/app-shell.js';
@@ -8,3 +9,7 @@ import { initTheme } from './theme.js';
 
 initTheme();
 void session.start();
+// Whoever comes back to this page should not wait for the next attempt.
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible') void session.start();
+});

@@ -9,7 +9,8 @@ import type { GyreFile } from 'gyre';
  * Returns false if the person closed the picker.
  */
 export async function saveFile(file: GyreFile, onProgress: (done: number) => void): Promise<boolean> {
-  if (file.size >= STREAM_BYTES && typeof window.showSaveFilePicker === 'function') return saveStreaming(file, onProgress);
+  if (file.size >= STREAM_BYTES && typeof window.showSaveFilePicker === 'function')
+    return saveStreaming(file, onProgress);
   // The type is left out on purpose: a blob address must never open as a page of this origin.
   const blob = await file.blob({ type: 'application/octet-stream', onProgress: ({ done }) => onProgress(done) });
   const url = URL.createObjectURL(blob);
@@ -39,7 +40,10 @@ async function saveStreaming(file: GyreFile, onProgress: (done: number) => void)
       onProgress(done);
     },
   });
-  await file.stream().pipeThrough(counted).pipeTo(await handle.createWritable());
+  await file
+    .stream()
+    .pipeThrough(counted)
+    .pipeTo(await handle.createWritable());
   return true;
 }
 

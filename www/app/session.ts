@@ -91,7 +91,18 @@ export class Session extends EventTarget {
   share(files: readonly File[], isPublic: boolean): void {
     for (const file of files.slice(0, MAX_TASKS)) {
       this.#ids += 1;
-      const task: ShareTask = { id: this.#ids, file, public: isPublic, state: 'waiting', done: 0, rate: 0, eta: null, link: null, cid: null, error: null };
+      const task: ShareTask = {
+        id: this.#ids,
+        file,
+        public: isPublic,
+        state: 'waiting',
+        done: 0,
+        rate: 0,
+        eta: null,
+        link: null,
+        cid: null,
+        error: null,
+      };
       this.shares = [task, ...this.shares].slice(0, MAX_TASKS);
       this.#aborts.set(task.id, new AbortController());
       this.#queue = this.#queue.then(() => this.#import(task));
@@ -211,7 +222,7 @@ export class Session extends EventTarget {
 export const session = new Session();
 
 /** Milliseconds until a start that failed is repeated, by the reason; others wait for the person. */
-const RETRY_MS: Partial<Record<string, number>> = { STORE_BUSY: 3_000, NO_RELAY: 4_000 };
+const RETRY_MS: Partial<Record<string, number>> = { STORE_BUSY: 5_000, NO_RELAY: 4_000 };
 const MAX_RETRY_MS = 60_000;
 /** Files in the list of imports; more are easier to share as an archive. */
 const MAX_TASKS = 50;

@@ -50,7 +50,10 @@ export async function fetchBootstrap(
       cause: new AggregateError(failures, 'every bootstrap source failed'),
     });
   }
-  return { relays: relays.slice(0, MAX_ADDRESSES), stun: unique(answers.flatMap((answer) => answer.stun)).slice(0, MAX_ADDRESSES) };
+  return {
+    relays: relays.slice(0, MAX_ADDRESSES),
+    stun: unique(answers.flatMap((answer) => answer.stun)).slice(0, MAX_ADDRESSES),
+  };
 }
 
 /** Reads the text of a `bootstrap.json`; strings that cannot be addresses are left out. */
@@ -72,7 +75,7 @@ async function readBounded(response: Response, limit: number): Promise<string> {
   if (!reader) return '';
   const decoder = new TextDecoder();
   let text = '';
-  for (let total = 0; ; ) {
+  for (let total = 0; ;) {
     const { done, value } = await reader.read();
     if (done) return text + decoder.decode();
     total += value.byteLength;

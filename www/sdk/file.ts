@@ -92,7 +92,9 @@ export class GyreFile {
   }
 
   /** Waits for the whole file and returns its bytes in one buffer. For large files prefer {@link stream} or {@link blob}. */
-  async arrayBuffer(options: { signal?: AbortSignal; onProgress?: (progress: Progress) => void } = {}): Promise<ArrayBuffer> {
+  async arrayBuffer(
+    options: { signal?: AbortSignal; onProgress?: (progress: Progress) => void } = {},
+  ): Promise<ArrayBuffer> {
     return guarded(async () => {
       const bytes = new Uint8Array(this.size);
       let done = 0;
@@ -105,7 +107,9 @@ export class GyreFile {
   }
 
   /** Waits for the whole file and returns it as a `Blob` of `type` (default the file's), which browsers can keep on disk. */
-  async blob(options: { signal?: AbortSignal; onProgress?: (progress: Progress) => void; type?: string } = {}): Promise<Blob> {
+  async blob(
+    options: { signal?: AbortSignal; onProgress?: (progress: Progress) => void; type?: string } = {},
+  ): Promise<Blob> {
     return guarded(async () => {
       const type = options.type ?? this.type;
       const spilled: Blob[] = [];
@@ -129,9 +133,14 @@ export class GyreFile {
    */
   response(request?: Request | { method?: string; headers?: Headers; signal?: AbortSignal }): Response {
     const method = request?.method ?? 'GET';
-    if (method !== 'GET' && method !== 'HEAD') return new Response(null, { status: 405, headers: { Allow: 'GET, HEAD' } });
+    if (method !== 'GET' && method !== 'HEAD')
+      return new Response(null, { status: 405, headers: { Allow: 'GET, HEAD' } });
     const etag = `"${this.cid}"`;
-    const headers = new Headers({ 'Accept-Ranges': 'bytes', ETag: etag, 'Cache-Control': 'public, max-age=31536000, immutable' });
+    const headers = new Headers({
+      'Accept-Ranges': 'bytes',
+      ETag: etag,
+      'Cache-Control': 'public, max-age=31536000, immutable',
+    });
     const given = request?.headers;
     const known = given?.get('If-None-Match');
     if (known && (known.trim() === '*' || known.includes(etag))) return new Response(null, { status: 304, headers });
@@ -139,7 +148,10 @@ export class GyreFile {
     headers.set('X-Content-Type-Options', 'nosniff');
     const condition = given?.get('If-Range');
     // RFC 9110, 14.2: Range is defined for GET alone.
-    const wanted = method === 'GET' && (!condition || condition === etag) ? parseRangeHeader(given?.get('Range') ?? null, this.size) : null;
+    const wanted =
+      method === 'GET' && (!condition || condition === etag)
+        ? parseRangeHeader(given?.get('Range') ?? null, this.size)
+        : null;
     if (wanted === 'unsatisfiable') {
       headers.delete('Content-Type');
       headers.set('Content-Range', `bytes */${this.size}`);
@@ -166,7 +178,11 @@ export class GyreFile {
         if (!now) reject(new GyreError('CLOSED', 'The file was removed from this browser.', { cid: this.cid }));
         else if (now.state === 'complete') resolve();
         else if (now.state === 'failed') {
-          reject(GyreError.from(Object.assign(new Error(now.error?.message ?? 'Fetching failed.'), { code: now.error?.code })));
+          reject(
+            GyreError.from(
+              Object.assign(new Error(now.error?.message ?? 'Fetching failed.'), { code: now.error?.code }),
+            ),
+          );
         }
       };
     });
@@ -201,7 +217,7 @@ export class GyreFile {
   ): Promise<void> {
     throwIfAborted(options.signal);
     const reader = this.stream(undefined, { signal: options.signal }).getReader();
-    for (let sum = 0; ; ) {
+    for (let sum = 0; ;) {
       const { done, value } = await reader.read();
       if (done) return;
       take(value);

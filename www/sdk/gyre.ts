@@ -10,15 +10,7 @@ import { GyreError, guarded, raced, throwIfAborted } from './errors.js';
 import { GyreFile } from './file.js';
 import { defaultLinkBase, formatLink, parseLink } from './link.js';
 import { openSource, type ShareSource } from './source.js';
-import type {
-  GyreEventMap,
-  JoinOptions,
-  PeerInfo,
-  Share,
-  ShareOptions,
-  Stats,
-  SwarmInfo,
-} from './types.js';
+import type { GyreEventMap, JoinOptions, PeerInfo, Share, ShareOptions, Stats, SwarmInfo } from './types.js';
 import { loadWasm } from './wasm.js';
 import type { WasmImportOptions, WasmNode, WasmNodeOptions } from './wasm/gyre.js';
 
@@ -98,7 +90,12 @@ export class Gyre extends EventTarget {
       if (report) settings.onProgress = (done) => report({ done, total: size });
       try {
         const made = await this.#node.importStream(reader, settings);
-        return { link: formatLink(made.fragment, this.#linkBase), fragment: made.fragment, cid: made.cid, size: made.size };
+        return {
+          link: formatLink(made.fragment, this.#linkBase),
+          fragment: made.fragment,
+          cid: made.cid,
+          size: made.size,
+        };
       } catch (thrown) {
         await reader.cancel(thrown).catch(() => undefined);
         throw thrown;
@@ -165,7 +162,8 @@ export class Gyre extends EventTarget {
   async setQuota(bytes: number): Promise<void> {
     return guarded(() => {
       this.#assertOpen();
-      if (!Number.isSafeInteger(bytes) || bytes <= 0) throw new GyreError('BAD_OPTIONS', `${bytes} is not a size in bytes.`);
+      if (!Number.isSafeInteger(bytes) || bytes <= 0)
+        throw new GyreError('BAD_OPTIONS', `${bytes} is not a size in bytes.`);
       return this.#node.setQuota(bytes);
     });
   }
@@ -262,13 +260,21 @@ export interface Gyre {
     listener: ((event: GyreEventMap[K]) => void) | null,
     options?: boolean | AddEventListenerOptions,
   ): void;
-  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
   removeEventListener<K extends keyof GyreEventMap>(
     type: K,
     listener: ((event: GyreEventMap[K]) => void) | null,
     options?: boolean | EventListenerOptions,
   ): void;
-  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
 }
 
 async function findNetwork(options: JoinOptions): Promise<{ relays: string[]; stun: string[] }> {

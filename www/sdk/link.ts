@@ -26,7 +26,8 @@ export function parseLink(input: string): FileLink {
   if (text === '') throw bad('The link is empty.');
   if (text.length > MAX_LINK_LENGTH) throw bad('This is too long to be a link.');
   const hash = text.indexOf('#');
-  const route = hash >= 0 ? text.slice(hash + 1) : text.startsWith('/f/') ? text : CID_START.test(text) ? `/f/${text}` : '';
+  const route =
+    hash >= 0 ? text.slice(hash + 1) : text.startsWith('/f/') ? text : CID_START.test(text) ? `/f/${text}` : '';
   if (OTHER_KINDS.test(route)) throw bad('This link leads to a site or a mailbox, which this version cannot open.');
   const match = FILE_ROUTE.exec(route);
   if (!match) throw bad('This is not a link to a file. It should contain “#/f/”.');
@@ -36,7 +37,11 @@ export function parseLink(input: string): FileLink {
   if (cid.length > CID_LENGTH) throw bad('The address in this link is too long. Copy the link again.');
   const key = new URLSearchParams(query).get('k');
   if (key !== null && !KEY.test(key)) {
-    throw bad(key.length < KEY_LENGTH ? 'The key at the end of this link is cut short. Copy the whole link again.' : 'The key in this link is malformed.');
+    throw bad(
+      key.length < KEY_LENGTH
+        ? 'The key at the end of this link is cut short. Copy the whole link again.'
+        : 'The key in this link is malformed.',
+    );
   }
   return { cid, key, fragment: `#/f/${cid}${query === '' ? '' : `?${query}`}` };
 }

@@ -14,7 +14,10 @@ export function resolveRange(range: ByteRange | undefined, size: number): Span {
   const start = range?.start ?? 0;
   const end = Math.min(range?.end ?? size, size);
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || start > end) {
-    throw new GyreError('BAD_OPTIONS', `The range ${start}–${range?.end ?? size} does not fit a file of ${size} bytes.`);
+    throw new GyreError(
+      'BAD_OPTIONS',
+      `The range ${start}–${range?.end ?? size} does not fit a file of ${size} bytes.`,
+    );
   }
   return { start, end };
 }

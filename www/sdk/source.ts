@@ -21,7 +21,9 @@ export function openSource(source: ShareSource, options: ShareOptions): Opened {
   if (size !== null && (!Number.isSafeInteger(size) || size < 0)) {
     throw new GyreError('BAD_OPTIONS', `${size} is not a size in bytes.`);
   }
-  const name = options.name ?? (typeof File !== 'undefined' && source instanceof File && source.name !== '' ? source.name : 'untitled');
+  const name =
+    options.name ??
+    (typeof File !== 'undefined' && source instanceof File && source.name !== '' ? source.name : 'untitled');
   if (source instanceof Blob) {
     const type = options.type ?? (source.type || OCTETS);
     return { name, type, size: source.size, stream: source.stream() };

@@ -26,7 +26,7 @@ export function loadWasm(location?: URL | string): Promise<WasmModule> {
 }
 
 async function instantiate(location: URL | string | undefined): Promise<WasmModule> {
-  const module = await import('./wasm/gyre.js');
+  const module = await import(/* webpackChunkName: "gyre-node" */ './wasm/gyre.js');
   const { memory } = await module.default({
     module_or_path: location ?? new URL('./wasm/gyre_bg.wasm', import.meta.url),
   });

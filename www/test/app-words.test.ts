@@ -29,8 +29,27 @@ function peer(via: PeerInfo['via'], role: PeerInfo['role'] = 'browser'): PeerInf
 
 function swarm(change: Partial<SwarmInfo>): SwarmInfo {
   return {
-    cid: 'c', fragment: null, name: 'a', type: null, size: 1000, have: 0, state: 'finding', error: null, pinned: false, public: false,
-    up: 0, down: 0, upRate: 0, downRate: 0, wasted: 0, peers: 0, sources: 0, addedAt: 0, chunks: 1, chunksHave: 0, ...change,
+    cid: 'c',
+    fragment: null,
+    name: 'a',
+    type: null,
+    size: 1000,
+    have: 0,
+    state: 'finding',
+    error: null,
+    pinned: false,
+    public: false,
+    up: 0,
+    down: 0,
+    upRate: 0,
+    downRate: 0,
+    wasted: 0,
+    peers: 0,
+    sources: 0,
+    addedAt: 0,
+    chunks: 1,
+    chunksHave: 0,
+    ...change,
   };
 }
 
@@ -57,11 +76,17 @@ test('the header counts reserved relays and linked browsers only', () => {
 });
 
 test('each state of a file has its line', () => {
-  assert.equal(swarmLine(swarm({ state: 'fetching', have: 500, downRate: 100, peers: 1 }), 5), '50 % · 100 B/s from 1 peer · 5 s left');
+  assert.equal(
+    swarmLine(swarm({ state: 'fetching', have: 500, downRate: 100, peers: 1 }), 5),
+    '50 % · 100 B/s from 1 peer · 5 s left',
+  );
   assert.equal(swarmLine(swarm({ state: 'fetching', have: 500 })), '50 % · 0 B/s waiting for a peer');
   assert.equal(swarmLine(swarm({ state: 'complete', have: 1000, sources: 1 })), 'Complete · held here and by 1 other');
   assert.equal(swarmLine(swarm({ state: 'failed', error: { code: 'QUOTA_EXCEEDED', message: '' } })), 'No room left');
-  assert.equal(swarmLine(swarm({ state: 'failed', error: { code: 'SOMETHING_NEW', message: '' } })), 'Something went wrong');
+  assert.equal(
+    swarmLine(swarm({ state: 'failed', error: { code: 'SOMETHING_NEW', message: '' } })),
+    'Something went wrong',
+  );
   assert.equal(sizeLine({ have: 500, size: 1000 }), '500 B of 1 KB');
   assert.equal(sizeLine({ have: 0, size: null }), 'Size not known yet');
 });
@@ -78,7 +103,14 @@ test('nothing that can carry a script is shown as a document', () => {
   assert.equal(previewKind('text/html', 10), 'text');
   assert.equal(previewKind('Text/HTML; charset=utf-8', 10), 'text');
   assert.equal(previewKind('image/svg+xml', 10), 'vector');
-  for (const type of ['application/xhtml+xml', 'application/x-shockwave-flash', 'multipart/related', 'constructor', '', 'image/unknown']) {
+  for (const type of [
+    'application/xhtml+xml',
+    'application/x-shockwave-flash',
+    'multipart/related',
+    'constructor',
+    '',
+    'image/unknown',
+  ]) {
     assert.equal(previewKind(type, 10), null, type);
   }
   assert.equal(previewKind('image/png', 0), null);
@@ -87,7 +119,10 @@ test('nothing that can carry a script is shown as a document', () => {
 });
 
 test('the spiral ends at the right edge of its box and stays inside', () => {
-  const points = spiralPath(100, 3).slice(1).split('L').map((pair) => pair.split(' ').map(Number));
+  const points = spiralPath(100, 3)
+    .slice(1)
+    .split('L')
+    .map((pair) => pair.split(' ').map(Number));
   const [x, y] = points.at(-1) ?? [];
   assert.deepEqual([x, y], [100, 50]);
   for (const [px = -1, py = -1] of points) assert.ok(px >= 0 && px <= 100 && py >= 0 && py <= 100, `${px} ${py}`);

@@ -13,7 +13,10 @@ function answers(table: Record<string, Answer>): typeof fetch {
     });
 }
 
-const json = (value: unknown): Answer => () => Promise.resolve(new Response(JSON.stringify(value)));
+const json =
+  (value: unknown): Answer =>
+  () =>
+    Promise.resolve(new Response(JSON.stringify(value)));
 const never: Answer = () => new Promise(() => undefined);
 
 test('the answers of all sources are joined, without repetition', async () => {
@@ -21,7 +24,10 @@ test('the answers of all sources are joined, without repetition', async () => {
     a: json({ relays: ['/dns4/a/tcp/1/ws', '/dns4/b/tcp/1/ws'], stun: ['stun:a:1'] }),
     b: json({ relays: ['/dns4/b/tcp/1/ws'], stun: [] }),
   });
-  assert.deepEqual(await fetchBootstrap(['a', 'b'], { fetch }), { relays: ['/dns4/a/tcp/1/ws', '/dns4/b/tcp/1/ws'], stun: ['stun:a:1'] });
+  assert.deepEqual(await fetchBootstrap(['a', 'b'], { fetch }), {
+    relays: ['/dns4/a/tcp/1/ws', '/dns4/b/tcp/1/ws'],
+    stun: ['stun:a:1'],
+  });
 });
 
 test('one good answer is enough: silent, broken and failing sources only cost the grace', async () => {
@@ -36,13 +42,20 @@ test('one good answer is enough: silent, broken and failing sources only cost th
 });
 
 test('without any relay it says so, in bounded time, with every reason', async () => {
-  const fetch = answers({ silent: never, empty: json({ relays: [] }), huge: () => Promise.resolve(new Response('x'.repeat(70_000))) });
-  await assert.rejects(fetchBootstrap(['silent', 'empty', 'huge'], { fetch, timeout: 50, grace: 20 }), (error: unknown) => {
-    const { code, cause } = error as { code: string; cause: AggregateError };
-    assert.equal(code, 'NO_RELAY');
-    assert.equal(cause.errors.length, 2);
-    return true;
+  const fetch = answers({
+    silent: never,
+    empty: json({ relays: [] }),
+    huge: () => Promise.resolve(new Response('x'.repeat(70_000))),
   });
+  await assert.rejects(
+    fetchBootstrap(['silent', 'empty', 'huge'], { fetch, timeout: 50, grace: 20 }),
+    (error: unknown) => {
+      const { code, cause } = error as { code: string; cause: AggregateError };
+      assert.equal(code, 'NO_RELAY');
+      assert.equal(cause.errors.length, 2);
+      return true;
+    },
+  );
 });
 
 test('the signal ends the search', async () => {
@@ -53,9 +66,15 @@ test('the signal ends the search', async () => {
 });
 
 test('what cannot be an address is left out', () => {
-  const text = JSON.stringify({ relays: ['/ip4/1.2.3.4/tcp/1/ws', 'http://x', 5, null, '/a b', '/' + 'x'.repeat(2000)], stun: ['stun:h:1', 'turn:h:1', {}] });
+  const text = JSON.stringify({
+    relays: ['/ip4/1.2.3.4/tcp/1/ws', 'http://x', 5, null, '/a b', '/' + 'x'.repeat(2000)],
+    stun: ['stun:h:1', 'turn:h:1', {}],
+  });
   assert.deepEqual(parseBootstrap(text), { relays: ['/ip4/1.2.3.4/tcp/1/ws'], stun: ['stun:h:1'] });
   assert.deepEqual(parseBootstrap('{"relays": "no"}'), { relays: [], stun: [] });
-  assert.equal(parseBootstrap(JSON.stringify({ relays: Array.from({ length: 500 }, (_, i) => `/dns4/${i}`) })).relays.length, 64);
+  assert.equal(
+    parseBootstrap(JSON.stringify({ relays: Array.from({ length: 500 }, (_, i) => `/dns4/${i}`) })).relays.length,
+    64,
+  );
   for (const bad of ['', 'null', '5', '[']) assert.throws(() => parseBootstrap(bad), bad);
 });

@@ -6,7 +6,10 @@ test('an error of the node keeps its code, its words and the original', () => {
   const original = Object.assign(new Error('another tab owns the store'), { code: 'STORE_BUSY' });
   const error = GyreError.from(original);
   assert.ok(error instanceof Error && error instanceof GyreError);
-  assert.deepEqual([error.name, error.code, error.message, error.cause], ['GyreError', 'STORE_BUSY', 'another tab owns the store', original]);
+  assert.deepEqual(
+    [error.name, error.code, error.message, error.cause],
+    ['GyreError', 'STORE_BUSY', 'another tab owns the store', original],
+  );
   assert.equal(GyreError.from(error), error);
 });
 
@@ -19,14 +22,22 @@ test('what is not ours becomes INTERNAL, an abort ABORTED', () => {
 });
 
 test('guarded lets only GyreError out, also from code that throws at once', async () => {
-  await assert.rejects(guarded(() => { throw new TypeError('no'); }), (error: unknown) => error instanceof GyreError && error.cause instanceof TypeError);
+  await assert.rejects(
+    guarded(() => {
+      throw new TypeError('no');
+    }),
+    (error: unknown) => error instanceof GyreError && error.cause instanceof TypeError,
+  );
 });
 
 test('raced ends with the signal, whatever the promise does', async () => {
   const abort = new AbortController();
   const waiting = raced(new Promise(() => undefined), abort.signal);
   abort.abort('bored');
-  await assert.rejects(waiting, (error: unknown) => error instanceof GyreError && error.code === 'ABORTED' && error.cause === 'bored');
+  await assert.rejects(
+    waiting,
+    (error: unknown) => error instanceof GyreError && error.code === 'ABORTED' && error.cause === 'bored',
+  );
   await assert.rejects(raced(Promise.resolve(1), AbortSignal.abort()), { code: 'ABORTED' });
   assert.equal(await raced(Promise.resolve(1), new AbortController().signal), 1);
 });

@@ -59,8 +59,27 @@ export class FakeOwner extends EventTarget implements FileOwner {
 
 export function swarmInfo(change: Partial<SwarmInfo> = {}): SwarmInfo {
   return {
-    cid: CID, fragment: FRAGMENT, name: 'a.bin', type: 'application/x-test', size: 10, have: 0, state: 'fetching', error: null, pinned: false, public: false,
-    up: 0, down: 0, upRate: 0, downRate: 0, wasted: 0, peers: 1, sources: 1, addedAt: 0, chunks: 1, chunksHave: 0, ...change,
+    cid: CID,
+    fragment: FRAGMENT,
+    name: 'a.bin',
+    type: 'application/x-test',
+    size: 10,
+    have: 0,
+    state: 'fetching',
+    error: null,
+    pinned: false,
+    public: false,
+    up: 0,
+    down: 0,
+    upRate: 0,
+    downRate: 0,
+    wasted: 0,
+    peers: 1,
+    sources: 1,
+    addedAt: 0,
+    chunks: 1,
+    chunksHave: 0,
+    ...change,
   };
 }
 
@@ -108,7 +127,15 @@ export class FakeNode {
   peers = (): PeerInfo[] => [];
   swarms = (): SwarmInfo[] => this.list;
   stats = (): Stats => ({
-    peerId: this.peerId, state: this.state, relays: [], uploadAllowed: null, up: 0, down: 0, upRate: 0, downRate: 0, storage: { used: 0, quota: 1 },
+    peerId: this.peerId,
+    state: this.state,
+    relays: [],
+    uploadAllowed: null,
+    up: 0,
+    down: 0,
+    upRate: 0,
+    downRate: 0,
+    storage: { used: 0, quota: 1 },
   });
 
   asWasm(): WasmNode {

@@ -4,7 +4,11 @@ import { GyreFile } from '../sdk/file.js';
 import { CID, FakeFile, FakeOwner, pattern, swarmInfo } from './fake-node.js';
 
 async function bytesOf(body: ReadableStream<Uint8Array> | Response): Promise<Uint8Array> {
-  return new Uint8Array(await (body instanceof Response ? body : new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>)).arrayBuffer());
+  return new Uint8Array(
+    await (
+      body instanceof Response ? body : new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>)
+    ).arrayBuffer(),
+  );
 }
 
 function opened(size: number, piece?: number): { file: GyreFile; fake: FakeFile; owner: FakeOwner } {
@@ -41,7 +45,8 @@ test('cancelling and aborting end the read that waits', async () => {
   for (const how of ['cancel', 'abort'] as const) {
     const { file, fake } = opened(100);
     let seen: AbortSignal | undefined;
-    fake.fault = (signal) => new Promise((_, reject) => ((seen = signal), signal?.addEventListener('abort', () => reject(signal.reason))));
+    fake.fault = (signal) =>
+      new Promise((_, reject) => ((seen = signal), signal?.addEventListener('abort', () => reject(signal.reason))));
     const abort = new AbortController();
     const reader = file.stream(undefined, { signal: abort.signal }).getReader();
     const pending = reader.read();
@@ -72,7 +77,12 @@ test('a read that fails, or returns what it must not, ends the stream with an er
 test('arrayBuffer and blob return the whole file and report progress', async () => {
   const { file, fake } = opened(2500, 1000);
   const seen: number[] = [];
-  assert.deepEqual(new Uint8Array(await file.arrayBuffer({ onProgress: ({ done, total }) => (assert.equal(total, 2500), seen.push(done)) })), fake.bytes);
+  assert.deepEqual(
+    new Uint8Array(
+      await file.arrayBuffer({ onProgress: ({ done, total }) => (assert.equal(total, 2500), seen.push(done)) }),
+    ),
+    fake.bytes,
+  );
   assert.deepEqual(seen, [1000, 2000, 2500]);
   const blob = await file.blob();
   assert.equal(blob.type, 'application/x-test');
@@ -88,15 +98,22 @@ test('a blob larger than what is kept in parts is put together in order', async 
 
 test('response answers 200, 206, 416, 304, 405 and HEAD', async () => {
   const { file, fake } = opened(100, 30);
-  const get = (headers: Record<string, string>, method = 'GET'): Response => file.response(new Request('http://h/', { method, headers }));
+  const get = (headers: Record<string, string>, method = 'GET'): Response =>
+    file.response(new Request('http://h/', { method, headers }));
 
   const whole = file.response();
-  assert.deepEqual([whole.status, whole.headers.get('content-length'), whole.headers.get('content-type')], [200, '100', 'application/x-test']);
+  assert.deepEqual(
+    [whole.status, whole.headers.get('content-length'), whole.headers.get('content-type')],
+    [200, '100', 'application/x-test'],
+  );
   assert.equal(whole.headers.get('accept-ranges'), 'bytes');
   assert.deepEqual(await bytesOf(whole), fake.bytes);
 
   const part = get({ Range: 'bytes=10-59' });
-  assert.deepEqual([part.status, part.headers.get('content-range'), part.headers.get('content-length')], [206, 'bytes 10-59/100', '50']);
+  assert.deepEqual(
+    [part.status, part.headers.get('content-range'), part.headers.get('content-length')],
+    [206, 'bytes 10-59/100', '50'],
+  );
   assert.deepEqual(await bytesOf(part), fake.bytes.slice(10, 60));
 
   const beyond = get({ Range: 'bytes=100-' });

@@ -62,7 +62,8 @@ test('a storage cap is read as people type it', () => {
   assert.equal(parseGigabytes(' 2 '), 2e9);
   assert.equal(parseGigabytes('1,5'), 1.5e9);
   assert.equal(parseGigabytes('0.01'), 1e7);
-  for (const text of ['', '0', '0.001', '-1', '1e9', 'two', '1.2345', '9999999']) assert.equal(parseGigabytes(text), null, text);
+  for (const text of ['', '0', '0.001', '-1', '1e9', 'two', '1.2345', '9999999'])
+    assert.equal(parseGigabytes(text), null, text);
   assert.equal(asGigabytes(1.5e9), '1.5');
   assert.equal(parseGigabytes(asGigabytes(2_147_483_648)), 2_147_000_000);
 });

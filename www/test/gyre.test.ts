@@ -13,15 +13,26 @@ function running(): { gyre: Gyre; node: FakeNode } {
 test('sharing takes blobs, bytes and streams, and names what has no name', async () => {
   const { gyre, node } = running();
   const seen: Progress[] = [];
-  const share = await gyre.share(new File(['hello'], 'a.txt', { type: 'text/plain' }), { onProgress: (progress) => seen.push(progress) });
+  const share = await gyre.share(new File(['hello'], 'a.txt', { type: 'text/plain' }), {
+    onProgress: (progress) => seen.push(progress),
+  });
   assert.deepEqual(share, { link: `https://host.example/${FRAGMENT}`, fragment: FRAGMENT, cid: CID, size: 5 });
   assert.deepEqual(seen, [{ done: 5, total: 5 }]);
-  assert.deepEqual([node.settings?.name, node.settings?.type, node.settings?.size, node.settings?.public], ['a.txt', 'text/plain', 5, false]);
+  assert.deepEqual(
+    [node.settings?.name, node.settings?.type, node.settings?.size, node.settings?.public],
+    ['a.txt', 'text/plain', 5, false],
+  );
 
   node.imported = [];
   await gyre.share(new Uint8Array(2_500_000), { public: true });
-  assert.deepEqual(node.imported.map((piece) => piece.byteLength), [1_048_576, 1_048_576, 402_848]);
-  assert.deepEqual([node.settings?.name, node.settings?.type, node.settings?.public], ['untitled', 'application/octet-stream', true]);
+  assert.deepEqual(
+    node.imported.map((piece) => piece.byteLength),
+    [1_048_576, 1_048_576, 402_848],
+  );
+  assert.deepEqual(
+    [node.settings?.name, node.settings?.type, node.settings?.public],
+    ['untitled', 'application/octet-stream', true],
+  );
 
   assert.equal((await gyre.share(new Uint8Array(0))).size, 0);
   const stream = new ReadableStream<Uint8Array>({ start: (c) => (c.enqueue(new Uint8Array(3)), c.close()) });
@@ -65,7 +76,8 @@ test('what acts on a blob takes its link or its CID', async () => {
   await gyre.pin(FRAGMENT);
   assert.deepEqual(node.calls, [`open ${FRAGMENT}`, `pin ${CID}`], 'what is not here is fetched first');
   await assert.rejects(gyre.remove('nonsense'), { code: 'BAD_LINK' });
-  for (const bytes of [0, -1, 1.5, Number.NaN, Infinity]) await assert.rejects(gyre.setQuota(bytes), { code: 'BAD_OPTIONS' });
+  for (const bytes of [0, -1, 1.5, Number.NaN, Infinity])
+    await assert.rejects(gyre.setQuota(bytes), { code: 'BAD_OPTIONS' });
 });
 
 test('joined resolves with the first reservation', async () => {
@@ -88,7 +100,13 @@ test('each failure of a blob is told once, and again after it has recovered', ()
     node.list = list;
     node.emit({ type: 'swarms' });
   }
-  assert.deepEqual(told.map((error) => [error.code, error.cid]), [['NOT_FOUND', CID], ['NOT_FOUND', CID]]);
+  assert.deepEqual(
+    told.map((error) => [error.code, error.cid]),
+    [
+      ['NOT_FOUND', CID],
+      ['NOT_FOUND', CID],
+    ],
+  );
 });
 
 test('after leaving nothing works and nothing is told', async () => {

@@ -19,7 +19,13 @@ function refusal(text: string): GyreError {
 }
 
 test('a link is read from a URL of any host, a fragment, a path or a bare CID', () => {
-  for (const text of [`https://example.org/${FRAGMENT}`, `http://localhost:8080/app/?x=1${FRAGMENT}`, FRAGMENT, `  ${FRAGMENT}\n`, FRAGMENT.slice(1)]) {
+  for (const text of [
+    `https://example.org/${FRAGMENT}`,
+    `http://localhost:8080/app/?x=1${FRAGMENT}`,
+    FRAGMENT,
+    `  ${FRAGMENT}\n`,
+    FRAGMENT.slice(1),
+  ]) {
     assert.deepEqual(parseLink(text), { cid: CID, key: KEY, fragment: FRAGMENT }, text);
   }
   assert.deepEqual(parseLink(CID), { cid: CID, key: null, fragment: `#/f/${CID}` });
@@ -47,14 +53,36 @@ test('any text is either read or refused, never anything else', () => {
     seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
     return seed % n;
   };
-  const pieces = ['#', '/f/', 'f/', '?k=', '&', '%', '%zz', CID, KEY, CID.slice(0, 20), 'https://h/', ' ', '\u0000', '💧', '/s/', '?', '=', 'b'];
+  const pieces = [
+    '#',
+    '/f/',
+    'f/',
+    '?k=',
+    '&',
+    '%',
+    '%zz',
+    CID,
+    KEY,
+    CID.slice(0, 20),
+    'https://h/',
+    ' ',
+    '\u0000',
+    '💧',
+    '/s/',
+    '?',
+    '=',
+    'b',
+  ];
   for (let round = 0; round < 5000; round += 1) {
     const text = Array.from({ length: random(8) }, () => pieces[random(pieces.length)]).join('');
     try {
       const link = parseLink(text);
       assert.deepEqual(parseLink(link.fragment), link, `SEED=${seed} ${JSON.stringify(text)}`);
     } catch (thrown) {
-      assert.ok(thrown instanceof GyreError && thrown.code === 'BAD_LINK', `SEED=${seed} ${JSON.stringify(text)}: ${String(thrown)}`);
+      assert.ok(
+        thrown instanceof GyreError && thrown.code === 'BAD_LINK',
+        `SEED=${seed} ${JSON.stringify(text)}: ${String(thrown)}`,
+      );
     }
   }
 });

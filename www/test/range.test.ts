@@ -23,7 +23,8 @@ test('Range headers are read as RFC 9110 says', () => {
     ['bytes=a-b', 100, null],
     ['bytes=99999999999999999999-', 100, null],
   ];
-  for (const [header, size, expected] of cases) assert.deepEqual(parseRangeHeader(header, size), expected, String(header));
+  for (const [header, size, expected] of cases)
+    assert.deepEqual(parseRangeHeader(header, size), expected, String(header));
 });
 
 test('ranges of stream() are clamped, nonsense is refused', () => {

@@ -90,6 +90,10 @@ impl<S: Store> EventLoop<S> {
         transfer.error = None;
         if paused {
             transfer.fail(|| Error::Aborted);
+        } else {
+            // A person who says "try again" means now, not when the back-off of a failed pair ends.
+            let webrtc = &mut self.swarm.behaviour_mut().webrtc;
+            self.peers.iter_mut().for_each(|peer| webrtc.forget_failures(&peer.id));
         }
         self.tell_swarm(blob, if paused { swarm::Input::Pause } else { swarm::Input::Resume });
         self.set_wanted(blob);

@@ -119,8 +119,11 @@ impl Swarm {
             .as_ref()
             .map(|ledger| ledger.size)
             .or(peer.claim);
+        let had = self.ledger.as_ref().is_some_and(|l| l.has(index));
+        // A late chunk has no place reserved: peers that hold back must not add up beyond the memory bound.
+        let no_place = asked.is_none() && self.pending_bytes() + len > self.config.unstored_max;
         let believed = match size {
-            _ if self.ledger.as_ref().is_some_and(|ledger| ledger.has(index)) => None,
+            _ if had || no_place => None,
             None => None,
             Some(size) => {
                 let verified = tree::verify_chunk(self.blob, size, index, &data, &proof);
@@ -487,14 +490,16 @@ impl Swarm {
             .map(|(index, _)| *index)
     }
 
+    /// Bytes asked for, and bytes verified and not yet durable, over all peers.
+    fn pending_bytes(&self) -> u64 {
+        let asked = self.peers.values().map(|peer| peer.source.asked_bytes());
+        let unstored = self.ledger.as_ref().map_or(0, Ledger::unstored_bytes);
+        asked.sum::<u64>() + unstored
+    }
+
     /// Sends a request unless a bound forbids it.
     fn ask(&mut self, key: PeerKey, index: ChunkIndex, now: Time) -> Ask {
-        let asked: u64 = self
-            .peers
-            .values()
-            .map(|peer| peer.source.asked_bytes())
-            .sum();
-        let unstored = self.ledger.as_ref().map_or(0, Ledger::unstored_bytes);
+        let pending = self.pending_bytes();
         let Some(peer) = self.peers.get_mut(&key) else {
             return Ask::NoCredit;
         };
@@ -507,7 +512,7 @@ impl Swarm {
             return Ask::NoCredit;
         };
         let len = len as u64;
-        if asked + unstored + len > self.config.unstored_max {
+        if pending + len > self.config.unstored_max {
             return Ask::NoMemory;
         }
         if peer.source.asked_bytes() + len > peer.source.granted {

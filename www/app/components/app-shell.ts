@@ -26,7 +26,9 @@ export class AppElement extends SessionElement {
     window.addEventListener('hashchange', () => this.navigated(), { signal });
     document.addEventListener('dragenter', (event) => this.drag(event), { signal });
     document.addEventListener('dragover', (event) => this.drag(event), { signal });
-    document.addEventListener('dragleave', (event) => event.relatedTarget === null && (this.dragging = false), { signal });
+    document.addEventListener('dragleave', (event) => event.relatedTarget === null && (this.dragging = false), {
+      signal,
+    });
     document.addEventListener('drop', (event) => this.drop(event), { signal });
     document.addEventListener('paste', (event) => this.paste(event), { signal });
     this.addEventListener('gyre-files', (event) => this.share((event as CustomEvent<File[]>).detail), { signal });
@@ -89,8 +91,11 @@ export class AppElement extends SessionElement {
     const transfer = event.dataTransfer;
     if (!transfer?.types.includes('Files')) return;
     event.preventDefault();
-    const folders = [...transfer.items].filter((item) => item.webkitGetAsEntry()?.isDirectory).map((item) => item.getAsFile()?.name);
-    if (folders.length > 0) session.notify('Folders cannot be shared yet. Choose the files in it, or make an archive of it.');
+    const folders = [...transfer.items]
+      .filter((item) => item.webkitGetAsEntry()?.isDirectory)
+      .map((item) => item.getAsFile()?.name);
+    if (folders.length > 0)
+      session.notify('Folders cannot be shared yet. Choose the files in it, or make an archive of it.');
     this.share([...transfer.files].filter((file) => !folders.includes(file.name)));
   }
 

@@ -19,9 +19,11 @@ export class ConsentElement extends SessionElement {
       <div>
         <h2 id="consent-title">May this page send what you hold to other people?</h2>
         <p id="consent-text">
-          ${sharing
-            ? 'That is how others get the file you share: straight from this browser, while this tab is open.'
-            : 'What you open can be passed on to others from this browser, while this tab is open. It keeps files alive.'}
+          ${
+            sharing
+              ? 'That is how others get the file you share: straight from this browser, while this tab is open.'
+              : 'What you open can be passed on to others from this browser, while this tab is open. It keeps files alive.'
+          }
           It uses your upload bandwidth, and the peers it links to see your IP address. You can change this at any time in the settings.
         </p>
       </div>

@@ -45,7 +45,8 @@ export class CopyElement extends PlainElement {
     try {
       await navigator.share({ title: this.name, url: this.link });
     } catch (thrown) {
-      if ((thrown as DOMException).name !== 'AbortError') session.notify('The system’s share sheet could not be opened.');
+      if ((thrown as DOMException).name !== 'AbortError')
+        session.notify('The system’s share sheet could not be opened.');
     }
   }
 }

@@ -28,9 +28,11 @@ export class DropZoneElement extends PlainElement {
         <span>
           <strong>Public</strong>
           <span class="soft">
-            ${this.public
-              ? 'Stored in the clear. Anybody with the address can read it, and check it with b3sum.'
-              : 'Off: encrypted before it is stored. Only somebody with the link can read it.'}
+            ${
+              this.public
+                ? 'Stored in the clear. Anybody with the address can read it, and check it with b3sum.'
+                : 'Off: encrypted before it is stored. Only somebody with the link can read it.'
+            }
           </span>
         </span>
       </label>

@@ -26,9 +26,11 @@ export class ErrorElement extends PlainElement {
         <strong>${title}</strong>
         <p>${advice}</p>
         <div class="row">
-          ${this.retry && (remedy === 'retry' || remedy === 'storage')
-            ? html`<button class="button" data-testid=${`${this.subject}-retry`} @click=${this.retry}>${icon('retry')} Try again</button>`
-            : nothing}
+          ${
+            this.retry && (remedy === 'retry' || remedy === 'storage')
+              ? html`<button class="button" data-testid=${`${this.subject}-retry`} @click=${this.retry}>${icon('retry')} Try again</button>`
+              : nothing
+          }
           ${remedy === 'storage' ? html`<button class="button quiet" @click=${() => openSettings(this)}>Storage settings</button>` : nothing}
           ${remedy === 'reload' ? html`<button class="button" @click=${() => location.reload()}>Reload</button>` : nothing}
           ${remedy === 'home' ? html`<a class="button quiet" href="#/">Back to the start</a>` : nothing}

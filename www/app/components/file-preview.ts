@@ -57,7 +57,10 @@ export class PreviewElement extends PlainElement {
     if (!file || kind === null) return;
     const abort = (this.#abort = new AbortController());
     try {
-      const blob = await file.blob({ signal: abort.signal, type: (file.type.split(';')[0] ?? '').trim().toLowerCase() });
+      const blob = await file.blob({
+        signal: abort.signal,
+        type: (file.type.split(';')[0] ?? '').trim().toLowerCase(),
+      });
       const text = kind === 'text' ? await blob.text() : '';
       const url = kind === 'vector' ? await dataUrl(blob) : kind === 'text' ? '' : URL.createObjectURL(blob);
       if (abort.signal.aborted) {

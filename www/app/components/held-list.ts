@@ -27,11 +27,17 @@ export class HeldListElement extends SessionElement {
         <h2 id="held-title">In this browser</h2>
         ${shown.length > 0 ? html`<span class="soft">${count(shown.length, 'file')}</span>` : nothing}
       </header>
-      ${shown.length === 0
-        ? html`<p class="empty">Nothing yet. What you share or open is kept here and passed on to whoever asks for it.</p>`
-        : html`<ul class="held-list" data-testid="held-list">
-            ${repeat(shown, (swarm) => swarm.cid, (swarm) => html`<gyre-held-item role="listitem" .swarm=${swarm}></gyre-held-item>`)}
-          </ul>`}
+      ${
+        shown.length === 0
+          ? html`<p class="empty">Nothing yet. What you share or open is kept here and passed on to whoever asks for it.</p>`
+          : html`<ul class="held-list" data-testid="held-list">
+            ${repeat(
+              shown,
+              (swarm) => swarm.cid,
+              (swarm) => html`<gyre-held-item role="listitem" .swarm=${swarm}></gyre-held-item>`,
+            )}
+          </ul>`
+      }
     </section>`;
   }
 }
@@ -45,20 +51,25 @@ export class HeldItemElement extends PlainElement {
   protected override render(): unknown {
     const swarm = this.swarm;
     const name = displayName(swarm.name, swarm.cid);
-    const left = swarm.state === 'fetching' ? this.#eta.note(swarm.have, swarm.size, swarm.downRate, performance.now()) : null;
+    const left =
+      swarm.state === 'fetching' ? this.#eta.note(swarm.have, swarm.size, swarm.downRate, performance.now()) : null;
     const complete = swarm.state === 'complete';
     return html`<div class="held-item" data-testid="held-item" data-cid=${swarm.cid} data-state=${swarm.state}>
       <div class="held-main">
-        ${swarm.fragment
-          ? html`<a class="held-name clip" href=${swarm.fragment}>${name}</a>`
-          : html`<span class="held-name clip">${name}</span>`}
+        ${
+          swarm.fragment
+            ? html`<a class="held-name clip" href=${swarm.fragment}>${name}</a>`
+            : html`<span class="held-name clip">${name}</span>`
+        }
         <p class="held-line soft tabular">
           <span class=${`dot dot-${swarm.state}`} aria-hidden="true"></span>
           <span>${swarmLine(swarm, left)}</span>
         </p>
-        ${complete
-          ? nothing
-          : html`<gyre-bar aria-label=${`Progress of ${name}`} .value=${percent(swarm.have, swarm.size)} ?busy=${swarm.state === 'finding'}></gyre-bar>`}
+        ${
+          complete
+            ? nothing
+            : html`<gyre-bar aria-label=${`Progress of ${name}`} .value=${percent(swarm.have, swarm.size)} ?busy=${swarm.state === 'finding'}></gyre-bar>`
+        }
         <p class="held-facts soft tabular">
           <span>${sizeLine(swarm)}</span>
           ${swarm.public ? html`<span>${icon('globe')} public</span>` : nothing}
@@ -77,12 +88,16 @@ export class HeldItemElement extends PlainElement {
     const stopped = swarm.state === 'paused' || swarm.state === 'failed';
     const link = session.linkOf(cid);
     return html`
-      ${running
-        ? html`<button class="icon-button" title="Pause" aria-label=${`Pause ${name}`} @click=${() => session.act((gyre) => gyre.pause(cid))}>${icon('pause')}</button>`
-        : nothing}
-      ${stopped
-        ? html`<button class="icon-button" title="Go on" aria-label=${`Go on fetching ${name}`} @click=${() => session.act((gyre) => gyre.resume(cid))}>${icon('play')}</button>`
-        : nothing}
+      ${
+        running
+          ? html`<button class="icon-button" title="Pause" aria-label=${`Pause ${name}`} @click=${() => session.act((gyre) => gyre.pause(cid))}>${icon('pause')}</button>`
+          : nothing
+      }
+      ${
+        stopped
+          ? html`<button class="icon-button" title="Go on" aria-label=${`Go on fetching ${name}`} @click=${() => session.act((gyre) => gyre.resume(cid))}>${icon('play')}</button>`
+          : nothing
+      }
       <button
         class="icon-button"
         aria-pressed=${swarm.pinned ? 'true' : 'false'}
@@ -102,7 +117,11 @@ export class HeldItemElement extends PlainElement {
       swarm.sources > 0
         ? `${count(swarm.sources, 'other peer')} connected now ${swarm.sources === 1 ? 'holds' : 'hold'} all of it.`
         : 'No other peer connected now holds all of it: its link may stop working.';
-    const sure = await confirmDialog({ title: `Remove “${name}”?`, text: `It is deleted from this browser. ${others}`, action: 'Remove' });
+    const sure = await confirmDialog({
+      title: `Remove “${name}”?`,
+      text: `It is deleted from this browser. ${others}`,
+      action: 'Remove',
+    });
     if (sure) await session.act((gyre) => gyre.remove(swarm.cid));
   }
 }

@@ -10,19 +10,20 @@ export function icon(name: keyof typeof PATHS): SVGTemplateResult {
 
 /** The mark of Gyre. */
 export function mark(): SVGTemplateResult {
-  return svg`<svg class="mark" viewBox="-2 -2 36 36" aria-hidden="true" focusable="false"><path d=${MARK} /></svg>`;
+  return svg`<svg class="mark" viewBox="5.25 -1.25 29 29" aria-hidden="true" focusable="false"><path d=${MARK} /></svg>`;
 }
 
 /** A spiral that fills from its centre: `fraction` of 0 to 1. */
 export function spiral(fraction: number): SVGTemplateResult {
   // A dash of length 0 with round caps would still leave a dot.
   const dash = fraction <= 0 ? '0 2' : `${Math.min(1, fraction)} 2`;
-  return svg`<svg class="spiral" viewBox="-6 -6 212 212" aria-hidden="true" focusable="false">
+  return svg`<svg class="spiral" viewBox="28 13 178 147" aria-hidden="true" focusable="false">
     <path class="spiral-track" d=${SPIRAL} pathLength="1" />
     <path class="spiral-fill" d=${SPIRAL} pathLength="1" stroke-dasharray=${dash} stroke-opacity=${fraction <= 0 ? 0 : 1} />
   </svg>`;
 }
 
+// The boxes above are cut to what the spirals cover; styles turn them around their eyes.
 const MARK = spiralPath(32, 2.4, 0.2);
 const SPIRAL = spiralPath(200, 4, 0.13);
 

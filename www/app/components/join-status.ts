@@ -10,7 +10,12 @@ import './error-note.js';
 @customElement('gyre-join-status')
 export class JoinStatusElement extends SessionElement {
   protected override render(): unknown {
-    const { phase, label, short, hint } = joinStatus(session.phase, session.stats, session.peers, session.error?.code ?? null);
+    const { phase, label, short, hint } = joinStatus(
+      session.phase,
+      session.stats,
+      session.peers,
+      session.error?.code ?? null,
+    );
     return html`<p class="join-state" role="status" data-testid="join-state" data-state=${phase} title=${hint === '' ? nothing : hint}>
       <span class=${`dot dot-${phase}`} aria-hidden="true"></span><span class="clip only-wide">${label}</span><span class="clip only-narrow">${short}</span>
     </p>`;

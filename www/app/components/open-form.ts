@@ -28,9 +28,11 @@ export class OpenFormElement extends PlainElement {
         />
         <button class="button" data-testid="open-button">Open</button>
       </div>
-      ${this.problem
-        ? html`<p id="open-problem" class="hint bad" role="alert" data-testid="error-message" data-code=${this.problem.code}>${this.problem.message}</p>`
-        : nothing}
+      ${
+        this.problem
+          ? html`<p id="open-problem" class="hint bad" role="alert" data-testid="error-message" data-code=${this.problem.code}>${this.problem.message}</p>`
+          : nothing
+      }
     </form>`;
   }
 

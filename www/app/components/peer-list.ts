@@ -20,9 +20,11 @@ export class PeerListElement extends SessionElement {
     const hidden = ordered.length - shown.length;
     return html`<section class="panel" aria-labelledby="peers-title">
       <header class="section-head"><h2 id="peers-title">Peers</h2></header>
-      ${ordered.length === 0
-        ? html`<p class="empty">Nobody yet. Peers appear when somebody opens what you hold, or you open what they hold.</p>`
-        : html`<ul class="peer-list" data-testid="peer-list">${repeat(shown, (peer) => peer.peerId, row)}</ul>`}
+      ${
+        ordered.length === 0
+          ? html`<p class="empty">Nobody yet. Peers appear when somebody opens what you hold, or you open what they hold.</p>`
+          : html`<ul class="peer-list" data-testid="peer-list">${repeat(shown, (peer) => peer.peerId, row)}</ul>`
+      }
       ${hidden > 0 ? html`<button class="text-button" @click=${() => (this.all = true)}>Show ${hidden} more</button>` : nothing}
     </section>`;
   }
@@ -36,13 +38,15 @@ function row(peer: PeerInfo): unknown {
       <span class="tag">${peer.role === 'relay' ? 'relay' : 'browser'}</span>
       <span class="peer-via">${viaLabel(peer.via)}</span>
     </p>
-    ${peer.via === 'failed' || peer.via === 'connecting'
-      ? nothing
-      : html`<p class="peer-facts soft tabular">
+    ${
+      peer.via === 'failed' || peer.via === 'connecting'
+        ? nothing
+        : html`<p class="peer-facts soft tabular">
           ${peer.rtt === null ? nothing : html`<span>${Math.round(peer.rtt)} ms</span>`}
           <span>${icon('up')}<span class="visually-hidden">sending</span> ${formatRate(peer.upRate)}</span>
           <span>${icon('down')}<span class="visually-hidden">receiving</span> ${formatRate(peer.downRate)}</span>
-        </p>`}
+        </p>`
+    }
     ${peer.detail === '' ? nothing : html`<p class="hint">${peer.detail}</p>`}
   </li>`;
 }

@@ -134,4 +134,9 @@ export class SettingsElement extends SessionElement {
   }
 }
 
-const RELAY = { connecting: 'connecting…', connected: 'connected, not yet reachable through it', reserved: 'reachable through it', failed: 'no connection' } as const;
+const RELAY = {
+  connecting: 'connecting…',
+  connected: 'connected, not yet reachable through it',
+  reserved: 'reachable through it',
+  failed: 'no connection',
+} as const;

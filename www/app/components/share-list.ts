@@ -16,7 +16,11 @@ export class ShareListElement extends SessionElement {
   protected override render(): unknown {
     if (session.shares.length === 0) return nothing;
     return html`<section class="shares" aria-label="Shared just now">
-      ${repeat(session.shares, (task) => task.id, (task) => this.card(task))}
+      ${repeat(
+        session.shares,
+        (task) => task.id,
+        (task) => this.card(task),
+      )}
     </section>`;
   }
 
@@ -68,7 +72,8 @@ export class ShareListElement extends SessionElement {
         <button class="text-button" data-testid="share-allow" @click=${() => session.act((gyre) => gyre.setUpload(true))}>Allow sending</button>
       </p>`;
     }
-    if (allowed === null) return html`<p class="hint warm">Others can fetch it as soon as you allow this page to send.</p>`;
+    if (allowed === null)
+      return html`<p class="hint warm">Others can fetch it as soon as you allow this page to send.</p>`;
     const holders = session.swarms.find((swarm) => swarm.cid === task.cid)?.sources ?? 0;
     return holders === 0
       ? html`<p class="hint">Keep this tab open until somebody has fetched it: yours is the only copy seen.</p>`

@@ -23,13 +23,15 @@ export class StorageElement extends SessionElement {
       </header>
       <gyre-bar kind="meter" class=${filled > 90 ? 'full' : ''} data-testid="storage-meter" aria-label="Storage used" .value=${filled}></gyre-bar>
       <p class="soft tabular">${stats ? `${formatBytes(used)} of ${formatBytes(quota)} used` : 'Known once the peer has started'}</p>
-      ${stats
-        ? html`<dl class="facts tabular">
+      ${
+        stats
+          ? html`<dl class="facts tabular">
             <div><dt>${icon('up')} Sent</dt><dd>${formatBytes(stats.up)} <span class="soft">${formatRate(stats.upRate)}</span></dd></div>
             <div><dt>${icon('down')} Received</dt><dd>${formatBytes(stats.down)} <span class="soft">${formatRate(stats.downRate)}</span></dd></div>
             <div><dt>Sending</dt><dd>${stats.uploadAllowed === null ? 'not asked yet' : stats.uploadAllowed ? 'allowed' : 'off'}</dd></div>
           </dl>`
-        : ''}
+          : ''
+      }
     </section>`;
   }
 }

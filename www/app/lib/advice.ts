@@ -30,7 +30,8 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
     case 'STORE_FAILED':
       return {
         title: 'The browser’s storage does not work',
-        advice: 'Private windows and full disks can cause this. Free some space or use an ordinary window, then try again.',
+        advice:
+          'Private windows and full disks can cause this. Free some space or use an ordinary window, then try again.',
         remedy: 'retry',
       };
     case 'QUOTA_EXCEEDED':
@@ -41,7 +42,7 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
       };
     case 'BAD_LINK':
       return {
-        title: 'This link is not complete',
+        title: 'This link cannot be opened',
         advice: message || 'Copy the whole link again, up to its last character.',
         remedy: 'home',
       };
@@ -66,11 +67,16 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
         remedy: 'retry',
       };
     case 'CLOSED':
-      return { title: 'The peer of this page has stopped', advice: 'Reload the page to start it again.', remedy: 'reload' };
+      return {
+        title: 'The peer of this page has stopped',
+        advice: 'Reload the page to start it again.',
+        remedy: 'reload',
+      };
     case 'UNSUPPORTED':
       return {
         title: 'This browser cannot take part',
-        advice: 'Gyre needs WebRTC, IndexedDB and WebAssembly. A current Firefox, Chrome, Edge or Safari has them, unless an extension or a setting turns them off.',
+        advice:
+          'Gyre needs WebRTC, IndexedDB and WebAssembly. A current Firefox, Chrome, Edge or Safari has them, unless an extension or a setting turns them off.',
         remedy: null,
       };
     case 'BAD_OPTIONS':

@@ -10,7 +10,9 @@ export function spiralPath(size: number, turns: number, growth = 0.24): string {
   for (let step = 0; step <= steps; step += 1) {
     const angle = (last * step) / steps;
     const radius = scale * Math.exp(growth * angle);
-    points.push(`${(middle + radius * Math.cos(angle - last)).toFixed(2)} ${(middle + radius * Math.sin(angle - last)).toFixed(2)}`);
+    points.push(
+      `${(middle + radius * Math.cos(angle - last)).toFixed(2)} ${(middle + radius * Math.sin(angle - last)).toFixed(2)}`,
+    );
   }
   return `M${points.join('L')}`;
 }

@@ -18,7 +18,12 @@ export interface JoinStatus {
 }
 
 /** Words for the state of the node. */
-export function joinStatus(phase: Phase, stats: Stats | null, peers: readonly PeerInfo[], error: ErrorCode | null): JoinStatus {
+export function joinStatus(
+  phase: Phase,
+  stats: Stats | null,
+  peers: readonly PeerInfo[],
+  error: ErrorCode | null,
+): JoinStatus {
   switch (phase) {
     case 'loading':
       return { phase, label: 'Starting…', short: 'Starting…', hint: '' };
@@ -33,7 +38,10 @@ export function joinStatus(phase: Phase, stats: Stats | null, peers: readonly Pe
       const reason = (stats?.relays ?? []).find((relay) => relay.detail !== '')?.detail ?? '';
       const linked = connectedPeers(peers).length;
       const label = linked > 0 ? `No relay · ${count(linked, 'peer')}` : 'Offline';
-      const hint = linked > 0 ? 'Linked peers stay linked; new ones cannot be met until a relay answers.' : 'No relay answers. Check your connection; this page keeps trying.';
+      const hint =
+        linked > 0
+          ? 'Linked peers stay linked; new ones cannot be met until a relay answers.'
+          : 'No relay answers. Check your connection; this page keeps trying.';
       return { phase, label, short: label, hint: reason === '' ? hint : `${hint} (${reason})` };
     }
     case 'failed': {
@@ -69,7 +77,9 @@ export function swarmLine(swarm: SwarmInfo, eta: number | null = null): string {
     case 'paused':
       return `Paused at ${percent(swarm.have, swarm.size)} %`;
     case 'complete':
-      return swarm.sources === 0 ? 'Complete · held here' : `Complete · held here and by ${count(swarm.sources, 'other')}`;
+      return swarm.sources === 0
+        ? 'Complete · held here'
+        : `Complete · held here and by ${count(swarm.sources, 'other')}`;
     case 'failed':
       return failureTitle(swarm.error?.code ?? 'INTERNAL');
   }
@@ -78,7 +88,9 @@ export function swarmLine(swarm: SwarmInfo, eta: number | null = null): string {
 /** `1.2 MB of 5 MB`, or just the size once it is all here. */
 export function sizeLine(swarm: Pick<SwarmInfo, 'have' | 'size'>): string {
   if (swarm.size === null) return 'Size not known yet';
-  return swarm.have >= swarm.size ? formatBytes(swarm.size) : `${formatBytes(swarm.have)} of ${formatBytes(swarm.size)}`;
+  return swarm.have >= swarm.size
+    ? formatBytes(swarm.size)
+    : `${formatBytes(swarm.have)} of ${formatBytes(swarm.size)}`;
 }
 
 function failureTitle(code: string): string {

@@ -38,10 +38,15 @@ export class FilePage extends SessionElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.release();
+    document.title = TITLE;
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
     if (changed.has('fragment')) void this.openLink();
+  }
+
+  protected override updated(): void {
+    document.title = this.file ? `${this.file.name} – Gyre` : TITLE;
   }
 
   protected override render(): unknown {
@@ -55,9 +60,11 @@ export class FilePage extends SessionElement {
         <div class="file-body">
           <h1 id="file-title" class="file-name" data-testid="file-name">${name === null ? (this.failure ? 'File' : 'A file for you') : displayName(name, '')}</h1>
           <p class="soft tabular" data-testid="file-size">${this.sizeWords(swarm)}</p>
-          ${this.failure
-            ? html`<gyre-error .error=${this.failure} .retry=${() => this.retry()}></gyre-error>`
-            : this.progress(swarm)}
+          ${
+            this.failure
+              ? html`<gyre-error .error=${this.failure} .retry=${() => this.retry()}></gyre-error>`
+              : this.progress(swarm)
+          }
           <p class="visually-hidden" role="status">${done ? `${name ?? 'The file'} is complete` : ''}</p>
           <div class="row">${this.actions(swarm)}</div>
         </div>
@@ -84,7 +91,8 @@ export class FilePage extends SessionElement {
 
   private get failure(): Pick<GyreError, 'code' | 'message'> | null {
     if (this.problem) return this.problem;
-    const swarm = this.swarm;
+    // Without a file a search runs, whatever an earlier one came to.
+    const swarm = this.file ? this.swarm : undefined;
     if (swarm?.state !== 'failed' || !swarm.error) return null;
     return GyreError.from(Object.assign(new Error(swarm.error.message), { code: swarm.error.code }));
   }
@@ -133,13 +141,17 @@ export class FilePage extends SessionElement {
     }
     const { cid } = this;
     return html`
-      ${swarm && this.file && (swarm.state === 'fetching' || swarm.state === 'finding')
-        ? html`<button class="button" data-testid="file-pause" @click=${() => session.act((gyre) => gyre.pause(cid))}>${icon('pause')} Pause</button>`
-        : nothing}
-      ${swarm && this.file && swarm.state === 'paused'
-        ? html`<button class="button primary" data-testid="file-resume" @click=${() => session.act((gyre) => gyre.resume(cid))}>${icon('play')} Go on</button>`
-        : nothing}
-      <button class="button quiet" data-testid="file-cancel" @click=${this.cancel}>${icon('close')} Cancel</button>
+      ${
+        swarm && this.file && (swarm.state === 'fetching' || swarm.state === 'finding')
+          ? html`<button class="button" data-testid="file-pause" @click=${() => session.act((gyre) => gyre.pause(cid))}>${icon('pause')} Pause</button>`
+          : nothing
+      }
+      ${
+        swarm && this.file && swarm.state === 'paused'
+          ? html`<button class="button primary" data-testid="file-resume" @click=${() => session.act((gyre) => gyre.resume(cid))}>${icon('play')} Go on</button>`
+          : nothing
+      }
+      <button class="button" data-testid="file-cancel" @click=${this.cancel}>${icon('close')} Cancel</button>
     `;
   }
 
@@ -193,3 +205,5 @@ export class FilePage extends SessionElement {
     this.file = null;
   }
 }
+
+const TITLE = document.title;

@@ -110,8 +110,8 @@ impl<P: RtcPeer> Muxer<P> {
     }
 
     fn accept(&mut self, mut channel: P::Channel) {
-        let full = self.inbound.len() >= MAX_INBOUND_BACKLOG
-            || self.open_inbound >= MAX_INBOUND_CHANNELS;
+        let full =
+            self.inbound.len() >= MAX_INBOUND_BACKLOG || self.open_inbound >= MAX_INBOUND_CHANNELS;
         if full || channel.label() == INIT_LABEL {
             if full {
                 tracing::debug!("too many channels from the remote, closing one");
@@ -121,7 +121,10 @@ impl<P: RtcPeer> Muxer<P> {
         }
         let (stream, driver) = Stream::new(channel, self.shared.clone());
         self.open_inbound += 1;
-        self.drivers.push(Tracked { driver, side: Side::Inbound });
+        self.drivers.push(Tracked {
+            driver,
+            side: Side::Inbound,
+        });
         self.inbound.push_back(stream);
         if let Some(waker) = self.inbound_waker.take() {
             waker.wake();
@@ -173,7 +176,8 @@ impl<P: RtcPeer> Muxer<P> {
             ConnectionState::Closed => self.fail(MuxerError::Closed),
             ConnectionState::Disconnected => {
                 let patience = self.shared.timing.disconnected;
-                self.disconnected.get_or_insert_with(|| Delay::new(patience));
+                self.disconnected
+                    .get_or_insert_with(|| Delay::new(patience));
             }
             ConnectionState::Connected => self.disconnected = None,
             ConnectionState::New | ConnectionState::Connecting => {}
@@ -187,7 +191,9 @@ impl<P: RtcPeer> Muxer<P> {
         tracing::debug!(%error, "connection ended");
         self.failure = Some(error);
         self.disconnected = None;
-        self.drivers.iter().for_each(|tracked| tracked.driver.connection_lost());
+        self.drivers
+            .iter()
+            .for_each(|tracked| tracked.driver.connection_lost());
         self.inbound.clear();
         self.peer.close();
         self.inbound_waker.take().into_iter().for_each(Waker::wake);
@@ -223,7 +229,10 @@ impl<P: RtcPeer> StreamMuxer for Muxer<P> {
         let channel = self.peer.open_channel("")?;
         let (stream, driver) = Stream::new(channel, self.shared.clone());
         self.open_outbound += 1;
-        self.drivers.push(Tracked { driver, side: Side::Outbound });
+        self.drivers.push(Tracked {
+            driver,
+            side: Side::Outbound,
+        });
         self.drive(cx);
         Poll::Ready(Ok(stream))
     }
@@ -284,5 +293,5 @@ impl<C: RtcChannel> Future for Tracked<C> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;

@@ -1,6 +1,6 @@
 //! One libp2p stream: `AsyncRead` and `AsyncWrite` over one data channel.
 //!
-//! A stream is shared between its owner, who reads and writes, and its [`Driver`], which the muxer polls: the driver
+//! A stream is shared between its owner, who reads and writes, and its driver, which the muxer polls: the driver
 //! takes what the channel reports even when nobody reads, answers `Fin`, keeps the deadlines, and ends the channel after
 //! the owner is gone. What is decided stands in `state`; here it meets the channel and the wakers.
 //! Small writes are collected: a frame leaves when it is full, when the owner flushes or closes, and at the latest when
@@ -24,9 +24,9 @@ use super::rtc::{ChannelEvent, RtcChannel};
 mod state;
 
 pub use self::state::StreamError;
-pub(super) use self::state::{Shared, Timing};
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 pub(super) use self::state::{MAX_SENT_FRAME, MAX_STREAM_UNREAD};
+pub(super) use self::state::{Shared, Timing};
 
 /// `buffered_amount` in bytes from which on payload waits: half of what Chromium's SCTP buffers for a connection.
 pub const HIGH_WATER: usize = 1024 * 1024;
@@ -39,12 +39,12 @@ const CONTROL_HIGH_WATER: usize = 2 * HIGH_WATER;
 
 /// Dropped streams of one connection whose end is still being waited for; beyond it they are reset at once. Every one
 /// of them holds a channel, of which Chromium has 1024 for a connection.
-const MAX_LINGERING: usize = 256;
+pub(super) const MAX_LINGERING: usize = 256;
 
 /// A stream of a [`Muxer`](super::muxer::Muxer).
 ///
-/// `poll_close` ends the writing half and waits for the remote to confirm, 10 s at most; reading goes on. Dropping it
-/// before it is closed resets it.
+/// `poll_close` ends the writing half and waits for the remote to confirm, at most 10 s after the last bytes have left;
+/// reading goes on. Dropping it before it is closed resets it.
 pub struct Stream<C: RtcChannel> {
     link: Arc<Mutex<Link<C>>>,
 }
@@ -64,7 +64,13 @@ impl<C: RtcChannel> Stream<C> {
             writer: None,
             driver: None,
         }));
-        (Self { link: link.clone() }, Driver { link, deadline: None })
+        (
+            Self { link: link.clone() },
+            Driver {
+                link,
+                deadline: None,
+            },
+        )
     }
 
     /// Why the stream failed, if it did.
@@ -166,14 +172,23 @@ impl<C: RtcChannel> Drop for Stream<C> {
 
 impl<C: RtcChannel> fmt::Debug for Stream<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("error", &self.error()).finish_non_exhaustive()
+        f.debug_struct("Stream")
+            .field("error", &self.error())
+            .finish_non_exhaustive()
     }
 }
 
 /// Keeps a stream going beside its owner; ends when the channel is closed.
 pub(super) struct Driver<C: RtcChannel> {
     link: Arc<Mutex<Link<C>>>,
-    deadline: Option<(Stage, Delay)>,
+    deadline: Option<Deadline>,
+}
+
+struct Deadline {
+    stage: Stage,
+    delay: Delay,
+    /// `buffered_amount` in bytes when the delay began.
+    buffered: usize,
 }
 
 impl<C: RtcChannel> Driver<C> {
@@ -204,9 +219,10 @@ impl<C: RtcChannel> Future for Driver<C> {
         let _ = link.state.flush();
         link.pump(&mut wakes);
         let outcome = loop {
-            if link.channel.is_none() {
+            let Some(channel) = &link.channel else {
                 break Poll::Ready(());
-            }
+            };
+            let buffered = channel.buffered_amount();
             let stage = link.state.stage();
             link.stage = stage;
             let Some(stage) = stage else {
@@ -214,19 +230,27 @@ impl<C: RtcChannel> Future for Driver<C> {
                 break Poll::Pending;
             };
             let timing = link.state.shared().timing;
-            let (_, delay) = match &mut this.deadline {
-                Some(deadline) if deadline.0 == stage => deadline,
-                other => other.insert((
-                    stage,
-                    Delay::new(match stage {
-                        Stage::FinAck => timing.fin_ack,
-                        Stage::Linger => timing.linger,
-                        Stage::ChannelClose => timing.channel_close,
-                    }),
-                )),
+            let patience = match stage {
+                Stage::FinAck => timing.fin_ack,
+                Stage::Linger => timing.linger,
+                Stage::ChannelClose => timing.channel_close,
             };
-            if Pin::new(delay).poll(cx).is_pending() {
+            let begin = || Deadline {
+                stage,
+                delay: Delay::new(patience),
+                buffered,
+            };
+            let deadline = match &mut this.deadline {
+                Some(deadline) if deadline.stage == stage => deadline,
+                other => other.insert(begin()),
+            };
+            if Pin::new(&mut deadline.delay).poll(cx).is_pending() {
                 break Poll::Pending;
+            }
+            if (1..deadline.buffered).contains(&buffered) {
+                // What was sent is still leaving, only slowly: the answer cannot be here yet.
+                *deadline = begin();
+                continue;
             }
             this.deadline = None;
             if stage == Stage::ChannelClose {
@@ -265,7 +289,9 @@ impl<C: RtcChannel> Link<C> {
     /// Takes everything that the channel reports, then sends what is due. Does nothing before the driver's first poll,
     /// because the channel wakes the driver.
     fn pump(&mut self, wakes: &mut Wakes) {
-        let Some(driver) = self.driver.clone() else { return };
+        let Some(driver) = self.driver.clone() else {
+            return;
+        };
         let mut cx = Context::from_waker(&driver);
         while let Some(channel) = &mut self.channel
             && let Poll::Ready(event) = channel.poll_event(&mut cx)
@@ -290,12 +316,16 @@ impl<C: RtcChannel> Link<C> {
 
     /// Sends what is due and says whether payload could be sent now.
     fn transmit(&mut self) -> bool {
-        let Some(channel) = &mut self.channel else { return false };
+        let Some(channel) = &mut self.channel else {
+            return false;
+        };
         let mut sent = false;
         while self.open && !self.closing {
             let buffered = channel.buffered_amount();
             if buffered >= CONTROL_HIGH_WATER
-                || !self.state.send_next(buffered < HIGH_WATER, |frame| channel.send(frame))
+                || !self
+                    .state
+                    .send_next(buffered < HIGH_WATER, |frame| channel.send(frame))
             {
                 break;
             }
@@ -326,7 +356,10 @@ impl<C: RtcChannel> Link<C> {
 
     fn drop_channel(&mut self) -> Option<C> {
         if std::mem::take(&mut self.lingering) {
-            self.state.shared().lingering().fetch_sub(1, Ordering::Relaxed);
+            self.state
+                .shared()
+                .lingering()
+                .fetch_sub(1, Ordering::Relaxed);
         }
         self.channel.take()
     }

@@ -2,326 +2,22 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    collections::VecDeque,
-    io,
-    pin::Pin,
-    sync::{Arc, Mutex},
-    task::{Context, Poll, Waker},
-};
+mod fakes;
 
 use bytes::BytesMut;
-use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, future::BoxFuture, join};
+use futures::{AsyncWriteExt, FutureExt, join};
 use libp2p::PeerId;
+use proptest::prelude::*;
 
+use self::fakes::{FakePeer, Platform, Remote, pipe};
 use super::{
     super::{
         config::Config,
-        rtc::{
-            ChannelEvent, ConnectionState, PeerEvent, RtcChannel, RtcConfig, RtcError, RtcFactory,
-            SdpKind,
-        },
-        signal::{Decoder, MAX_MESSAGE, Message, SignalError},
+        rtc::{ChannelEvent, ConnectionState, RtcChannel},
+        signal::{MAX_MESSAGE, Message, SignalError},
     },
     *,
 };
-
-// ---- the platform --------------------------------------------------------------------------------------------------
-
-/// What the platform was asked to do, in order, and what it shall say.
-#[derive(Default)]
-struct Script {
-    log: Vec<String>,
-    created: usize,
-    events: VecDeque<PeerEvent<FakeChannel>>,
-    state: Option<ConnectionState>,
-    init_events: VecDeque<ChannelEvent>,
-    bad_candidates: Vec<String>,
-    wakers: Vec<Waker>,
-}
-
-#[derive(Clone, Default)]
-struct Platform(Arc<Mutex<Script>>);
-
-impl Platform {
-    fn with<T>(&self, f: impl FnOnce(&mut Script) -> T) -> T {
-        let mut script = self.0.lock().unwrap();
-        let result = f(&mut script);
-        script.wakers.drain(..).for_each(Waker::wake);
-        result
-    }
-
-    fn state(&self, state: ConnectionState) {
-        self.with(|s| {
-            s.state = Some(state);
-            s.events.push_back(PeerEvent::State(state));
-        });
-    }
-
-    fn channel(&self, label: &'static str) {
-        let channel = FakeChannel {
-            platform: self.clone(),
-            label,
-        };
-        self.with(|s| s.events.push_back(PeerEvent::Channel(channel)));
-    }
-
-    fn init(&self, event: ChannelEvent) {
-        self.with(|s| s.init_events.push_back(event));
-    }
-
-    fn candidate(&self, json: &str) {
-        self.with(|s| {
-            s.events
-                .push_back(PeerEvent::Candidate(Some(json.to_owned())));
-        });
-    }
-
-    fn log(&self) -> Vec<String> {
-        self.with(|s| s.log.clone())
-    }
-
-    fn did(&self, what: &str) -> bool {
-        self.log().iter().any(|line| line == what)
-    }
-
-    fn op<T: Send + 'static>(
-        &self,
-        line: String,
-        result: Result<T, RtcError>,
-    ) -> BoxFuture<'static, Result<T, RtcError>> {
-        self.with(|s| s.log.push(line));
-        async move { result }.boxed()
-    }
-}
-
-impl RtcFactory for Platform {
-    type Peer = FakePeer;
-
-    fn create(&self, _: &RtcConfig) -> Result<FakePeer, RtcError> {
-        self.with(|s| s.created += 1);
-        Ok(FakePeer(self.clone()))
-    }
-}
-
-struct FakePeer(Platform);
-
-impl Drop for FakePeer {
-    fn drop(&mut self) {
-        self.0.with(|s| s.log.push("drop".to_owned()));
-    }
-}
-
-impl RtcPeer for FakePeer {
-    type Channel = FakeChannel;
-
-    fn open_channel(&mut self, label: &str) -> Result<FakeChannel, RtcError> {
-        assert_eq!(label, INIT_LABEL);
-        self.0.with(|s| s.log.push("open init".to_owned()));
-        Ok(FakeChannel {
-            platform: self.0.clone(),
-            label: INIT_LABEL,
-        })
-    }
-
-    fn create_offer(&mut self) -> BoxFuture<'static, Result<String, RtcError>> {
-        self.0.op("create offer".to_owned(), Ok("v=0".to_owned()))
-    }
-
-    fn create_answer(&mut self) -> BoxFuture<'static, Result<String, RtcError>> {
-        self.0.op("create answer".to_owned(), Ok("v=1".to_owned()))
-    }
-
-    fn set_local(&mut self, _: SdpKind, sdp: String) -> BoxFuture<'static, Result<(), RtcError>> {
-        self.0.op(format!("local {sdp}"), Ok(()))
-    }
-
-    fn set_remote(&mut self, _: SdpKind, sdp: String) -> BoxFuture<'static, Result<(), RtcError>> {
-        self.0.op(format!("remote {sdp}"), Ok(()))
-    }
-
-    fn add_candidate(
-        &mut self,
-        candidate: Option<String>,
-    ) -> BoxFuture<'static, Result<(), RtcError>> {
-        let json = candidate.unwrap();
-        let result = match self.0.with(|s| s.bad_candidates.contains(&json)) {
-            true => Err(RtcError::Platform("bad candidate".into())),
-            false => Ok(()),
-        };
-        self.0.op(format!("add {json}"), result)
-    }
-
-    fn state(&self) -> ConnectionState {
-        self.0.with(|s| s.state).unwrap_or(ConnectionState::New)
-    }
-
-    fn poll_event(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<PeerEvent<FakeChannel>, RtcError>> {
-        let mut script = self.0.0.lock().unwrap();
-        match script.events.pop_front() {
-            Some(event) => Poll::Ready(Ok(event)),
-            None => {
-                script.wakers.push(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-
-    fn close(&mut self) {}
-}
-
-struct FakeChannel {
-    platform: Platform,
-    label: &'static str,
-}
-
-impl RtcChannel for FakeChannel {
-    fn label(&self) -> &str {
-        self.label
-    }
-
-    fn send(&mut self, _: &[u8]) -> Result<(), RtcError> {
-        Err(RtcError::Closed)
-    }
-
-    fn buffered_amount(&self) -> usize {
-        0
-    }
-
-    fn set_low_threshold(&mut self, _: usize) {}
-
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<ChannelEvent> {
-        let mut script = self.platform.0.lock().unwrap();
-        match script.init_events.pop_front() {
-            Some(event) => Poll::Ready(event),
-            None => {
-                script.wakers.push(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-
-    fn close(&mut self) {
-        self.platform.with(|s| s.log.push("close init".to_owned()));
-    }
-}
-
-// ---- the remote ----------------------------------------------------------------------------------------------------
-
-#[derive(Default)]
-struct Half {
-    bytes: VecDeque<u8>,
-    closed: bool,
-    waker: Option<Waker>,
-}
-
-/// One end of an in-memory stream.
-struct Pipe {
-    read: Arc<Mutex<Half>>,
-    write: Arc<Mutex<Half>>,
-}
-
-fn pipe() -> (Pipe, Remote) {
-    let (a, b) = <(Arc<Mutex<Half>>, Arc<Mutex<Half>>)>::default();
-    let ours = Pipe {
-        read: a.clone(),
-        write: b.clone(),
-    };
-    let remote = Remote {
-        pipe: Pipe { read: b, write: a },
-        decoder: Decoder::default(),
-    };
-    (ours, remote)
-}
-
-impl Drop for Pipe {
-    fn drop(&mut self) {
-        close(&self.write);
-    }
-}
-
-fn close(half: &Mutex<Half>) {
-    let mut half = half.lock().unwrap();
-    half.closed = true;
-    half.waker.take().into_iter().for_each(Waker::wake);
-}
-
-impl AsyncRead for Pipe {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        out: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let mut half = self.read.lock().unwrap();
-        if half.bytes.is_empty() && !half.closed {
-            half.waker = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        Poll::Ready(io::Read::read(&mut half.bytes, out))
-    }
-}
-
-impl AsyncWrite for Pipe {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let mut half = self.write.lock().unwrap();
-        if half.closed {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        half.bytes.extend(bytes);
-        half.waker.take().into_iter().for_each(Waker::wake);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        close(&self.write);
-        Poll::Ready(Ok(()))
-    }
-}
-
-struct Remote {
-    pipe: Pipe,
-    decoder: Decoder,
-}
-
-impl Remote {
-    async fn send(&mut self, message: Message) {
-        let mut bytes = BytesMut::new();
-        message.encode(&mut bytes).unwrap();
-        self.pipe.write_all(&bytes).await.unwrap();
-    }
-
-    /// The next message, or `None` at the end of the stream.
-    async fn receive(&mut self) -> Option<Message> {
-        loop {
-            if let Some(message) = self.decoder.next_message().unwrap() {
-                return Some(message);
-            }
-            let mut chunk = [0; 64];
-            match self.pipe.read(&mut chunk).await.unwrap() {
-                0 => return None,
-                n => self.decoder.push(&chunk[..n]),
-            }
-        }
-    }
-
-    /// Lets the other side run until it waits.
-    async fn settle() {
-        for _ in 0..50 {
-            tokio::task::yield_now().await;
-        }
-    }
-}
 
 fn config() -> Config {
     Config {
@@ -359,8 +55,6 @@ async fn answering<R>(
         remote(end)
     )
 }
-
-// ---- the tests -----------------------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn the_offerer_goes_through_the_steps_in_order() {
@@ -692,4 +386,48 @@ async fn a_description_too_long_for_a_message_is_an_error_of_ours() {
         session.send(&long).await,
         Err(HandshakeError::Signal(SignalError::TooLong))
     ));
+}
+
+/// What a remote may do to us, in bytes.
+fn mischief() -> impl Strategy<Value = Vec<u8>> {
+    let encoded = |message: Message| {
+        let mut bytes = BytesMut::new();
+        message.encode(&mut bytes).unwrap();
+        bytes.to_vec()
+    };
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..40),
+        Just(encoded(Message::Offer("v=0".into()))),
+        Just(encoded(Message::Answer("v=1".into()))),
+        "[{}\\[\\]:\"a-z0-9]{0,40}".prop_map(move |json| encoded(Message::Candidate(json))),
+        (0u64..9).prop_map(move |kind| encoded(Message::Other(kind))),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_remote_sends_the_attempt_ends_and_takes_its_connection_with_it(
+        pieces in prop::collection::vec(mischief(), 0..12),
+    ) {
+        for offers in [true, false] {
+            // Whoever gets as far as connecting is told that it does not work.
+            let platform = Platform::default();
+            platform.with(|s| s.state = Some(ConnectionState::Failed));
+            let bytes = pieces.concat();
+            let remote = async move |mut remote: Remote| {
+                // The other side may be gone before all is written.
+                let _ = remote.pipe.write_all(&bytes).await;
+            };
+            let (up, ()) = futures::executor::block_on(async {
+                if offers {
+                    offering(&platform, remote).await
+                } else {
+                    answering(&platform, remote).await
+                }
+            });
+            prop_assert!(up.is_err());
+            let dropped = platform.log().iter().filter(|line| *line == "drop").count();
+            prop_assert_eq!(dropped, platform.with(|s| s.created));
+        }
+    }
 }

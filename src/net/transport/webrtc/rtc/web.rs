@@ -50,6 +50,13 @@ pub fn constructed() -> usize {
     CONSTRUCTED.load(Ordering::Relaxed)
 }
 
+static CHANNELS: AtomicUsize = AtomicUsize::new(0);
+
+/// How many data channels this page holds now: none may outlive its stream.
+pub fn open_channels() -> usize {
+    CHANNELS.load(Ordering::Relaxed)
+}
+
 /// Makes peer connections of the page.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WebFactory;
@@ -63,8 +70,8 @@ impl RtcFactory for WebFactory {
         if !available {
             return Err(RtcError::Unavailable);
         }
-        let connection = RtcPeerConnection::new_with_configuration(&configuration(config))
-            .map_err(platform)?;
+        let connection =
+            RtcPeerConnection::new_with_configuration(&configuration(config)).map_err(platform)?;
         CONSTRUCTED.fetch_add(1, Ordering::Relaxed);
         Ok(WebPeer(SendWrapper::new(Connection::new(connection))))
     }
@@ -97,9 +104,16 @@ impl RtcPeer for WebPeer {
         description(self.0.connection.create_answer())
     }
 
-    fn set_local(&mut self, kind: SdpKind, sdp: String) -> BoxFuture<'static, Result<(), RtcError>> {
+    fn set_local(
+        &mut self,
+        kind: SdpKind,
+        sdp: String,
+    ) -> BoxFuture<'static, Result<(), RtcError>> {
         let connection = self.0.connection.clone();
-        let done = self.0.connection.set_local_description(&sdp_init(kind, &sdp));
+        let done = self
+            .0
+            .connection
+            .set_local_description(&sdp_init(kind, &sdp));
         let watch = self.0.watch.clone();
         promised(async move {
             JsFuture::from(done).await.map_err(platform)?;
@@ -114,7 +128,10 @@ impl RtcPeer for WebPeer {
         sdp: String,
     ) -> BoxFuture<'static, Result<(), RtcError>> {
         let connection = self.0.connection.clone();
-        let done = self.0.connection.set_remote_description(&sdp_init(kind, &sdp));
+        let done = self
+            .0
+            .connection
+            .set_remote_description(&sdp_init(kind, &sdp));
         let watch = self.0.watch.clone();
         promised(async move {
             JsFuture::from(done).await.map_err(platform)?;
@@ -133,8 +150,8 @@ impl RtcPeer for WebPeer {
         let connection = self.0.connection.clone();
         promised(async move {
             let candidate = parsed.map_err(platform)?;
-            let added = connection
-                .add_ice_candidate_with_opt_rtc_ice_candidate_init(candidate.as_ref());
+            let added =
+                connection.add_ice_candidate_with_opt_rtc_ice_candidate_init(candidate.as_ref());
             JsFuture::from(added).await.map(drop).map_err(platform)
         })
     }
@@ -250,7 +267,10 @@ impl TransportWatch {
                 queue.push_state(ConnectionState::Failed);
             }
         });
-        Self { target: RefCell::new(None), on_change }
+        Self {
+            target: RefCell::new(None),
+            on_change,
+        }
     }
 
     /// Finds the transport, which exists once a description is set; a browser that has none is not watched.
@@ -263,7 +283,10 @@ impl TransportWatch {
             .and_then(|transport| transport.dyn_into::<EventTarget>().ok());
         if let Some(target) = transport {
             let handler = self.on_change.as_ref().unchecked_ref();
-            if target.add_event_listener_with_callback("statechange", handler).is_ok() {
+            if target
+                .add_event_listener_with_callback("statechange", handler)
+                .is_ok()
+            {
                 *self.target.borrow_mut() = Some(target);
             }
         }
@@ -289,6 +312,7 @@ pub struct WebChannel(SendWrapper<Channel>);
 
 impl WebChannel {
     fn new(channel: RtcDataChannel, budget: Rc<Cell<usize>>) -> Self {
+        CHANNELS.fetch_add(1, Ordering::Relaxed);
         Self(SendWrapper::new(Channel::new(channel, budget)))
     }
 }
@@ -301,7 +325,10 @@ impl RtcChannel for WebChannel {
     fn send(&mut self, message: &[u8]) -> Result<(), RtcError> {
         // A copy on the JavaScript heap: a view of wasm memory would be refused where that memory is shared.
         let copy = Uint8Array::from(message);
-        self.0.channel.send_with_array_buffer_view(&copy).map_err(platform)
+        self.0
+            .channel
+            .send_with_array_buffer_view(&copy)
+            .map_err(platform)
     }
 
     fn buffered_amount(&self) -> usize {
@@ -316,7 +343,9 @@ impl RtcChannel for WebChannel {
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<ChannelEvent> {
         self.0.queue.poll(cx).map(|event| {
             if let ChannelEvent::Message(message) = &event {
-                self.0.budget.set(self.0.budget.get() - message.len() - MESSAGE_COST);
+                self.0
+                    .budget
+                    .set(self.0.budget.get() - message.len() - MESSAGE_COST);
             }
             event
         })
@@ -329,7 +358,9 @@ impl RtcChannel for WebChannel {
 
 impl fmt::Debug for WebChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WebChannel").field(&self.0.channel.ready_state()).finish()
+        f.debug_tuple("WebChannel")
+            .field(&self.0.channel.ready_state())
+            .finish()
     }
 }
 
@@ -393,12 +424,20 @@ impl Channel {
         channel.set_onclose(handler);
         channel.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         let label = channel.label();
-        Self { channel, label, queue, budget, _on_event: on_event, _on_message: on_message }
+        Self {
+            channel,
+            label,
+            queue,
+            budget,
+            _on_event: on_event,
+            _on_message: on_message,
+        }
     }
 }
 
 impl Drop for Channel {
     fn drop(&mut self) {
+        CHANNELS.fetch_sub(1, Ordering::Relaxed);
         self.channel.set_onopen(None);
         self.channel.set_onbufferedamountlow(None);
         self.channel.set_onclose(None);
@@ -408,7 +447,8 @@ impl Drop for Channel {
         }
         for event in self.queue.clear() {
             if let ChannelEvent::Message(message) = event {
-                self.budget.set(self.budget.get() - message.len() - MESSAGE_COST);
+                self.budget
+                    .set(self.budget.get() - message.len() - MESSAGE_COST);
             }
         }
     }
@@ -432,7 +472,11 @@ impl<E> Queue<E> {
         if let Some(event) = queue.0.pop_front() {
             return Poll::Ready(event);
         }
-        if !queue.1.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        if !queue
+            .1
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
             queue.1 = Some(cx.waker().clone());
         }
         Poll::Pending

@@ -37,9 +37,10 @@ const IDLE_BUFFER: usize = 4 * 1024;
 /// How long the stages of an end may take.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Timing {
-    /// From our `Fin` to the remote's `FinAck`; js-libp2p waits as long.
+    /// From our `Fin`, or the last progress of what is sent before it, to the remote's `FinAck`; js-libp2p waits as
+    /// long.
     pub(in super::super) fin_ack: Duration,
-    /// From the drop of a stream to the end of both directions.
+    /// From the drop of a stream, or the last progress of what it sends, to the end of both directions.
     pub(in super::super) linger: Duration,
     /// From closing the channel to its `Closed`.
     pub(in super::super) channel_close: Duration,
@@ -95,7 +96,8 @@ impl Shared {
     fn learn_frame_limit(&self, announced: u32) {
         let accepted = usize::try_from(announced).unwrap_or(MAX_SENT_FRAME);
         let limit = accepted.clamp(INTEROP_FRAME, MAX_SENT_FRAME);
-        self.frame_limit.store(limit, Ordering::Relaxed);
+        // It is a property of the remote; a smaller one could not hold for a frame that is already begun.
+        self.frame_limit.fetch_max(limit, Ordering::Relaxed);
     }
 }
 
@@ -243,6 +245,9 @@ impl State {
             self.unread.push_back(payload);
             // Counted piece by piece: one message can hold very many.
             self.recount();
+            if self.failure.is_some() {
+                return;
+            }
         }
         match frame.flag {
             Some(Flag::Fin) => {
@@ -313,9 +318,7 @@ impl State {
         match self.failure {
             _ if copied > 0 || buf.is_empty() => Poll::Ready(Ok(copied)),
             _ if self.read == ReadHalf::Finished => Poll::Ready(Ok(0)),
-            Some(error) => {
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, error)))
-            }
+            Some(error) => Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, error))),
             None => Poll::Pending,
         }
     }
@@ -339,7 +342,11 @@ impl State {
             return Poll::Ready(Err(write_error(error)));
         }
         self.flush = !self.out.is_empty();
-        if self.flush { Poll::Pending } else { Poll::Ready(Ok(())) }
+        if self.flush {
+            Poll::Pending
+        } else {
+            Poll::Ready(Ok(()))
+        }
     }
 
     /// Asks for the end of our direction; ready when the remote has seen it, or will not.
@@ -387,7 +394,9 @@ impl State {
         room: bool,
         send: impl FnOnce(&[u8]) -> Result<(), E>,
     ) -> bool {
-        let Some(next) = self.next(room) else { return false };
+        let Some(next) = self.next(room) else {
+            return false;
+        };
         let max_frame = (!self.announced).then_some(MAX_FRAME as u32);
         self.announced = true;
         let sent = match next {
@@ -492,7 +501,10 @@ impl State {
         self.send_fin_ack = false;
         self.out.release();
         self.decoder = Decoder::default();
-        if !matches!(reason, StreamError::ChannelClosed | StreamError::ConnectionLost) {
+        if !matches!(
+            reason,
+            StreamError::ChannelClosed | StreamError::ConnectionLost
+        ) {
             if !self.unread.is_empty() {
                 // What is thrown away was not read: the reader must not take the rest for a complete stream.
                 self.read = ReadHalf::Open;
@@ -512,7 +524,9 @@ impl State {
     fn recount(&mut self) {
         let before = std::mem::replace(&mut self.charged, self.queued + self.decoder.buffered());
         if self.charged <= before {
-            self.shared.unread.fetch_sub(before - self.charged, Ordering::Relaxed);
+            self.shared
+                .unread
+                .fetch_sub(before - self.charged, Ordering::Relaxed);
             return;
         }
         let grown = self.charged - before;
@@ -527,7 +541,9 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        self.shared.unread.fetch_sub(self.charged, Ordering::Relaxed);
+        self.shared
+            .unread
+            .fetch_sub(self.charged, Ordering::Relaxed);
     }
 }
 
