@@ -39,6 +39,8 @@ impl<S: Store> std::fmt::Debug for File<S> {
 impl<S: Store> File<S> {
     /// Waits for what says the name and the size, then opens the blob.
     pub(super) async fn open(node: Node<S>, blob: BlobHash, mut meta: BlobMeta) -> Result<Self> {
+        // The name stands in the first chunk: a person waits for it, so it comes before the rarest.
+        node.focus(blob, 0..1).await?;
         let (row, size) = node.wait_for(blob, ChunkIndex(0)).await?;
         let (map, opener) = match meta.share_key() {
             None => (ContentMap::public(size), None),

@@ -41,7 +41,8 @@ for (const kind of kinds) {
         await Promise.all(browsers.map((browser) => browser.close()));
         await relay.forget();
       });
-      const [a, b] = await Promise.all([dialler, listener].map(async (implementation) => {
+      // All settled before one failure is told: a browser that starts late must be closed too.
+      const started = await Promise.allSettled([dialler, listener].map(async (implementation) => {
         const browser = await launch(kind);
         browsers.push(browser);
         const page = await browser.page(`${server.url}/${pages[implementation]}`);
@@ -49,6 +50,9 @@ for (const kind of kinds) {
         await page.evaluate((address) => window.peer.start(address), relay.address);
         return page;
       }));
+      const failed = started.find((each) => each.status === 'rejected');
+      if (failed) throw failed.reason;
+      const [a, b] = started.map((each) => each.value);
 
       const scenario = async (name, run) => {
         const began = performance.now();

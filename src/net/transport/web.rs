@@ -12,7 +12,7 @@ use super::{Parts, compose, webrtc, websocket};
 /// # Errors
 /// If Noise refuses the key.
 pub fn build(key: &Keypair, config: webrtc::Config) -> io::Result<Parts> {
-    compose(key, config, WebFactory::default(), websocket::Transport)
+    compose(key, config, WebFactory, websocket::Transport)
 }
 
 /// Settings of a swarm whose connections are polled by the page's event loop.

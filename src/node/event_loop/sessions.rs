@@ -42,10 +42,10 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             streams::Event::Failed { id } => {
-                if let Some((blob, peer)) = self.opening.remove(&id) {
-                    if !self.pairs.contains_key(&(blob, peer)) {
-                        self.tell_discovery(blob, discovery::Input::Failed(peer));
-                    }
+                if let Some((blob, peer)) = self.opening.remove(&id)
+                    && !self.pairs.contains_key(&(blob, peer))
+                {
+                    self.tell_discovery(blob, discovery::Input::Failed(peer));
                 }
             }
         }
