@@ -27,7 +27,8 @@ export class JoinStatusElement extends SessionElement {
 export class JoinNoteElement extends SessionElement {
   protected override render(): unknown {
     if (session.phase === 'failed' && session.error) {
-      return html`<gyre-error subject="join" .error=${session.error} .retry=${() => void session.start()}></gyre-error>`;
+      const act = session.error.code === 'STORE_BUSY' ? () => session.takeOver() : () => void session.start();
+      return html`<gyre-error subject="join" .error=${session.error} .retry=${act}></gyre-error>`;
     }
     if (session.phase !== 'offline') return nothing;
     const { label, hint } = joinStatus(session.phase, session.stats, session.peers, null);

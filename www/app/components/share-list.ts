@@ -15,7 +15,16 @@ import { icon } from './icons.js';
 export class ShareListElement extends SessionElement {
   protected override render(): unknown {
     if (session.shares.length === 0) return nothing;
+    const links = session.shares.flatMap((task) => task.link ?? []);
     return html`<section class="shares" aria-label="Shared just now">
+      ${
+        links.length > 1
+          ? html`<div class="row">
+            <gyre-copy class="row" label="Copy all links" .link=${links.join('\n')}></gyre-copy>
+            <button class="button quiet" @click=${() => session.dismissDone()}>Clear this list</button>
+          </div>`
+          : nothing
+      }
       ${repeat(
         session.shares,
         (task) => task.id,

@@ -3,7 +3,7 @@
 import { html } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { SessionElement } from '../element.js';
-import { formatBytes, formatRate } from '../lib/format.js';
+import { formatBytes, liveRate } from '../lib/format.js';
 import { session } from '../session.js';
 import './bars.js';
 import { openSettings } from './events.js';
@@ -22,12 +22,12 @@ export class StorageElement extends SessionElement {
         <button class="text-button" @click=${() => openSettings(this)}>Change</button>
       </header>
       <gyre-bar kind="meter" class=${filled > 90 ? 'full' : ''} data-testid="storage-meter" aria-label="Storage used" .value=${filled}></gyre-bar>
-      <p class="soft tabular">${stats ? `${formatBytes(used)} of ${formatBytes(quota)} used` : 'Known once the peer has started'}</p>
+      <p class="soft tabular">${quota > 0 ? `${formatBytes(used)} of ${formatBytes(quota)} used` : stats ? 'Being measured…' : 'Known once the peer has started'}</p>
       ${
         stats
           ? html`<dl class="facts tabular">
-            <div><dt>${icon('up')} Sent</dt><dd>${formatBytes(stats.up)} <span class="soft">${formatRate(stats.upRate)}</span></dd></div>
-            <div><dt>${icon('down')} Received</dt><dd>${formatBytes(stats.down)} <span class="soft">${formatRate(stats.downRate)}</span></dd></div>
+            <div><dt>${icon('up')} Sent</dt><dd>${formatBytes(stats.up)} <span class="soft">${liveRate(stats.upRate)}</span></dd></div>
+            <div><dt>${icon('down')} Received</dt><dd>${formatBytes(stats.down)} <span class="soft">${liveRate(stats.downRate)}</span></dd></div>
             <div><dt>Sending</dt><dd>${stats.uploadAllowed === null ? 'not asked yet' : stats.uploadAllowed ? 'allowed' : 'off'}</dd></div>
           </dl>`
           : ''
