@@ -289,9 +289,6 @@ export class Session extends EventTarget {
   }
 }
 
-/** The session of this page. */
-export const session = new Session();
-
 /** Milliseconds until a start that failed is repeated, by the reason; others wait for the person. */
 const RETRY_MS: Partial<Record<string, number>> = { STORE_BUSY: 5_000, NO_RELAY: 4_000 };
 const MAX_RETRY_MS = 60_000;
@@ -301,6 +298,9 @@ const TABS = 'gyre.tabs';
 const MAX_TASKS = 50;
 /** Milliseconds that a notice stays. */
 const NOTICE_MS = 6_000;
+
+/** The session of this page; made after the constants that it uses. */
+export const session = new Session();
 
 declare global {
   interface Window {
