@@ -73,9 +73,9 @@ export class HeldItemElement extends PlainElement {
         <p class="held-facts soft tabular">
           <span>${sizeLine(swarm)}</span>
           ${swarm.public ? html`<span>${icon('globe')} public</span>` : nothing}
-          <span title="Sent to others">${icon('up')}<span class="visually-hidden">sent</span> ${formatBytes(swarm.up)}${rate(swarm.upRate)}</span>
-          <span title="Received from others">${icon('down')}<span class="visually-hidden">received</span> ${formatBytes(swarm.down)}${rate(swarm.downRate)}</span>
-          <span>${count(swarm.peers, 'peer')}</span>
+          ${swarm.up > 0 ? html`<span title="Sent to others">${icon('up')}<span class="visually-hidden">sent</span> ${formatBytes(swarm.up)}${rate(swarm.upRate)}</span>` : nothing}
+          ${swarm.down > 0 ? html`<span title="Received from others">${icon('down')}<span class="visually-hidden">received</span> ${formatBytes(swarm.down)}${rate(swarm.downRate)}</span>` : nothing}
+          ${swarm.peers > 0 ? html`<span>${count(swarm.peers, 'peer')} linked</span>` : nothing}
         </p>
       </div>
       <div class="held-actions">${this.actions(swarm, name)}</div>

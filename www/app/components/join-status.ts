@@ -16,8 +16,10 @@ export class JoinStatusElement extends SessionElement {
       session.peers,
       session.error?.code ?? null,
     );
+    // Another tab that runs is no fault of this one.
+    const dot = session.error?.code === 'STORE_BUSY' ? 'offline' : phase;
     return html`<p class="join-state" role="status" data-testid="join-state" data-state=${phase} title=${hint === '' ? nothing : hint}>
-      <span class=${`dot dot-${phase}`} aria-hidden="true"></span><span class="clip only-wide">${label}</span><span class="clip only-narrow">${short}</span>
+      <span class=${`dot dot-${dot}`} aria-hidden="true"></span><span class="clip only-wide">${label}</span><span class="clip only-narrow">${short}</span>
     </p>`;
   }
 }

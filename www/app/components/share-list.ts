@@ -74,7 +74,8 @@ export class ShareListElement extends SessionElement {
 
   /** What must be true for the link to work, said before somebody finds out. */
   private availability(task: ShareTask): unknown {
-    const allowed = session.stats?.uploadAllowed;
+    if (!session.stats) return nothing;
+    const allowed = session.stats.uploadAllowed;
     if (allowed === false) {
       return html`<p class="hint warm">
         Sending is off, so nobody can fetch this yet.

@@ -1,6 +1,6 @@
 /** How much room the held files take, and how much they may. */
 
-import { html } from 'lit';
+import { html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { SessionElement } from '../element.js';
 import { formatBytes, liveRate } from '../lib/format.js';
@@ -26,12 +26,17 @@ export class StorageElement extends SessionElement {
       ${
         stats
           ? html`<dl class="facts tabular">
-            <div><dt>${icon('up')} Sent</dt><dd>${formatBytes(stats.up)} <span class="soft">${liveRate(stats.upRate)}</span></dd></div>
-            <div><dt>${icon('down')} Received</dt><dd>${formatBytes(stats.down)} <span class="soft">${liveRate(stats.downRate)}</span></dd></div>
+            <div><dt>${icon('up')} Sent</dt><dd>${formatBytes(stats.up)}${rate(stats.upRate)}</dd></div>
+            <div><dt>${icon('down')} Received</dt><dd>${formatBytes(stats.down)}${rate(stats.downRate)}</dd></div>
             <div><dt>Sending</dt><dd>${stats.uploadAllowed === null ? 'not asked yet' : stats.uploadAllowed ? 'allowed' : 'off'}</dd></div>
           </dl>`
           : ''
       }
     </section>`;
   }
+}
+
+function rate(bytesPerSecond: number): unknown {
+  const live = liveRate(bytesPerSecond);
+  return live === '' ? nothing : html` <span class="soft">${live}</span>`;
 }

@@ -47,7 +47,8 @@ export function joinStatus(
     case 'failed': {
       const { title, advice } = adviceFor(error ?? 'INTERNAL');
       const label = error === 'STORE_BUSY' ? 'Open in another tab' : error === 'NO_RELAY' ? 'Offline' : 'Not running';
-      return { phase, label, short: label, hint: `${title}. ${advice}` };
+      const short = error === 'STORE_BUSY' ? 'Other tab' : label;
+      return { phase, label, short, hint: `${title}. ${advice}` };
     }
   }
 }
