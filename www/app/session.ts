@@ -181,6 +181,14 @@ export class Session extends EventTarget {
     return true;
   }
 
+  /** Removes a file from this browser, and from the list of what was shared just now. */
+  async remove(cid: string): Promise<void> {
+    const removed = await this.act((gyre) => gyre.remove(cid));
+    if (!removed) return;
+    this.shares = this.shares.filter((task) => task.cid !== cid);
+    this.#changed();
+  }
+
   /** Keeps a file on purpose, or lets it go when room is needed. */
   async setPinned(cid: string, pinned: boolean): Promise<void> {
     const done = await this.act((gyre) => (pinned ? gyre.pin(cid) : gyre.unpin(cid)));

@@ -123,7 +123,7 @@ export class HeldItemElement extends PlainElement {
       text: `It is deleted from this browser. ${others}`,
       action: 'Remove',
     });
-    if (sure) await session.act((gyre) => gyre.remove(swarm.cid));
+    if (sure) await session.remove(swarm.cid);
   }
 }
 

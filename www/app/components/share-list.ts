@@ -84,9 +84,11 @@ export class ShareListElement extends SessionElement {
     }
     if (allowed === null)
       return html`<p class="hint warm">Others can fetch it as soon as you allow this page to send.</p>`;
-    const holders = session.swarms.find((swarm) => swarm.cid === task.cid)?.sources ?? 0;
+    const swarm = session.swarms.find((candidate) => candidate.cid === task.cid);
+    const holders = swarm?.sources ?? 0;
+    const sent = swarm !== undefined && swarm.up > 0 && swarm.up >= task.file.size;
     return holders === 0
-      ? html`<p class="hint">Keep this tab open until somebody has fetched it: yours is the only copy seen.</p>`
+      ? html`<p class="hint">${sent ? 'Sent. Keep this tab open for others: nobody else connected now passes it on.' : 'Keep this tab open until somebody has fetched it: yours is the only copy seen.'}</p>`
       : html`<p class="hint">${count(holders, 'other peer')} connected now ${holders === 1 ? 'holds' : 'hold'} all of it too.</p>`;
   }
 

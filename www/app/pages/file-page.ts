@@ -34,6 +34,8 @@ export class FilePage extends SessionElement {
   @state() private saving: number | null = null;
   #abort: AbortController | null = null;
   #eta = new Eta();
+  /** Whether the node has listed the blob since it was opened: only then can it be missed. */
+  #listed = false;
   #generation = session.generation;
   #again: ReturnType<typeof setTimeout> | undefined;
 
@@ -44,6 +46,7 @@ export class FilePage extends SessionElement {
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
+    this.#listed ||= this.file !== null && this.swarm !== undefined;
     const moved = this.#generation !== session.generation;
     this.#generation = session.generation;
     // Room was made in the settings, and the node has gone on.
@@ -52,7 +55,7 @@ export class FilePage extends SessionElement {
   }
 
   protected override updated(): void {
-    document.title = this.file ? `${this.file.name} – Gyre` : TITLE;
+    document.title = this.file ? `${displayName(this.file.name, this.cid)} – Gyre` : TITLE;
   }
 
   protected override render(): unknown {
@@ -64,7 +67,7 @@ export class FilePage extends SessionElement {
       <article class="file-page" aria-labelledby="file-title">
         <div class=${`file-spiral ${done ? 'done' : swarm?.state === 'fetching' || this.searching ? 'turning' : ''}`}>${spiral(fraction)}</div>
         <div class="file-body">
-          <h1 id="file-title" class="file-name" data-testid="file-name">${name === null ? (this.failure ? 'File' : 'A file for you') : displayName(name, '')}</h1>
+          <h1 id="file-title" class="file-name" data-testid="file-name">${name === null ? (this.failure ? 'File' : 'A file for you') : displayName(name, this.cid)}</h1>
           <p class="soft tabular" data-testid="file-size">${this.sizeWords(swarm)}</p>
           ${
             this.failure
@@ -132,6 +135,7 @@ export class FilePage extends SessionElement {
         ? { state: 'finding', words: 'Looking for somebody who has it…' }
         : { state: 'finding', words: 'Joining, then looking for somebody who has it…' };
     }
+    if (!swarm && !this.#listed) return { state: 'waiting', words: 'Opening…' };
     if (!swarm) return { state: 'removed', words: 'No longer in this browser' };
     const eta = this.#eta.note(swarm.have, swarm.size, swarm.downRate, performance.now());
     return { state: swarm.state, words: swarmLine(swarm, eta) };
@@ -139,7 +143,7 @@ export class FilePage extends SessionElement {
 
   private actions(swarm: SwarmInfo | undefined): unknown {
     if (this.failure) return nothing;
-    if (this.cancelled || (this.file && !swarm)) {
+    if (this.cancelled || (this.file && !swarm && this.#listed)) {
       return html`<button class="button primary" data-testid="file-retry" @click=${() => this.retry()}>${icon('retry')} Fetch it again</button>`;
     }
     if (swarm && this.file && swarm.state === 'complete') {
@@ -170,6 +174,7 @@ export class FilePage extends SessionElement {
     this.problem = null;
     this.cancelled = null;
     this.#eta = new Eta();
+    this.#listed = false;
     const abort = (this.#abort = new AbortController());
     try {
       // A link that is broken is said to be so before the peer has started.
@@ -197,7 +202,7 @@ export class FilePage extends SessionElement {
     const held = this.swarm !== undefined;
     this.release();
     this.cancelled = (this.swarm?.chunksHave ?? 0) > 0 ? 'part' : 'nothing';
-    if (held) await session.act((gyre) => gyre.remove(this.cid));
+    if (held) await session.remove(this.cid);
   }
 
   private async save(): Promise<void> {
