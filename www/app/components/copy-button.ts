@@ -33,9 +33,11 @@ export class CopyElement extends PlainElement {
   }
 
   private async copy(): Promise<void> {
-    try {
-      await navigator.clipboard.writeText(this.link);
-    } catch {
+    const written = await navigator.clipboard?.writeText(this.link).then(
+      () => true,
+      () => false,
+    );
+    if (!written && !copyOldWay(this.link)) {
       session.notify('The browser did not allow copying. Select the link and copy it by hand.');
       return;
     }
@@ -51,6 +53,20 @@ export class CopyElement extends PlainElement {
         session.notify('The system’s share sheet could not be opened.');
     }
   }
+}
+
+/** For pages without the clipboard API, such as one from an address in the local network without TLS. */
+function copyOldWay(text: string): boolean {
+  const before = document.activeElement;
+  const field = document.createElement('textarea');
+  field.className = 'visually-hidden';
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const copied = document.execCommand('copy');
+  field.remove();
+  if (before instanceof HTMLElement) before.focus({ preventScroll: true });
+  return copied;
 }
 
 /** Milliseconds. */

@@ -74,7 +74,7 @@ export class FilePage extends SessionElement {
               ? html`<gyre-error .error=${this.failure} .retry=${() => this.retry()}></gyre-error>`
               : this.progress(swarm)
           }
-          <p class="visually-hidden" role="status">${done ? `${name ?? 'The file'} is complete` : ''}</p>
+          <p class="visually-hidden" role="status">${done && !this.failure ? `${name === null || name === '' ? 'The file' : name} is complete` : ''}</p>
           <div class="row">${this.actions(swarm)}</div>
         </div>
       </article>
