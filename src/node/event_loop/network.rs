@@ -104,7 +104,9 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             webrtc::Event::Failed { peer, reason, .. } => {
-                self.peers.enter(peer, rt::unix_millis()).detail = format!("No direct link: {reason}.");
+                let reason = reason.to_string();
+                self.peers.enter(peer, rt::unix_millis()).detail =
+                    format!("No direct link: {}.", reason.trim_end_matches('.'));
             }
         }
         self.urgent = true;

@@ -10,6 +10,7 @@ import { icon } from './icons.js';
 export class CopyElement extends PlainElement {
   @property() link = '';
   @property() name = '';
+  @property() label = 'Copy link';
   /** Icon only, for lists. */
   @property({ type: Boolean }) compact = false;
   /** The main thing to do where it stands. */
@@ -17,8 +18,9 @@ export class CopyElement extends PlainElement {
   @state() private copied = false;
 
   protected override render(): unknown {
-    const label = this.copied ? 'Copied' : 'Copy link';
-    const shares = !this.compact && typeof navigator.share === 'function';
+    const label = this.copied ? 'Copied' : this.label;
+    // The share sheet takes one link.
+    const shares = !this.compact && !this.link.includes('\n') && typeof navigator.share === 'function';
     return html`<button
         class=${this.compact ? 'icon-button' : this.primary ? 'button primary' : 'button'}
         aria-label=${this.compact ? `${label} to ${this.name}` : nothing}

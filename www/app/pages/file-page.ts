@@ -17,7 +17,7 @@ import { icon, spiral } from '../components/icons.js';
 import '../components/peer-list.js';
 import '../components/storage-meter.js';
 import { SessionElement } from '../element.js';
-import { displayName, formatBytes, percent } from '../lib/format.js';
+import { displayName, formatBytes, percent, typeLabel } from '../lib/format.js';
 import { Eta } from '../lib/rate.js';
 import { sizeLine, swarmLine } from '../lib/status.js';
 import { saveFile } from '../save.js';
@@ -29,11 +29,13 @@ export class FilePage extends SessionElement {
   @property() fragment = '';
   @state() private file: GyreFile | null = null;
   @state() private problem: GyreError | null = null;
-  @state() private cancelled = false;
+  @state() private cancelled: 'nothing' | 'part' | null = null;
   /** Percent written to disk, `null` when nothing is being saved. */
   @state() private saving: number | null = null;
   #abort: AbortController | null = null;
   #eta = new Eta();
+  #generation = session.generation;
+  #again: ReturnType<typeof setTimeout> | undefined;
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
@@ -42,7 +44,11 @@ export class FilePage extends SessionElement {
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
-    if (changed.has('fragment')) void this.openLink();
+    const moved = this.#generation !== session.generation;
+    this.#generation = session.generation;
+    // Room was made in the settings, and the node has gone on.
+    const roomMade = this.problem?.code === 'QUOTA_EXCEEDED' && this.swarm !== undefined && this.swarm.state !== 'failed';
+    if (changed.has('fragment') || moved || roomMade) void this.openLink();
   }
 
   protected override updated(): void {
@@ -53,7 +59,7 @@ export class FilePage extends SessionElement {
     const swarm = this.swarm;
     const name = this.file?.name ?? swarm?.name ?? null;
     const done = swarm?.state === 'complete';
-    const fraction = done ? 1 : swarm?.size ? swarm.have / swarm.size : 0;
+    const fraction = this.failure?.code === 'WRONG_KEY' ? 0 : done ? 1 : swarm?.size ? swarm.have / swarm.size : 0;
     return html`<a class="back soft" href="#/">${icon('back')} Share and open files</a>
       <article class="file-page" aria-labelledby="file-title">
         <div class=${`file-spiral ${done ? 'done' : swarm?.state === 'fetching' || this.searching ? 'turning' : ''}`}>${spiral(fraction)}</div>
@@ -100,7 +106,8 @@ export class FilePage extends SessionElement {
   private sizeWords(swarm: SwarmInfo | undefined): string {
     if (this.file) {
       const size = swarm ? sizeLine(swarm) : formatBytes(this.file.size);
-      return `${size} · ${this.file.type}`;
+      const type = typeLabel(this.file.type);
+      return type === '' ? size : `${size} · ${type}`;
     }
     return this.searching ? 'Name and size are known once a peer has answered' : '';
   }
@@ -114,7 +121,10 @@ export class FilePage extends SessionElement {
   }
 
   private stateLine(swarm: SwarmInfo | undefined): { state: string; words: string } {
-    if (this.cancelled) return { state: 'cancelled', words: 'Cancelled. What had arrived was discarded.' };
+    if (this.cancelled) {
+      const discarded = this.cancelled === 'part' ? ' What had arrived was discarded.' : '';
+      return { state: 'cancelled', words: `Cancelled.${discarded}` };
+    }
     if (session.phase === 'loading') return { state: 'waiting', words: 'Starting the peer of this page…' };
     if (session.phase === 'failed') return { state: 'waiting', words: 'Waiting until the peer of this page can start' };
     if (!this.file) {
@@ -158,18 +168,23 @@ export class FilePage extends SessionElement {
   private async openLink(): Promise<void> {
     this.release();
     this.problem = null;
-    this.cancelled = false;
+    this.cancelled = null;
     this.#eta = new Eta();
     const abort = (this.#abort = new AbortController());
     try {
       // A link that is broken is said to be so before the peer has started.
       parseLink(this.fragment);
       const gyre = await session.ready(abort.signal);
+      const paused = gyre.swarm(this.cid)?.state === 'paused';
       const file = await gyre.open(this.fragment, { signal: abort.signal });
+      // To look at a file is no wish to go on fetching it.
+      if (paused) await gyre.pause(this.cid);
       if (abort.signal.aborted) file.close();
       else this.file = file;
     } catch (thrown) {
-      if (!abort.signal.aborted) this.problem = GyreError.from(thrown);
+      if (abort.signal.aborted) return;
+      this.problem = GyreError.from(thrown);
+      if (this.problem.code === 'NOT_FOUND') this.#again = setTimeout(() => void this.openLink(), AGAIN_MS);
     }
   }
 
@@ -181,7 +196,7 @@ export class FilePage extends SessionElement {
   private async cancel(): Promise<void> {
     const held = this.swarm !== undefined;
     this.release();
-    this.cancelled = true;
+    this.cancelled = (this.swarm?.chunksHave ?? 0) > 0 ? 'part' : 'nothing';
     if (held) await session.act((gyre) => gyre.remove(this.cid));
   }
 
@@ -199,6 +214,7 @@ export class FilePage extends SessionElement {
   }
 
   private release(): void {
+    clearTimeout(this.#again);
     this.#abort?.abort();
     this.#abort = null;
     this.file?.close();
@@ -207,3 +223,5 @@ export class FilePage extends SessionElement {
 }
 
 const TITLE = document.title;
+/** Milliseconds until a file that nobody had is looked for again. */
+const AGAIN_MS = 60_000;
