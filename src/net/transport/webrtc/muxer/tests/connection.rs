@@ -40,8 +40,14 @@ fn init_is_left_to_the_dialer_and_a_flood_of_channels_is_closed() {
     let mut init = foreigner.peer.open_channel(INIT_LABEL).unwrap();
     let mut second = foreigner.peer.open_channel(INIT_LABEL).unwrap();
     a.poll();
-    assert!(!foreigner.take(&mut init).2, "only the dialer closes `init`");
-    assert!(foreigner.take(&mut second).2, "there is one `init` to a connection");
+    assert!(
+        !foreigner.take(&mut init).2,
+        "only the dialer closes `init`"
+    );
+    assert!(
+        foreigner.take(&mut second).2,
+        "there is one `init` to a connection"
+    );
     assert_eq!(a.open_channels(), 0);
     init.close();
     a.poll();
