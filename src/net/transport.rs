@@ -72,5 +72,9 @@ where
         )
         .map(|either, _| either.into_inner())
         .boxed();
-    Ok(Parts { transport, webrtc, relay })
+    Ok(Parts {
+        transport,
+        webrtc,
+        relay,
+    })
 }

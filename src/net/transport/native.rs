@@ -12,10 +12,19 @@ use super::{Parts, compose, webrtc};
 ///
 /// # Errors
 /// If Noise refuses the key.
-pub fn build<F: RtcFactory>(key: &Keypair, config: webrtc::Config, factory: F) -> io::Result<Parts> {
+pub fn build<F: RtcFactory>(
+    key: &Keypair,
+    config: webrtc::Config,
+    factory: F,
+) -> io::Result<Parts> {
     let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
     // Websocket first: a plain TCP transport would take `/tcp/…/ws` for `/tcp/…`.
-    compose(key, config, factory, websocket::Config::new(tcp()).or_transport(tcp()))
+    compose(
+        key,
+        config,
+        factory,
+        websocket::Config::new(tcp()).or_transport(tcp()),
+    )
 }
 
 /// Settings of a swarm whose connections are polled by tokio.

@@ -15,7 +15,9 @@ pub(crate) fn to_url(address: &Multiaddr) -> Option<String> {
         Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name) => name.into_owned(),
         _ => return None,
     };
-    let Protocol::Tcp(port) = parts.next()? else { return None };
+    let Protocol::Tcp(port) = parts.next()? else {
+        return None;
+    };
     let mut secure = false;
     let path = match parts.next()? {
         Protocol::Ws(at) => at.into_owned(),
@@ -28,7 +30,9 @@ pub(crate) fn to_url(address: &Multiaddr) -> Option<String> {
             if matches!(parts.peek(), Some(Protocol::Sni(_))) {
                 parts.next();
             }
-            let Protocol::Ws(at) = parts.next()? else { return None };
+            let Protocol::Ws(at) = parts.next()? else {
+                return None;
+            };
             at.into_owned()
         }
         _ => return None,
@@ -40,7 +44,11 @@ pub(crate) fn to_url(address: &Multiaddr) -> Option<String> {
         return None;
     }
     let scheme = if secure { "wss" } else { "ws" };
-    let path = if path.starts_with('/') { path } else { format!("/{path}") };
+    let path = if path.starts_with('/') {
+        path
+    } else {
+        format!("/{path}")
+    };
     Some(format!("{scheme}://{host}:{port}{path}"))
 }
 
@@ -62,11 +70,23 @@ mod tests {
 
     #[test]
     fn websocket_addresses_become_urls() {
-        assert_eq!(url("/ip4/127.0.0.1/tcp/8080/ws").unwrap(), "ws://127.0.0.1:8080/");
+        assert_eq!(
+            url("/ip4/127.0.0.1/tcp/8080/ws").unwrap(),
+            "ws://127.0.0.1:8080/"
+        );
         assert_eq!(url("/ip6/::1/tcp/8080/ws").unwrap(), "ws://[::1]:8080/");
-        assert_eq!(url(&format!("/dns4/relay.example/tcp/443/tls/ws/p2p/{RELAY}")).unwrap(), "wss://relay.example:443/");
-        assert_eq!(url("/dns4/relay.example/tcp/443/wss").unwrap(), "wss://relay.example:443/");
-        assert_eq!(url("/ip4/127.0.0.1/tcp/4002/tls/sni/relay.example/ws").unwrap(), "wss://127.0.0.1:4002/");
+        assert_eq!(
+            url(&format!("/dns4/relay.example/tcp/443/tls/ws/p2p/{RELAY}")).unwrap(),
+            "wss://relay.example:443/"
+        );
+        assert_eq!(
+            url("/dns4/relay.example/tcp/443/wss").unwrap(),
+            "wss://relay.example:443/"
+        );
+        assert_eq!(
+            url("/ip4/127.0.0.1/tcp/4002/tls/sni/relay.example/ws").unwrap(),
+            "wss://127.0.0.1:4002/"
+        );
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! One browser `WebSocket` as a byte stream.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BytesMut};
 use futures::future::{Either, poll_fn, select};
 use futures::{AsyncRead, AsyncWrite, FutureExt};
 use futures_timer::Delay;
@@ -24,6 +23,9 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Bytes received and not yet read, at most: a relay carries signalling and look-ups, never bulk data.
 const RECEIVE_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Largest allocation that is kept while nothing is unread. Ours: four messages of Noise at their largest.
+const KEPT_CAPACITY: usize = 256 * 1024;
 
 /// Bytes handed to the browser and not yet sent, at most, before writers wait.
 const SEND_LIMIT: u32 = 1024 * 1024;
@@ -42,7 +44,9 @@ pub struct Connection {
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("url", &self.inner.socket.url()).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("url", &self.inner.socket.url())
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,7 +65,10 @@ impl Drop for Inner {
         self.socket.set_onopen(None);
         self.socket.set_onmessage(None);
         self.socket.set_onclose(None);
-        if matches!(self.socket.ready_state(), WebSocket::CONNECTING | WebSocket::OPEN) {
+        if matches!(
+            self.socket.ready_state(),
+            WebSocket::CONNECTING | WebSocket::OPEN
+        ) {
             let _ = self.socket.close();
         }
     }
@@ -79,8 +86,9 @@ enum State {
 
 struct Shared {
     state: State,
-    received: VecDeque<Bytes>,
-    received_bytes: usize,
+    // One buffer instead of a queue of messages: the remote chooses how small those are, and each would cost its own
+    // allocation beyond what is counted.
+    received: BytesMut,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -101,12 +109,14 @@ fn wake(wakers: [Option<Waker>; 2]) {
 impl Connection {
     /// Opens `url`; ends when the socket is open, refused, or after 15 s.
     pub(super) async fn open(url: String) -> Result<Self, Error> {
-        let socket = WebSocket::new(&url).map_err(|reason| Error::Refused { url: url.clone(), reason: format!("{reason:?}") })?;
+        let socket = WebSocket::new(&url).map_err(|reason| Error::Refused {
+            url: url.clone(),
+            reason: format!("{reason:?}"),
+        })?;
         socket.set_binary_type(BinaryType::Arraybuffer);
         let shared = Rc::new(RefCell::new(Shared {
             state: State::Opening,
-            received: VecDeque::new(),
-            received_bytes: 0,
+            received: BytesMut::new(),
             reader: None,
             writer: None,
         }));
@@ -124,12 +134,28 @@ impl Connection {
         });
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new({
             let shared = shared.clone();
-            move |event: MessageEvent| wake(on_message(&mut shared.borrow_mut(), &event.data()))
+            let socket = socket.clone();
+            move |event: MessageEvent| {
+                let (wakers, failed) = {
+                    let mut shared = shared.borrow_mut();
+                    let wakers = on_message(&mut shared, &event.data());
+                    (wakers, matches!(shared.state, State::Failed(_)))
+                };
+                if failed {
+                    // What follows would only be received to be thrown away.
+                    let _ = socket.close();
+                }
+                wake(wakers);
+            }
         });
         let on_close = Closure::<dyn FnMut(CloseEvent)>::new({
             let shared = shared.clone();
             move |event: CloseEvent| {
-                let state = if event.was_clean() { State::Closed } else { State::Failed("the websocket broke") };
+                let state = if event.was_clean() {
+                    State::Closed
+                } else {
+                    State::Failed("the websocket broke")
+                };
                 let wakers = shared.borrow_mut().end(state);
                 wake(wakers);
             }
@@ -138,7 +164,13 @@ impl Connection {
         socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
 
-        let inner = Inner { socket, shared, _on_open: on_open, _on_message: on_message, _on_close: on_close };
+        let inner = Inner {
+            socket,
+            shared,
+            _on_open: on_open,
+            _on_message: on_message,
+            _on_close: on_close,
+        };
         let opened = poll_fn(|cx| {
             let mut shared = inner.shared.borrow_mut();
             match shared.state {
@@ -155,33 +187,51 @@ impl Connection {
             Either::Left((false, _)) => return Err(Error::Unreachable(url)),
             Either::Right(_) => return Err(Error::TimedOut(url)),
         }
-        Ok(Self { inner: SendWrapper::new(inner), retry: None })
+        Ok(Self {
+            inner: SendWrapper::new(inner),
+            retry: None,
+        })
     }
 }
 
 fn on_message(shared: &mut Shared, data: &JsValue) -> [Option<Waker>; 2] {
+    // After a failure bytes are missing, and nothing that comes later may be read as if it followed.
+    if shared.state != State::Open {
+        return [None, None];
+    }
     let Some(buffer) = data.dyn_ref::<ArrayBuffer>() else {
         return shared.end(State::Failed("the remote sent a text message"));
     };
-    let bytes = Uint8Array::new(buffer).to_vec();
-    if shared.received_bytes + bytes.len() > RECEIVE_LIMIT {
+    let bytes = Uint8Array::new(buffer);
+    let before = shared.received.len();
+    let Some(after) = before
+        .checked_add(bytes.length() as usize)
+        .filter(|after| *after <= RECEIVE_LIMIT)
+    else {
         return shared.end(State::Failed("the remote sent more than is being read"));
+    };
+    // An empty message is legal and carries nothing; a reader must not take it for the end.
+    if after == before {
+        return [None, None];
     }
-    shared.received_bytes += bytes.len();
-    shared.received.push_back(bytes.into());
+    shared.received.resize(after, 0);
+    bytes.copy_to(&mut shared.received[before..]);
     [shared.reader.take(), None]
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         let mut shared = self.inner.shared.borrow_mut();
-        if let Some(first) = shared.received.front_mut() {
-            let count = first.len().min(buffer.len());
-            first.copy_to_slice(&mut buffer[..count]);
-            if first.is_empty() {
-                shared.received.pop_front();
+        if !shared.received.is_empty() {
+            let count = shared.received.len().min(buffer.len());
+            shared.received.copy_to_slice(&mut buffer[..count]);
+            if shared.received.is_empty() && shared.received.capacity() > KEPT_CAPACITY {
+                shared.received = BytesMut::new();
             }
-            shared.received_bytes -= count;
             return Poll::Ready(Ok(count));
         }
         match shared.state {
@@ -190,13 +240,19 @@ impl AsyncRead for Connection {
                 Poll::Pending
             }
             State::Closed => Poll::Ready(Ok(0)),
-            State::Failed(why) => Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, why))),
+            State::Failed(why) => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, why)))
+            }
         }
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if self.inner.shared.borrow().state != State::Open {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
