@@ -45,7 +45,7 @@ use command::{COMMAND_QUEUE, Command};
 use event_loop::{EventLoop, Shared, Start};
 use file::Located;
 use meta::BlobMeta;
-use snapshot::{JoinState, PeerInfo, Snapshot, Stats, SwarmInfo};
+use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmInfo};
 
 use crate::net::behaviour;
 use crate::net::transport::{Parts, webrtc};
@@ -134,6 +134,11 @@ impl<S: Store> Node<S> {
             .value(UPLOAD)
             .await?
             .map(|value| value.as_ref() == [1]);
+        let usage = store.usage().await?;
+        let storage = StorageInfo {
+            used: usage.used,
+            quota: usage.quota,
+        };
         let stats = Stats {
             peer_id: peer_id.to_string(),
             state: JoinState::Connecting,
@@ -143,7 +148,7 @@ impl<S: Store> Node<S> {
             down: 0,
             up_rate: 0,
             down_rate: 0,
-            storage: snapshot::StorageInfo::default(),
+            storage,
         };
         let shared = Shared {
             snapshot: Snapshot {
@@ -161,6 +166,7 @@ impl<S: Store> Node<S> {
             commands: queue,
             relays,
             upload_allowed,
+            storage,
             shared: shared.clone(),
         };
         rt::spawn(EventLoop::new(start).run());
@@ -229,6 +235,7 @@ impl<S: Store> Node<S> {
             // The key in the link counts, not one that an earlier, perhaps wrong, link brought.
             Some((_, mut known)) => {
                 known.key = meta.key;
+                known.paused = false;
                 meta = known;
             }
             None => {
@@ -239,7 +246,12 @@ impl<S: Store> Node<S> {
         if !fresh {
             self.set_paused(blob, false).await?;
         }
-        File::open(self.clone(), blob, meta).await
+        let opened = File::open(self.clone(), blob, meta).await;
+        if fresh && matches!(opened, Err(Error::WrongKey)) {
+            // Nobody could ever read what it would fetch.
+            self.remove(blob).await?;
+        }
+        opened
     }
 
     /// Keeps a blob on purpose, or lets it be evictable again.
@@ -262,12 +274,15 @@ impl<S: Store> Node<S> {
     /// # Errors
     /// `NotFound` if it is not here.
     pub async fn set_paused(&self, blob: BlobHash, paused: bool) -> Result<()> {
-        self.ask(|reply| Command::SetPaused {
-            blob,
-            paused,
-            reply,
-        })
-        .await?
+        let (row, meta) = self
+            .ask(|reply| Command::SetPaused {
+                blob,
+                paused,
+                reply,
+            })
+            .await??;
+        // Remembered, so that a reload does not go on with what the person stopped.
+        Ok(self.store.set_meta(row, meta.encode()).await?)
     }
 
     /// Drops a blob with all its chunks.

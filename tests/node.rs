@@ -242,6 +242,8 @@ fn links_that_lead_nowhere_say_so() {
             data_encoding::BASE64URL_NOPAD.encode(&[7; 32])
         );
         assert_eq!(code(second.open(&wrong).await), "WRONG_KEY");
+        let gone = || second.swarms().is_empty();
+        until("nothing is kept that nobody could read", gone).await;
         // The right link works afterwards.
         let file = second.open(&share.link.fragment()).await.unwrap();
         assert_eq!(read(&file).await, content(300_000));
@@ -347,6 +349,32 @@ fn a_node_resumes_what_it_had() {
             info.down < content.len() as u64,
             "chunks that were there are not fetched again"
         );
+    });
+}
+
+#[test]
+fn a_pause_outlives_a_reload() {
+    run(async {
+        let (relay, _data) = a_relay().await;
+        let network = MemNetwork::new();
+        let first = node(&relay, &network).await;
+        joined(&first).await;
+        let content = content(30_000_000);
+        let share = share(&first, &content, false).await;
+        let store = MemoryStore::new();
+        let second = node_on(&relay, &network, store.clone()).await;
+        second.open(&share.link.fragment()).await.unwrap();
+        second.set_paused(share.blob, true).await.unwrap();
+        second.stop().await;
+
+        let again = node_on(&relay, &network, store.reopen()).await;
+        joined(&again).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let info = again.swarms().into_iter().next().unwrap();
+        assert_eq!(info.state, TransferState::Paused);
+        assert_eq!(again.stats().down, 0);
+        again.set_paused(share.blob, false).await.unwrap();
+        complete(&again, &cid(&share)).await;
     });
 }
 

@@ -15,8 +15,8 @@ use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::kad::{self, GetProvidersOk, Mode, QueryId, QueryResult, RecordKey};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{
-    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
-    THandlerOutEvent, ToSwarm,
+    ConnectionDenied, ConnectionId, DialError, DialFailure, FromSwarm, NetworkBehaviour, THandler,
+    THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 
@@ -249,6 +249,12 @@ impl NetworkBehaviour for Behaviour {
                     if opts.get_peer_id().is_some_and(|peer| self.is_relay(peer)) {
                         return Poll::Ready(ToSwarm::Dial { opts });
                     }
+                    // Told at once, or the look-up would wait ten seconds for an answer that cannot come.
+                    self.kad.on_swarm_event(FromSwarm::DialFailure(DialFailure {
+                        peer_id: opts.get_peer_id(),
+                        error: &DialError::Aborted,
+                        connection_id: opts.connection_id(),
+                    }));
                 }
                 ToSwarm::GenerateEvent(event) => {
                     let events = self.translate(event);

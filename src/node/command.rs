@@ -29,11 +29,11 @@ pub(super) enum Command {
     Focus { blob: BlobHash, from: u32, to: u32 },
     /// The node has learnt more about a blob.
     Describe { blob: BlobHash, meta: BlobMeta },
-    /// Fetch no more of it, or go on.
+    /// Fetch no more of it, or go on; answers with what must be remembered of it.
     SetPaused {
         blob: BlobHash,
         paused: bool,
-        reply: oneshot::Sender<Result<()>>,
+        reply: oneshot::Sender<Result<(RowId, BlobMeta)>>,
     },
     /// Keep it on purpose, or not.
     SetPinned {

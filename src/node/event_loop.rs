@@ -134,6 +134,7 @@ pub(super) struct Start<S: Store> {
     pub commands: mpsc::Receiver<Command>,
     pub relays: Vec<(PeerId, Multiaddr)>,
     pub upload_allowed: Option<bool>,
+    pub storage: StorageInfo,
     pub shared: Rc<RefCell<Shared>>,
 }
 
@@ -177,7 +178,7 @@ impl<S: Store> EventLoop<S> {
             accepting: 0,
             up: Meter::default(),
             down: Meter::default(),
-            storage: StorageInfo::default(),
+            storage: start.storage,
             usage_stale: true,
             published_at: Time::default(),
             urgent: true,

@@ -24,6 +24,8 @@ pub struct BlobMeta {
     pub key: Option<[u8; 32]>,
     /// Content bytes, once known: less than the blob's size where it is encrypted.
     pub content_size: Option<u64>,
+    /// The person stopped fetching it.
+    pub paused: bool,
     /// Milliseconds since 1970.
     pub added_at: u64,
 }
@@ -54,6 +56,7 @@ impl BlobMeta {
             media_type: None,
             key,
             content_size: None,
+            paused: false,
             added_at,
         };
         meta.set_header(header);

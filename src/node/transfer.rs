@@ -28,7 +28,6 @@ pub(super) struct Transfer {
     pub row: RowId,
     pub meta: BlobMeta,
     pub pinned: bool,
-    pub paused: bool,
     pub error: Option<Problem>,
     pub swarm: Swarm,
     pub discovery: Discovery,
@@ -56,7 +55,6 @@ impl Transfer {
             row,
             meta,
             pinned,
-            paused: false,
             error: None,
             swarm,
             discovery,
@@ -72,7 +70,7 @@ impl Transfer {
 
     /// Whether peers are wanted for it.
     pub fn wants_peers(&self) -> bool {
-        !self.paused && !self.swarm.is_complete()
+        !self.meta.paused && !self.swarm.is_complete()
     }
 
     /// Answers when the chunk is stored; at once if it is, or if it cannot come.
@@ -129,7 +127,7 @@ impl Transfer {
         let peers: Vec<_> = self.swarm.peers(now).collect();
         let state = match () {
             () if self.swarm.is_complete() => TransferState::Complete,
-            () if self.paused && self.error.is_none() => TransferState::Paused,
+            () if self.meta.paused && self.error.is_none() => TransferState::Paused,
             () if self.error.is_some() => TransferState::Failed,
             () if peers.is_empty() => TransferState::Finding,
             () => TransferState::Fetching,

@@ -22,7 +22,8 @@ pub const MAX_DIALLING: usize = 4;
 /// Candidates remembered for one blob.
 pub const MAX_CANDIDATES: usize = 256;
 
-/// First pause between look-ups; doubles up to [`LOOKUP_PAUSE_MAX`].
+/// First pause between look-ups; grows by half each time, up to [`LOOKUP_PAUSE_MAX`]: somebody who has just agreed to serve
+/// is found soon.
 pub const LOOKUP_PAUSE: Duration = Duration::from_secs(2);
 
 /// Longest pause between look-ups while peers are wanted.
@@ -229,7 +230,7 @@ impl Discovery {
         if connected < TARGET_SESSIONS && !self.looking && now >= self.next_lookup {
             self.looking = true;
             self.next_lookup = now + self.pause + self.pause.mul_f64(self.jitter());
-            self.pause = (self.pause * 2).min(LOOKUP_PAUSE_MAX);
+            self.pause = (self.pause * 3 / 2).min(LOOKUP_PAUSE_MAX);
             self.out.push_back(Output::Lookup);
         }
         let mut dialling = self.count(State::Dialling);
@@ -339,7 +340,7 @@ mod tests {
             }
         }
         assert_eq!(told, 1);
-        assert!((5..=12).contains(&lookups), "{lookups} look-ups in 300 s");
+        assert!((8..=14).contains(&lookups), "{lookups} look-ups in 300 s");
     }
 
     #[test]

@@ -137,9 +137,7 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             webrtc::Event::Failed { peer, reason, .. } => {
-                let reason = reason.to_string();
-                self.peers.enter(peer, rt::unix_millis()).detail =
-                    format!("No direct link: {}.", reason.trim_end_matches('.'));
+                self.peers.enter(peer, rt::unix_millis()).detail = in_words(&reason);
             }
         }
         self.urgent = true;
@@ -266,6 +264,20 @@ fn behind(relay: &Multiaddr, peer: PeerId) -> Multiaddr {
         .with(Protocol::P2pCircuit)
         .with(Protocol::WebRTC)
         .with(Protocol::P2p(peer))
+}
+
+/// What a person is told of a link that did not come up.
+fn in_words(reason: &webrtc::UpgradeError) -> String {
+    match reason {
+        webrtc::UpgradeError::Circuit(words) => {
+            tracing::debug!(words, "no circuit");
+            "No link: it has left, or its relay has lost sight of it.".into()
+        }
+        other => {
+            let other = other.to_string();
+            format!("No direct link: {}.", other.trim_end_matches('.'))
+        }
+    }
 }
 
 /// The part of a dial error that a person can use.

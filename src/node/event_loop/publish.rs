@@ -31,11 +31,15 @@ pub enum Changed {
 }
 
 impl<S: Store> EventLoop<S> {
+    /// Publishes unless the last snapshot is too fresh; then it stays due.
     pub(super) fn publish(&mut self) {
-        let now = now();
-        if now.since(self.published_at) < MIN_SPACING {
-            return;
+        if now().since(self.published_at) >= MIN_SPACING {
+            self.publish_now();
         }
+    }
+
+    pub(super) fn publish_now(&mut self) {
+        let now = now();
         self.urgent = false;
         self.published_at = now;
         for meter in [&mut self.up, &mut self.down] {

@@ -11,13 +11,17 @@ use crate::proto::swarm::{self, Swarm};
 use crate::proto::tree::Tree;
 use crate::proto::types::{BlobHash, ChunkIndex};
 use crate::rt;
-use crate::store::{BlobRow, Store, StoredChunk};
+use crate::store::{BlobRow, RowId, Store, StoredChunk};
 
 impl<S: Store> EventLoop<S> {
     pub(super) fn on_command(&mut self, command: Command) {
         self.urgent = true;
         match command {
-            Command::Add { row, stored, meta } => self.add(row, &stored, meta),
+            Command::Add { row, stored, meta } => {
+                self.add(row, &stored, meta);
+                // Whoever asked for it shall find it in the next snapshot they take.
+                self.publish_now();
+            }
             Command::Await { blob, chunk, reply } => match self.transfers.get_mut(&blob) {
                 Some(transfer) => transfer.wait_for(chunk, reply),
                 None => drop(reply.send(Err(Error::Aborted))),
@@ -92,17 +96,21 @@ impl<S: Store> EventLoop<S> {
             Discovery::new(seed),
         );
         transfer.tree = tree;
+        let paused = transfer.meta.paused;
         self.transfers.insert(blob, transfer);
         self.usage_stale = true;
         self.tell_swarm(
             blob,
             swarm::Input::AllowUpload(self.upload_allowed == Some(true)),
         );
+        if paused {
+            self.tell_swarm(blob, swarm::Input::Pause);
+        }
         self.set_wanted(blob);
         self.announce_if_due(blob);
     }
 
-    fn remove(&mut self, blob: BlobHash) -> Option<crate::store::RowId> {
+    fn remove(&mut self, blob: BlobHash) -> Option<RowId> {
         self.end_sessions_of(blob);
         let mut transfer = self.transfers.remove(&blob)?;
         transfer.fail(|| Error::Aborted);
@@ -116,9 +124,10 @@ impl<S: Store> EventLoop<S> {
         Some(transfer.row)
     }
 
-    fn set_paused(&mut self, blob: BlobHash, paused: bool) -> Result<(), Error> {
+    fn set_paused(&mut self, blob: BlobHash, paused: bool) -> Result<(RowId, BlobMeta), Error> {
         let transfer = self.transfers.get_mut(&blob).ok_or(Error::NotFound)?;
-        transfer.paused = paused;
+        transfer.meta.paused = paused;
+        let remember = (transfer.row, transfer.meta.clone());
         transfer.error = None;
         if paused {
             transfer.fail(|| Error::Aborted);
@@ -138,7 +147,7 @@ impl<S: Store> EventLoop<S> {
             },
         );
         self.set_wanted(blob);
-        Ok(())
+        Ok(remember)
     }
 
     fn set_upload(&mut self, allowed: bool) {
