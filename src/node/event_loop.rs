@@ -311,7 +311,7 @@ impl<S: Store> EventLoop<S> {
         Snapshot {
             stats,
             swarms,
-            peers: self.peers.infos(),
+            peers: self.peers.infos(rt::unix_millis()),
         }
     }
 }

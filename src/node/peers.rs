@@ -15,6 +15,9 @@ const MAX_PEERS: usize = 2048;
 /// Addresses kept of one peer: one for each relay that it may be reserved at.
 const MAX_ADDRESSES: usize = 8;
 
+/// How long a peer without a link is shown with the reason: the index may name those that left for two hours.
+const COMPLAINT_MILLIS: u64 = 60_000;
+
 /// Characters of a remote's agent name that are shown.
 const MAX_AGENT: usize = 64;
 
@@ -35,7 +38,9 @@ pub(super) struct Peer {
     pub up: Meter,
     pub down: Meter,
     pub since: u64,
-    pub detail: String,
+    detail: String,
+    /// When `detail` was set, milliseconds since 1970.
+    told_at: u64,
 }
 
 impl Peer {
@@ -59,6 +64,22 @@ impl Peer {
             && !self.dialling
             && !self.is_relay
             && self.awaited_by.is_empty()
+    }
+
+    /// Says what is wrong, in a sentence; shown for as long as it matters.
+    pub fn complain(&mut self, detail: String, now_millis: u64) {
+        self.detail = detail;
+        self.told_at = now_millis;
+    }
+
+    /// Nothing is wrong (any more).
+    pub fn settle(&mut self) {
+        self.detail.clear();
+    }
+
+    /// Whether there is something to be told that is still news.
+    pub fn is_complaining(&self, now_millis: u64) -> bool {
+        !self.detail.is_empty() && now_millis.saturating_sub(self.told_at) < COMPLAINT_MILLIS
     }
 
     pub fn set_agent(&mut self, agent: &str) {
@@ -109,6 +130,7 @@ impl Peers {
             down: Meter::default(),
             since: now_millis,
             detail: String::new(),
+            told_at: 0,
         })
     }
 
@@ -148,11 +170,13 @@ impl Peers {
     }
 
     /// What a person sees: links, attempts and failures; mere names are left out.
-    pub fn infos(&self) -> Vec<PeerInfo> {
+    pub fn infos(&self, now_millis: u64) -> Vec<PeerInfo> {
         let mut infos: Vec<_> = self
             .table
             .values()
-            .filter(|peer| !peer.connections.is_empty() || peer.dialling || !peer.detail.is_empty())
+            .filter(|peer| {
+                !peer.connections.is_empty() || peer.dialling || peer.is_complaining(now_millis)
+            })
             .map(|peer| PeerInfo {
                 peer_id: peer.id.to_string(),
                 role: if peer.is_relay {
@@ -212,6 +236,16 @@ mod tests {
         }
         assert!(peers.table.len() <= MAX_PEERS);
         assert_eq!(peers.table.len(), peers.keys.len());
+    }
+
+    #[test]
+    fn one_that_left_is_shown_for_a_minute() {
+        let mut peers = Peers::default();
+        peers
+            .enter(PeerId::random(), 0)
+            .complain("It has left.".into(), 1000);
+        assert_eq!(peers.infos(2000).len(), 1);
+        assert_eq!(peers.infos(62_000).len(), 0);
     }
 
     #[test]

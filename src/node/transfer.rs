@@ -121,6 +121,18 @@ impl Transfer {
         });
     }
 
+    /// Somebody is there after all.
+    pub fn found(&mut self) {
+        let nobody = [Error::NotFound.code(), Error::NoRelay.code()];
+        if self
+            .error
+            .as_ref()
+            .is_some_and(|problem| nobody.contains(&problem.code))
+        {
+            self.error = None;
+        }
+    }
+
     /// What a person sees of it.
     pub fn info(&self, now: Time) -> SwarmInfo {
         let progress = self.swarm.progress();

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hashOf, Scene, Visitor } from './lib/app.mjs';
-import { kinds } from './lib/browser.mjs';
+import { kinds, until } from './lib/browser.mjs';
 import { startRelay } from './lib/relay.mjs';
 
 for (const kind of kinds) {
@@ -50,4 +50,31 @@ test('a later visit joins by the relays it remembers when bootstrap.json does no
   await visitor.joined();
   assert.ok(refused > 0, 'the list was asked for');
   visitor.quiet(/bootstrap\.json|ERR_CONNECTION_REFUSED/);
+});
+
+test('the page is usable before the peer has loaded', { timeout: 120_000 }, async (t) => {
+  const scene = new Scene(t);
+  const relay = await scene.add(startRelay());
+  const file = scene.file('chosen early.bin', 300_000);
+  const visitor = await scene.add(Visitor.arrive('chromium', relay, { join: false }));
+  await visitor.page.setRequestInterception(true);
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  visitor.page.on('request', async (request) => {
+    if (request.url().endsWith('.wasm')) await released;
+    void request.continue();
+  });
+  await visitor.page.reload({ waitUntil: 'domcontentloaded' });
+  await visitor.see('join-state');
+  const absent = () => visitor.node((gyre) => gyre === undefined);
+  assert.equal(await absent(), true, 'the peer is not there yet');
+  const input = await until('the file input', () => visitor.find('share-input'));
+  await input.uploadFile(file.path);
+  await visitor.see('share-card');
+  assert.equal(await absent(), true, 'the peer is still not there');
+
+  release();
+  await visitor.joined();
+  assert.equal(await visitor.sha256(await visitor.text('share-link')), file.sha256);
+  visitor.quiet();
 });

@@ -133,11 +133,12 @@ impl<S: Store> EventLoop<S> {
         match event {
             webrtc::Event::Upgraded { peer, .. } => {
                 if let Some(peer) = self.peers.by_id(&peer) {
-                    peer.detail.clear();
+                    peer.settle();
                 }
             }
             webrtc::Event::Failed { peer, reason, .. } => {
-                self.peers.enter(peer, rt::unix_millis()).detail = in_words(&reason);
+                let now = rt::unix_millis();
+                self.peers.enter(peer, now).complain(in_words(&reason), now);
             }
         }
         self.urgent = true;
@@ -164,7 +165,7 @@ impl<S: Store> EventLoop<S> {
         }
         if via == Via::Direct {
             peer.dialling = false;
-            peer.detail.clear();
+            peer.settle();
             for blob in std::mem::take(&mut peer.awaited_by) {
                 self.open_session(blob, key);
             }
@@ -212,8 +213,9 @@ impl<S: Store> EventLoop<S> {
             return;
         }
         peer.dialling = false;
-        if peer.detail.is_empty() {
-            peer.detail = format!("No link: {}.", first_cause(error));
+        let now = rt::unix_millis();
+        if !peer.is_complaining(now) {
+            peer.complain(format!("No link: {}.", first_cause(error)), now);
         }
         let key = peer.key;
         for blob in std::mem::take(&mut peer.awaited_by) {

@@ -135,6 +135,9 @@ impl<S: Store> EventLoop<S> {
             SessionEvent::Received(message) => {
                 let first = !std::mem::replace(&mut session.answered, true);
                 if first {
+                    if let Some(transfer) = self.transfers.get_mut(&blob) {
+                        transfer.found();
+                    }
                     self.tell_discovery(blob, discovery::Input::Connected(peer));
                 }
                 if let Message::Chunk { data, .. } = &message {
@@ -203,7 +206,10 @@ impl<S: Store> EventLoop<S> {
             return;
         };
         known.banned = true;
-        known.detail = format!("Dropped and avoided: it {reason}.");
+        known.complain(
+            format!("Dropped and avoided: it {reason}."),
+            rt::unix_millis(),
+        );
         let id = known.id;
         let ids: Vec<_> = self
             .sessions
