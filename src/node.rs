@@ -11,12 +11,12 @@ mod file;
 mod import;
 mod meta;
 mod meter;
+#[cfg(target_arch = "wasm32")]
+mod page;
 mod peers;
 mod session;
 pub mod snapshot;
 mod transfer;
-#[cfg(target_arch = "wasm32")]
-mod page;
 
 #[cfg(all(feature = "interop", target_arch = "wasm32"))]
 pub mod interop;
@@ -82,14 +82,26 @@ pub struct Node<S: Store> {
 
 impl<S: Store> Clone for Node<S> {
     fn clone(&self) -> Self {
-        let Self { commands, store, shared, peer_id } = self;
-        Self { commands: commands.clone(), store: store.clone(), shared: shared.clone(), peer_id: *peer_id }
+        let Self {
+            commands,
+            store,
+            shared,
+            peer_id,
+        } = self;
+        Self {
+            commands: commands.clone(),
+            store: store.clone(),
+            shared: shared.clone(),
+            peer_id: *peer_id,
+        }
     }
 }
 
 impl<S: Store> std::fmt::Debug for Node<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("peer_id", &self.peer_id).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("peer_id", &self.peer_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -114,9 +126,14 @@ impl<S: Store> Node<S> {
         let mut webrtc = webrtc::Config::new(peer_id);
         webrtc.rtc.ice_servers = config.stun;
         webrtc.rtc.relay_only = config.relay_only;
-        let parts = transports(&key, webrtc).map_err(|error| Error::Unsupported(error.to_string()))?;
-        let swarm = behaviour::swarm(&key, parts).map_err(|error| Error::Internal(error.to_string()))?;
-        let upload_allowed = store.value(UPLOAD).await?.map(|value| value.as_ref() == [1]);
+        let parts =
+            transports(&key, webrtc).map_err(|error| Error::Unsupported(error.to_string()))?;
+        let swarm =
+            behaviour::swarm(&key, parts).map_err(|error| Error::Internal(error.to_string()))?;
+        let upload_allowed = store
+            .value(UPLOAD)
+            .await?
+            .map(|value| value.as_ref() == [1]);
         let stats = Stats {
             peer_id: peer_id.to_string(),
             state: JoinState::Connecting,
@@ -128,17 +145,39 @@ impl<S: Store> Node<S> {
             down_rate: 0,
             storage: snapshot::StorageInfo::default(),
         };
-        let shared = Shared { snapshot: Snapshot { stats, swarms: Vec::new(), peers: Vec::new() }, listener: None };
+        let shared = Shared {
+            snapshot: Snapshot {
+                stats,
+                swarms: Vec::new(),
+                peers: Vec::new(),
+            },
+            listener: None,
+        };
         let shared = Rc::new(RefCell::new(shared));
         let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
-        let start = Start { swarm, store: store.clone(), commands: queue, relays, upload_allowed, shared: shared.clone() };
+        let start = Start {
+            swarm,
+            store: store.clone(),
+            commands: queue,
+            relays,
+            upload_allowed,
+            shared: shared.clone(),
+        };
         rt::spawn(EventLoop::new(start).run());
-        let node = Self { commands, store, shared, peer_id };
+        let node = Self {
+            commands,
+            store,
+            shared,
+            peer_id,
+        };
         for row in node.store.rows().await? {
             // A record that cannot be read (from a newer version) must not keep the node from starting.
             match BlobMeta::decode(&row.meta) {
                 Some(meta) => node.add(row, meta).await?,
-                None => tracing::warn!(row = row.id.0, "skipping a blob whose record cannot be read"),
+                None => tracing::warn!(
+                    row = row.id.0,
+                    "skipping a blob whose record cannot be read"
+                ),
             }
         }
         Ok(node)
@@ -160,8 +199,14 @@ impl<S: Store> Node<S> {
         progress: impl FnMut(u64),
     ) -> Result<Share> {
         let (row, meta) = import::import(&self.store, source, options, progress).await?;
-        let blob = row.hash.ok_or_else(|| Error::Internal("an import without a hash".into()))?;
-        let share = Share { blob, link: meta.link(blob), size: meta.content_size.unwrap_or_default() };
+        let blob = row
+            .hash
+            .ok_or_else(|| Error::Internal("an import without a hash".into()))?;
+        let share = Share {
+            blob,
+            link: meta.link(blob),
+            size: meta.content_size.unwrap_or_default(),
+        };
         self.add(row, meta).await?;
         Ok(share)
     }
@@ -202,7 +247,13 @@ impl<S: Store> Node<S> {
     /// # Errors
     /// `NotFound` if it is not here.
     pub async fn set_pinned(&self, blob: BlobHash, pinned: bool) -> Result<()> {
-        let row = self.ask(|reply| Command::SetPinned { blob, pinned, reply }).await??;
+        let row = self
+            .ask(|reply| Command::SetPinned {
+                blob,
+                pinned,
+                reply,
+            })
+            .await??;
         Ok(self.store.set_pinned(row, pinned).await?)
     }
 
@@ -211,7 +262,12 @@ impl<S: Store> Node<S> {
     /// # Errors
     /// `NotFound` if it is not here.
     pub async fn set_paused(&self, blob: BlobHash, paused: bool) -> Result<()> {
-        self.ask(|reply| Command::SetPaused { blob, paused, reply }).await?
+        self.ask(|reply| Command::SetPaused {
+            blob,
+            paused,
+            reply,
+        })
+        .await?
     }
 
     /// Drops a blob with all its chunks.
@@ -228,7 +284,9 @@ impl<S: Store> Node<S> {
     /// # Errors
     /// `Store` if it cannot be remembered; then nothing changes.
     pub async fn set_upload(&self, allowed: bool) -> Result<()> {
-        self.store.set_value(UPLOAD, Some(Bytes::copy_from_slice(&[u8::from(allowed)]))).await?;
+        self.store
+            .set_value(UPLOAD, Some(Bytes::copy_from_slice(&[u8::from(allowed)])))
+            .await?;
         self.tell(Command::SetUpload(allowed)).await
     }
 
@@ -272,20 +330,34 @@ impl<S: Store> Node<S> {
     }
 
     async fn wait_for(&self, blob: BlobHash, chunk: ChunkIndex) -> Result<Located> {
-        self.ask(|reply| Command::Await { blob, chunk, reply }).await?
+        self.ask(|reply| Command::Await { blob, chunk, reply })
+            .await?
     }
 
     async fn focus(&self, blob: BlobHash, chunks: Range<u32>) -> Result<()> {
-        self.tell(Command::Focus { blob, from: chunks.start, to: chunks.end }).await
+        self.tell(Command::Focus {
+            blob,
+            from: chunks.start,
+            to: chunks.end,
+        })
+        .await
     }
 
     async fn describe(&self, blob: BlobHash, row: RowId, meta: &BlobMeta) -> Result<()> {
         self.store.set_meta(row, meta.encode()).await?;
-        self.tell(Command::Describe { blob, meta: meta.clone() }).await
+        self.tell(Command::Describe {
+            blob,
+            meta: meta.clone(),
+        })
+        .await
     }
 
     async fn tell(&self, command: Command) -> Result<()> {
-        self.commands.clone().send(command).await.map_err(|_| Error::Closed)
+        self.commands
+            .clone()
+            .send(command)
+            .await
+            .map_err(|_| Error::Closed)
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T> {
@@ -299,9 +371,14 @@ impl<S: Store> Node<S> {
 fn relays(addresses: &[Multiaddr]) -> Result<Vec<(PeerId, Multiaddr)>> {
     let identified = |address: &Multiaddr| match address.iter().last() {
         Some(Protocol::P2p(peer)) => Ok((peer, address.clone())),
-        _ => Err(Error::BadOptions(format!("the relay address {address} does not end in /p2p/<relay id>"))),
+        _ => Err(Error::BadOptions(format!(
+            "the relay address {address} does not end in /p2p/<relay id>"
+        ))),
     };
-    let mut relays = addresses.iter().map(identified).collect::<Result<Vec<_>>>()?;
+    let mut relays = addresses
+        .iter()
+        .map(identified)
+        .collect::<Result<Vec<_>>>()?;
     relays.sort_by_key(|(peer, _)| *peer);
     relays.dedup_by_key(|(peer, _)| *peer);
     relays.truncate(MAX_RELAYS);
@@ -313,12 +390,17 @@ async fn identity<S: Store>(store: &S) -> Result<Keypair> {
     if let Some(stored) = store.value(IDENTITY).await? {
         match Keypair::from_protobuf_encoding(&stored) {
             Ok(key) => return Ok(key),
-            Err(error) => tracing::warn!(%error, "the stored identity cannot be read: making a new one"),
+            Err(error) => {
+                tracing::warn!(%error, "the stored identity cannot be read: making a new one")
+            }
         }
     }
     let mut seed: [u8; 32] = rt::random();
-    let key = Keypair::ed25519_from_bytes(&mut seed).map_err(|error| Error::Internal(error.to_string()))?;
-    let encoded = key.to_protobuf_encoding().map_err(|error| Error::Internal(error.to_string()))?;
+    let key = Keypair::ed25519_from_bytes(&mut seed)
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    let encoded = key
+        .to_protobuf_encoding()
+        .map_err(|error| Error::Internal(error.to_string()))?;
     store.set_value(IDENTITY, Some(encoded.into())).await?;
     Ok(key)
 }

@@ -139,6 +139,7 @@ fn the_target_is_chosen_at_mod_lines_only() {
                     "pub use ",
                     "use ",
                     "pub(crate) use ",
+                    "pub(super) use ",
                 ]
                 .iter()
                 .any(|start| item.starts_with(start))

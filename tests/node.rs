@@ -20,9 +20,17 @@ use gyre::store::{Store, StoreError};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn run<F: Future<Output = ()>>(test: F) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, async { tokio::time::timeout(PATIENCE, test).await.expect("ends in time") });
+    local.block_on(&runtime, async {
+        tokio::time::timeout(PATIENCE, test)
+            .await
+            .expect("ends in time")
+    });
 }
 
 async fn relay_at(data: &tempfile::TempDir, address: &str) -> Relay {
@@ -40,9 +48,16 @@ async fn a_relay() -> (Relay, tempfile::TempDir) {
 }
 
 async fn node_on(relay: &Relay, network: &MemNetwork, store: MemoryStore) -> Node<MemoryStore> {
-    let config = Config { relays: vec![relay.address().clone()], ..Config::default() };
+    let config = Config {
+        relays: vec![relay.address().clone()],
+        ..Config::default()
+    };
     let network = network.clone();
-    Node::start(config, store, move |key, webrtc| transport::build(key, webrtc, network)).await.unwrap()
+    Node::start(config, store, move |key, webrtc| {
+        transport::build(key, webrtc, network)
+    })
+    .await
+    .unwrap()
 }
 
 async fn node(relay: &Relay, network: &MemNetwork) -> Node<MemoryStore> {
@@ -66,13 +81,24 @@ async fn joined(node: &Node<MemoryStore>) {
 }
 
 fn content(size: usize) -> Bytes {
-    (0..size).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<_>>().into()
+    (0..size)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect::<Vec<_>>()
+        .into()
 }
 
 async fn share(node: &Node<MemoryStore>, content: &Bytes, public: bool) -> Share {
-    let pieces: Vec<_> = content.chunks(100_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-    let options = ImportOptions { header: ShareHeader::cleaned("a file.bin", "application/x-test"), public };
-    node.import(futures::stream::iter(pieces), options, |_| {}).await.unwrap()
+    let pieces: Vec<_> = content
+        .chunks(100_000)
+        .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+        .collect();
+    let options = ImportOptions {
+        header: ShareHeader::cleaned("a file.bin", "application/x-test"),
+        public,
+    };
+    node.import(futures::stream::iter(pieces), options, |_| {})
+        .await
+        .unwrap()
 }
 
 async fn read(file: &File<MemoryStore>) -> Bytes {
@@ -84,7 +110,12 @@ async fn read(file: &File<MemoryStore>) -> Bytes {
 }
 
 async fn complete(node: &Node<MemoryStore>, cid: &str) {
-    until("complete", || node.swarms().iter().any(|swarm| swarm.cid == cid && swarm.state == TransferState::Complete)).await;
+    until("complete", || {
+        node.swarms()
+            .iter()
+            .any(|swarm| swarm.cid == cid && swarm.state == TransferState::Complete)
+    })
+    .await;
 }
 
 fn cid(share: &Share) -> String {
@@ -111,7 +142,10 @@ fn a_file_passes_from_one_to_the_next_after_the_first_has_gone() {
         assert_eq!(read(&file).await, content);
         complete(&second, &cid(&share)).await;
         let peers = second.peers();
-        let seed = peers.iter().find(|peer| peer.peer_id == first.peer_id().to_string()).unwrap();
+        let seed = peers
+            .iter()
+            .find(|peer| peer.peer_id == first.peer_id().to_string())
+            .unwrap();
         assert_eq!(seed.via, Via::Direct);
         assert!(seed.down >= content.len() as u64);
 
@@ -176,7 +210,10 @@ fn the_transfer_goes_on_when_the_relay_is_killed_and_others_join_when_it_is_back
         let file = second.open(&share.link.fragment()).await.unwrap();
         relay.shutdown().await;
         assert_eq!(read(&file).await, content);
-        until("the loss is noticed", || first.stats().state != JoinState::Joined).await;
+        until("the loss is noticed", || {
+            first.stats().state != JoinState::Joined
+        })
+        .await;
 
         let relay = relay_at(&data, &address.to_string()).await;
         joined(&first).await;
@@ -199,15 +236,27 @@ fn links_that_lead_nowhere_say_so() {
         assert_eq!(code(second.open("#/f/bafkr4ic").await), "BAD_LINK");
 
         let share = share(&first, &content(300_000), false).await;
-        let wrong = format!("#/f/{}?k={}", cid(&share), data_encoding::BASE64URL_NOPAD.encode(&[7; 32]));
+        let wrong = format!(
+            "#/f/{}?k={}",
+            cid(&share),
+            data_encoding::BASE64URL_NOPAD.encode(&[7; 32])
+        );
         assert_eq!(code(second.open(&wrong).await), "WRONG_KEY");
         // The right link works afterwards.
         let file = second.open(&share.link.fragment()).await.unwrap();
         assert_eq!(read(&file).await, content(300_000));
 
         let unknown = gyre::proto::link::blob_cid(gyre::proto::types::BlobHash([9; 32]));
-        assert_eq!(code(second.open(&format!("#/f/{unknown}")).await), "NOT_FOUND");
-        let failed = || second.swarms().iter().any(|swarm| swarm.cid == unknown && swarm.state == TransferState::Failed);
+        assert_eq!(
+            code(second.open(&format!("#/f/{unknown}")).await),
+            "NOT_FOUND"
+        );
+        let failed = || {
+            second
+                .swarms()
+                .iter()
+                .any(|swarm| swarm.cid == unknown && swarm.state == TransferState::Failed)
+        };
         until("shown as failed", failed).await;
     });
 }
@@ -225,7 +274,10 @@ fn a_pair_without_a_path_says_so() {
         let opening = second.open(&link);
         tokio::pin!(opening);
         let told = until("the reason is shown", || {
-            second.peers().iter().any(|peer| peer.via != Via::Direct && peer.detail.contains("No direct link"))
+            second
+                .peers()
+                .iter()
+                .any(|peer| peer.via != Via::Direct && peer.detail.contains("No direct link"))
         });
         tokio::select! {
             opened = &mut opening => panic!("opened: {:?}", opened.map(|_| ())),
@@ -250,8 +302,15 @@ fn a_full_store_pauses_and_resumes_when_room_is_made() {
             Ok(file) => file.read(3_900_000, 10).await.unwrap_err(),
             Err(error) => error,
         };
-        assert!(matches!(error, Error::Store(StoreError::QuotaExceeded)), "{error}");
-        let failed = |node: &Node<MemoryStore>| node.swarms().iter().any(|swarm| swarm.state == TransferState::Failed);
+        assert!(
+            matches!(error, Error::Store(StoreError::QuotaExceeded)),
+            "{error}"
+        );
+        let failed = |node: &Node<MemoryStore>| {
+            node.swarms()
+                .iter()
+                .any(|swarm| swarm.state == TransferState::Failed)
+        };
         until("shown as failed", || failed(&second)).await;
 
         second.set_quota(10_000_000).await.unwrap();
@@ -284,7 +343,10 @@ fn a_node_resumes_what_it_had() {
         let info = again.swarms().into_iter().next().unwrap();
         assert_eq!(info.name.as_deref(), Some("a file.bin"));
         assert_eq!(info.fragment, Some(share.link.fragment()));
-        assert!(info.down < content.len() as u64, "chunks that were there are not fetched again");
+        assert!(
+            info.down < content.len() as u64,
+            "chunks that were there are not fetched again"
+        );
     });
 }
 
@@ -302,10 +364,17 @@ fn several_sources_share_the_work() {
         complete(&second, &cid(&share)).await;
         let third = node(&relay, &network).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
-        assert_eq!(read(&third.open(&share.link.fragment()).await.unwrap()).await, content);
+        assert_eq!(
+            read(&third.open(&share.link.fragment()).await.unwrap()).await,
+            content
+        );
         let sources = third.peers().iter().filter(|peer| peer.down > 0).count();
         assert_eq!(sources, 2, "{:#?}", third.peers());
         let down = third.stats().down;
-        assert!(down < content.len() as u64 * 11 / 10, "{down} bytes for {}", content.len());
+        assert!(
+            down < content.len() as u64 * 11 / 10,
+            "{down} bytes for {}",
+            content.len()
+        );
     });
 }

@@ -66,7 +66,7 @@ export function buildSteps({ fast = false } = {}) {
       key: rustKey,
       outputs: ['target/gyre/gyre.wasm'],
       run: async () => {
-        await cargo(['build', '--lib', '--locked', '--target', wasmTarget, '--profile', wasmProfile]);
+        await cargo(['build', '--lib', '--locked', '--target', wasmTarget, '--profile', wasmProfile, ...(fast ? [] : withoutPaths(wasmTarget))]);
         mkdirSync(artefacts, { recursive: true });
         copyFileSync(join(cargoTarget, wasmTarget, fast ? 'debug' : 'wasm', 'gyre.wasm'), compiledWasm);
       },
@@ -140,7 +140,7 @@ export function buildSteps({ fast = false } = {}) {
       key: rustKey,
       outputs: [relative(root, relayBinary)],
       run: async () => {
-        await cargo(['build', '--locked', '--profile', relayProfile, '--features', 'relay', '--bin', 'gyre-relay']);
+        await cargo(['build', '--locked', '--profile', relayProfile, '--features', 'relay', '--bin', 'gyre-relay', ...(fast ? [] : withoutPaths(await hostTarget()))]);
         mkdirSync(artefacts, { recursive: true });
         // Removed first: a relay that is running keeps its old file.
         rmSync(relayBinary, { force: true });
@@ -149,6 +149,18 @@ export function buildSteps({ fast = false } = {}) {
     },
   ];
 }
+
+/**
+ * Cargo arguments that keep the paths of this machine out of panic messages: what is built says nothing of where, and two
+ * machines build the same bytes. They add to the flags in .cargo/config.toml.
+ */
+function withoutPaths(target) {
+  const cargoHome = process.env.CARGO_HOME ?? join(homedir(), '.cargo');
+  const flags = [[cargoHome, 'cargo'], [root, 'gyre']].map(([from, to]) => JSON.stringify(`--remap-path-prefix=${from}=${to}`));
+  return ['--config', `target.${target}.rustflags=[${flags.join(', ')}]`];
+}
+
+const hostTarget = once(async () => (await rustVersion()).match(/^host: (.+)$/m)?.[1] ?? '');
 
 /** What rustc emits for today's browsers, named so that wasm-opt keeps it; names for people are stripped. */
 const wasmOptArgs = [

@@ -57,7 +57,9 @@ pub fn swarm(key: &Keypair, parts: Parts) -> io::Result<Swarm<Behaviour>> {
         webrtc: parts.webrtc,
         relay: parts.relay,
         identify: identify::Behaviour::new(identify),
-        ping: DirectOnly::new(ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL))),
+        ping: DirectOnly::new(ping::Behaviour::new(
+            ping::Config::new().with_interval(PING_INTERVAL),
+        )),
         index: DirectOnly::new(index::Behaviour::new(local)),
         session: DirectOnly::new(session::Behaviour::default()),
     };

@@ -15,7 +15,8 @@ use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::kad::{self, GetProvidersOk, Mode, QueryId, QueryResult, RecordKey};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{
-    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
+    THandlerOutEvent, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 
@@ -71,7 +72,9 @@ pub struct Behaviour {
 
 impl std::fmt::Debug for Behaviour {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("index::Behaviour").field("lookups", &self.lookups.len()).finish_non_exhaustive()
+        f.debug_struct("index::Behaviour")
+            .field("lookups", &self.lookups.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -85,11 +88,19 @@ impl Behaviour {
             .set_provider_publication_interval(Some(ANNOUNCE_INTERVAL))
             .set_kbucket_inserts(kad::BucketInserts::Manual)
             .set_periodic_bootstrap_interval(None);
-        let store = MemoryStoreConfig { max_provided_keys: MAX_ANNOUNCED, max_records: 0, ..Default::default() };
-        let mut kad = kad::Behaviour::with_config(local, MemoryStore::with_config(local, store), config);
+        let store = MemoryStoreConfig {
+            max_provided_keys: MAX_ANNOUNCED,
+            max_records: 0,
+            ..Default::default()
+        };
+        let mut kad =
+            kad::Behaviour::with_config(local, MemoryStore::with_config(local, store), config);
         // A reservation gives us an external address, which would make kad a server by itself.
         kad.set_mode(Some(Mode::Client));
-        Self { kad, lookups: HashMap::new() }
+        Self {
+            kad,
+            lookups: HashMap::new(),
+        }
     }
 
     /// Adds a relay to ask and to tell.
@@ -116,13 +127,23 @@ impl Behaviour {
     }
 
     fn translate(&mut self, event: kad::Event) -> Vec<Event> {
-        let kad::Event::OutboundQueryProgressed { id, result, step, .. } = event else { return Vec::new() };
+        let kad::Event::OutboundQueryProgressed {
+            id, result, step, ..
+        } = event
+        else {
+            return Vec::new();
+        };
         let mut events = Vec::new();
         match result {
             QueryResult::GetProviders(result) => {
-                let Some(blob) = self.lookups.get(&id).copied() else { return events };
+                let Some(blob) = self.lookups.get(&id).copied() else {
+                    return events;
+                };
                 if let Ok(GetProvidersOk::FoundProviders { providers, .. }) = result {
-                    let providers: Vec<_> = providers.into_iter().map(|peer| (peer, self.addresses_of(peer))).collect();
+                    let providers: Vec<_> = providers
+                        .into_iter()
+                        .map(|peer| (peer, self.addresses_of(peer)))
+                        .collect();
                     if !providers.is_empty() {
                         events.push(Event::Providers { blob, providers });
                     }
@@ -148,7 +169,12 @@ impl Behaviour {
     fn addresses_of(&mut self, peer: PeerId) -> Vec<Multiaddr> {
         let mut addresses = self
             .kad
-            .handle_pending_outbound_connection(ConnectionId::new_unchecked(0), Some(peer), &[], Endpoint::Dialer)
+            .handle_pending_outbound_connection(
+                ConnectionId::new_unchecked(0),
+                Some(peer),
+                &[],
+                Endpoint::Dialer,
+            )
             .unwrap_or_default();
         addresses.sort();
         addresses.dedup();
@@ -184,7 +210,8 @@ impl NetworkBehaviour for Behaviour {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.kad.handle_established_inbound_connection(id, peer, local, remote)
+        self.kad
+            .handle_established_inbound_connection(id, peer, local, remote)
     }
 
     fn handle_established_outbound_connection(
@@ -195,18 +222,27 @@ impl NetworkBehaviour for Behaviour {
         role: Endpoint,
         port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.kad.handle_established_outbound_connection(id, peer, address, role, port_use)
+        self.kad
+            .handle_established_outbound_connection(id, peer, address, role, port_use)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
         self.kad.on_swarm_event(event);
     }
 
-    fn on_connection_handler_event(&mut self, peer: PeerId, id: ConnectionId, event: THandlerOutEvent<Self>) {
+    fn on_connection_handler_event(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
         self.kad.on_connection_handler_event(peer, id, event);
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         loop {
             match std::task::ready!(self.kad.poll(cx)) {
                 ToSwarm::Dial { opts } => {

@@ -11,8 +11,9 @@ use libp2p::core::transport::PortUse;
 use libp2p::core::upgrade::ReadyUpgrade;
 use libp2p::swarm::handler::{ConnectionEvent, FullyNegotiatedInbound, FullyNegotiatedOutbound};
 use libp2p::swarm::{
-    ConnectionClosed, ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour,
-    NotifyHandler, Stream, StreamProtocol, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+    ConnectionClosed, ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId,
+    FromSwarm, NetworkBehaviour, NotifyHandler, Stream, StreamProtocol, SubstreamProtocol,
+    THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId};
 
@@ -68,7 +69,11 @@ impl Behaviour {
         let event = match self.connections.get(&peer).and_then(|known| known.last()) {
             Some(connection) => {
                 self.opening.insert(id, (peer, *connection));
-                ToSwarm::NotifyHandler { peer_id: peer, handler: NotifyHandler::One(*connection), event: id }
+                ToSwarm::NotifyHandler {
+                    peer_id: peer,
+                    handler: NotifyHandler::One(*connection),
+                    event: id,
+                }
             }
             None => ToSwarm::GenerateEvent(Event::Failed { id }),
         };
@@ -113,22 +118,39 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
-        let FromSwarm::ConnectionClosed(ConnectionClosed { peer_id, connection_id, .. }) = event else { return };
+        let FromSwarm::ConnectionClosed(ConnectionClosed {
+            peer_id,
+            connection_id,
+            ..
+        }) = event
+        else {
+            return;
+        };
         if let Some(known) = self.connections.get_mut(&peer_id) {
             known.retain(|other| *other != connection_id);
             if known.is_empty() {
                 self.connections.remove(&peer_id);
             }
         }
-        let lost: Vec<_> =
-            self.opening.iter().filter(|(_, (_, on))| *on == connection_id).map(|(id, _)| *id).collect();
+        let lost: Vec<_> = self
+            .opening
+            .iter()
+            .filter(|(_, (_, on))| *on == connection_id)
+            .map(|(id, _)| *id)
+            .collect();
         for id in lost {
             self.opening.remove(&id);
-            self.out.push_back(ToSwarm::GenerateEvent(Event::Failed { id }));
+            self.out
+                .push_back(ToSwarm::GenerateEvent(Event::Failed { id }));
         }
     }
 
-    fn on_connection_handler_event(&mut self, peer: PeerId, _: ConnectionId, event: THandlerOutEvent<Self>) {
+    fn on_connection_handler_event(
+        &mut self,
+        peer: PeerId,
+        _: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
         let event = match event {
             FromHandler::Inbound(stream) => Event::Inbound { peer, stream },
             FromHandler::Opened(id, stream) => {
@@ -143,7 +165,10 @@ impl NetworkBehaviour for Behaviour {
         self.out.push_back(ToSwarm::GenerateEvent(event));
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         match self.out.pop_front() {
             Some(event) => Poll::Ready(event),
             None => {
@@ -198,13 +223,20 @@ impl ConnectionHandler for Handler {
     ) {
         match event {
             // A stream over the bound is dropped, which resets it.
-            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol, .. }) if self.out.len() < MAX_PENDING => {
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
+                protocol, ..
+            }) if self.out.len() < MAX_PENDING => {
                 self.out.push_back(FromHandler::Inbound(protocol));
             }
-            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol, info }) => {
+            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
+                protocol,
+                info,
+            }) => {
                 self.out.push_back(FromHandler::Opened(info, protocol));
             }
-            ConnectionEvent::DialUpgradeError(error) => self.out.push_back(FromHandler::Failed(error.info)),
+            ConnectionEvent::DialUpgradeError(error) => {
+                self.out.push_back(FromHandler::Failed(error.info))
+            }
             _ => {}
         }
     }
@@ -217,7 +249,8 @@ impl ConnectionHandler for Handler {
             return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(event));
         }
         if let Some(id) = self.wanted.pop_front() {
-            let protocol = SubstreamProtocol::new(ReadyUpgrade::new(PROTOCOL), id).with_timeout(OPEN_TIMEOUT);
+            let protocol =
+                SubstreamProtocol::new(ReadyUpgrade::new(PROTOCOL), id).with_timeout(OPEN_TIMEOUT);
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol });
         }
         Poll::Pending

@@ -53,7 +53,13 @@ impl std::fmt::Debug for Parts {
 const SETUP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Joins the three transports in the one right order. `base` reaches relays; `limit` is for it and for circuits.
-fn compose<F, T>(key: &Keypair, config: webrtc::Config, factory: F, base: T, limit: Duration) -> io::Result<Parts>
+fn compose<F, T>(
+    key: &Keypair,
+    config: webrtc::Config,
+    factory: F,
+    base: T,
+    limit: Duration,
+) -> io::Result<Parts>
 where
     F: RtcFactory,
     T: Transport + Send + Unpin + 'static,
@@ -79,5 +85,9 @@ where
         )
         .map(|either, _| either.into_inner())
         .boxed();
-    Ok(Parts { transport, webrtc, relay })
+    Ok(Parts {
+        transport,
+        webrtc,
+        relay,
+    })
 }

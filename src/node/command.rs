@@ -14,21 +14,43 @@ pub(super) const COMMAND_QUEUE: usize = 256;
 #[derive(Debug)]
 pub(super) enum Command {
     /// Take up a row of the store: serve what is there, fetch the rest.
-    Add { row: BlobRow, stored: Vec<ChunkIndex>, meta: BlobMeta },
+    Add {
+        row: BlobRow,
+        stored: Vec<ChunkIndex>,
+        meta: BlobMeta,
+    },
     /// Answer when the chunk is stored, with the row and the proved size.
-    Await { blob: BlobHash, chunk: ChunkIndex, reply: oneshot::Sender<Result<(RowId, BlobSize)>> },
+    Await {
+        blob: BlobHash,
+        chunk: ChunkIndex,
+        reply: oneshot::Sender<Result<(RowId, BlobSize)>>,
+    },
     /// A reader is at these chunks.
     Focus { blob: BlobHash, from: u32, to: u32 },
     /// The node has learnt more about a blob.
     Describe { blob: BlobHash, meta: BlobMeta },
     /// Fetch no more of it, or go on.
-    SetPaused { blob: BlobHash, paused: bool, reply: oneshot::Sender<Result<()>> },
+    SetPaused {
+        blob: BlobHash,
+        paused: bool,
+        reply: oneshot::Sender<Result<()>>,
+    },
     /// Keep it on purpose, or not.
-    SetPinned { blob: BlobHash, pinned: bool, reply: oneshot::Sender<Result<RowId>> },
+    SetPinned {
+        blob: BlobHash,
+        pinned: bool,
+        reply: oneshot::Sender<Result<RowId>>,
+    },
     /// Forget it; answers with the row, whose chunks may go now.
-    Remove { blob: BlobHash, reply: oneshot::Sender<Result<RowId>> },
+    Remove {
+        blob: BlobHash,
+        reply: oneshot::Sender<Result<RowId>>,
+    },
     /// The row and the description of a blob that is here.
-    Lookup { blob: BlobHash, reply: oneshot::Sender<Option<(RowId, BlobMeta)>> },
+    Lookup {
+        blob: BlobHash,
+        reply: oneshot::Sender<Option<(RowId, BlobMeta)>>,
+    },
     /// The person's word on uploads.
     SetUpload(bool),
     /// Room was made, or taken away.

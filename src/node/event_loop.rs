@@ -46,9 +46,22 @@ const PUBLISH_INTERVAL: Duration = Duration::from_millis(400);
 pub(super) enum Event {
     Session(SessionId, SessionEvent),
     /// A stream that a remote opened has said what it is about.
-    Accepted { peer: PeerId, halves: Halves, hello: Option<Message> },
-    Wrote { blob: BlobHash, chunks: Vec<ChunkIndex>, result: Result<(), StoreError> },
-    Loaded { blob: BlobHash, peer: PeerKey, index: ChunkIndex, result: Result<StoredChunk, StoreError> },
+    Accepted {
+        peer: PeerId,
+        halves: Halves,
+        hello: Option<Message>,
+    },
+    Wrote {
+        blob: BlobHash,
+        chunks: Vec<ChunkIndex>,
+        result: Result<(), StoreError>,
+    },
+    Loaded {
+        blob: BlobHash,
+        peer: PeerKey,
+        index: ChunkIndex,
+        result: Result<StoredChunk, StoreError>,
+    },
     Usage(Usage),
 }
 
@@ -137,7 +150,13 @@ impl<S: Store> EventLoop<S> {
             .into_iter()
             .map(|(peer, address)| {
                 let uplink = Uplink::new(u64::from_le_bytes(rt::random()));
-                Relay { peer, address, uplink, listener: None, detail: String::new() }
+                Relay {
+                    peer,
+                    address,
+                    uplink,
+                    listener: None,
+                    detail: String::new(),
+                }
             })
             .collect();
         Self {
@@ -209,10 +228,28 @@ impl<S: Store> EventLoop<S> {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Session(id, event) => self.on_session(id, event),
-            Event::Accepted { peer, halves, hello } => self.on_accepted(peer, halves, hello),
-            Event::Wrote { blob, chunks, result } => self.on_wrote(blob, chunks, result),
-            Event::Loaded { blob, peer, index, result } => self.on_loaded(blob, peer, index, result),
-            Event::Usage(usage) => self.storage = StorageInfo { used: usage.used, quota: usage.quota },
+            Event::Accepted {
+                peer,
+                halves,
+                hello,
+            } => self.on_accepted(peer, halves, hello),
+            Event::Wrote {
+                blob,
+                chunks,
+                result,
+            } => self.on_wrote(blob, chunks, result),
+            Event::Loaded {
+                blob,
+                peer,
+                index,
+                result,
+            } => self.on_loaded(blob, peer, index, result),
+            Event::Usage(usage) => {
+                self.storage = StorageInfo {
+                    used: usage.used,
+                    quota: usage.quota,
+                }
+            }
         }
     }
 
@@ -227,17 +264,27 @@ impl<S: Store> EventLoop<S> {
 
     fn until_next_alarm(&self) -> Duration {
         let now = now();
-        self.alarms.values().min().map_or(PUBLISH_INTERVAL, |at| at.since(now))
+        self.alarms
+            .values()
+            .min()
+            .map_or(PUBLISH_INTERVAL, |at| at.since(now))
     }
 
     fn ring_alarms(&mut self) {
         let now = now();
-        let due: Vec<_> = self.alarms.iter().filter(|(_, at)| **at <= now).map(|(alarm, _)| *alarm).collect();
+        let due: Vec<_> = self
+            .alarms
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(alarm, _)| *alarm)
+            .collect();
         for alarm in due {
             self.alarms.remove(&alarm);
             match alarm {
                 Alarm::Swarm(blob) => self.tell_swarm(blob, crate::proto::swarm::Input::Tick),
-                Alarm::Discovery(blob) => self.tell_discovery(blob, crate::proto::discovery::Input::Tick),
+                Alarm::Discovery(blob) => {
+                    self.tell_discovery(blob, crate::proto::discovery::Input::Tick)
+                }
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),
             }
         }
@@ -254,8 +301,16 @@ impl<S: Store> EventLoop<S> {
 
     fn snapshot_of(&self, stats: super::snapshot::Stats) -> Snapshot {
         let now = now();
-        let mut swarms: Vec<_> = self.transfers.values().map(|transfer| transfer.info(now)).collect();
+        let mut swarms: Vec<_> = self
+            .transfers
+            .values()
+            .map(|transfer| transfer.info(now))
+            .collect();
         swarms.sort_by(|a, b| (a.added_at, &a.cid).cmp(&(b.added_at, &b.cid)));
-        Snapshot { stats, swarms, peers: self.peers.infos() }
+        Snapshot {
+            stats,
+            swarms,
+            peers: self.peers.infos(),
+        }
     }
 }

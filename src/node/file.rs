@@ -32,30 +32,47 @@ pub struct File<S: Store> {
 
 impl<S: Store> std::fmt::Debug for File<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("File").field("blob", &self.blob).finish_non_exhaustive()
+        f.debug_struct("File")
+            .field("blob", &self.blob)
+            .finish_non_exhaustive()
     }
 }
 
 impl<S: Store> File<S> {
     /// Waits for what says the name and the size, then opens the blob.
     pub(super) async fn open(node: Node<S>, blob: BlobHash, mut meta: BlobMeta) -> Result<Self> {
+        // The name stands in the first chunk: a person waits for it, so it comes before the rarest.
+        node.focus(blob, 0..1).await?;
         let (row, size) = node.wait_for(blob, ChunkIndex(0)).await?;
         let (map, opener) = match meta.share_key() {
             None => (ContentMap::public(size), None),
             Some(key) => {
                 let opener = Opener::new(&key, size);
                 let first = node.store.chunk(row, ChunkIndex(0)).await?;
-                let plain = opener.open_chunk(ChunkIndex(0), &first.data).map_err(open_error)?;
+                let plain = opener
+                    .open_chunk(ChunkIndex(0), &first.data)
+                    .map_err(open_error)?;
                 let (header, header_len) = Opener::header(&plain).map_err(open_error)?;
                 meta.set_header(&header);
-                (ContentMap::sealed(size, header_len).map_err(open_error)?, Some(opener))
+                (
+                    ContentMap::sealed(size, header_len).map_err(open_error)?,
+                    Some(opener),
+                )
             }
         };
         if meta.content_size != Some(map.content_size()) || opener.is_some() {
             meta.content_size = Some(map.content_size());
             node.describe(blob, row, &meta).await?;
         }
-        Ok(Self { node, blob, row, header: meta.header(), map, opener, last: RefCell::new(None) })
+        Ok(Self {
+            node,
+            blob,
+            row,
+            header: meta.header(),
+            map,
+            opener,
+            last: RefCell::new(None),
+        })
     }
 
     /// Address of the blob.
@@ -81,11 +98,17 @@ impl<S: Store> File<S> {
     pub async fn read(&self, offset: u64, length: u64) -> Result<Bytes> {
         let end = offset.saturating_add(length.min(MAX_READ)).min(self.size());
         let mut pieces = self.map.pieces(offset..end);
-        let Some(mut piece) = pieces.next() else { return Ok(Bytes::new()) };
+        let Some(mut piece) = pieces.next() else {
+            return Ok(Bytes::new());
+        };
         let from = piece.index.0;
-        self.node.focus(self.blob, from..from.saturating_add(READ_AHEAD)).await?;
+        self.node
+            .focus(self.blob, from..from.saturating_add(READ_AHEAD))
+            .await?;
         let first = self.piece(piece.index, piece.range).await?;
-        let Some(second) = pieces.next() else { return Ok(first) };
+        let Some(second) = pieces.next() else {
+            return Ok(first);
+        };
         let mut content = BytesMut::with_capacity((end - offset) as usize);
         content.extend_from_slice(&first);
         piece = second;
@@ -99,14 +122,22 @@ impl<S: Store> File<S> {
     }
 
     async fn piece(&self, index: ChunkIndex, range: Range<usize>) -> Result<Bytes> {
-        if let Some((_, bytes)) = self.last.borrow().as_ref().filter(|(last, _)| *last == index) {
+        if let Some((_, bytes)) = self
+            .last
+            .borrow()
+            .as_ref()
+            .filter(|(last, _)| *last == index)
+        {
             return slice(bytes, range);
         }
         self.node.wait_for(self.blob, index).await?;
         let stored = self.node.store.chunk(self.row, index).await?;
         let bytes = match &self.opener {
             None => stored.data,
-            Some(opener) => opener.open_chunk(index, &stored.data).map_err(open_error)?.into(),
+            Some(opener) => opener
+                .open_chunk(index, &stored.data)
+                .map_err(open_error)?
+                .into(),
         };
         *self.last.borrow_mut() = Some((index, bytes.clone()));
         slice(&bytes, range)
@@ -116,7 +147,9 @@ impl<S: Store> File<S> {
 fn slice(bytes: &Bytes, range: Range<usize>) -> Result<Bytes> {
     match range.end <= bytes.len() {
         true => Ok(bytes.slice(range)),
-        false => Err(Error::Internal("a stored chunk is shorter than its proof allows".into())),
+        false => Err(Error::Internal(
+            "a stored chunk is shorter than its proof allows".into(),
+        )),
     }
 }
 

@@ -88,7 +88,10 @@ pub(super) async fn import<S: Store>(
     mut progress: impl FnMut(u64),
 ) -> Result<(BlobRow, BlobMeta)> {
     let row = store.begin_import().await?;
-    let mut abandon = Abandon { store: store.clone(), row: Some(row) };
+    let mut abandon = Abandon {
+        store: store.clone(),
+        row: Some(row),
+    };
     let key = (!options.public).then(|| ShareKey::new(rt::random()));
     let mut encoder = match &key {
         Some(key) => Encoder::Sealed(Box::new(Sealer::new(key, &options.header))),
@@ -118,7 +121,11 @@ pub(super) async fn import<S: Store>(
         }
         for data in ready.drain(..) {
             tree.push_chunk(&data).map_err(tree_error)?;
-            batch.push(StoredChunk { index: ChunkIndex(next), data, proof: Bytes::new() });
+            batch.push(StoredChunk {
+                index: ChunkIndex(next),
+                data,
+                proof: Bytes::new(),
+            });
             next += 1;
             if batch.len() == BATCH {
                 if writing.len() == MAX_WRITING {
@@ -136,7 +143,9 @@ pub(super) async fn import<S: Store>(
     let tree = tree.finish();
     let mut meta = BlobMeta::new(key.as_ref(), &options.header, rt::unix_millis());
     meta.content_size = Some(taken);
-    let stored = store.finish_import(row, tree.root(), tree.size(), tree.encode(), meta.encode()).await?;
+    let stored = store
+        .finish_import(row, tree.root(), tree.size(), tree.encode(), meta.encode())
+        .await?;
     abandon.row = None;
     let meta = BlobMeta::decode(&stored.meta).unwrap_or(meta);
     Ok((stored, meta))

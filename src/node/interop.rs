@@ -57,7 +57,9 @@ pub struct Interop {
 
 impl std::fmt::Debug for Interop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Interop").field("peer_id", &self.peer_id).finish_non_exhaustive()
+        f.debug_struct("Interop")
+            .field("peer_id", &self.peer_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,29 +73,49 @@ impl Interop {
         let key = Keypair::ed25519_from_bytes(&mut seed).map_err(text)?;
         let peer_id = key.public().to_peer_id();
         let parts = transport::build(&key, webrtc::Config::new(peer_id)).map_err(text)?;
-        let identify = identify::Config::new("/gyre-interop/1.0.0".into(), key.public()).with_hide_listen_addrs(true);
+        let identify = identify::Config::new("/gyre-interop/1.0.0".into(), key.public())
+            .with_hide_listen_addrs(true);
         let behaviour = Behaviour {
             webrtc: parts.webrtc,
             relay: parts.relay,
             identify: identify::Behaviour::new(identify),
-            ping: DirectOnly::new(ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_millis(200)))),
+            ping: DirectOnly::new(ping::Behaviour::new(
+                ping::Config::new().with_interval(Duration::from_millis(200)),
+            )),
             streams: DirectOnly::new(libp2p_stream::Behaviour::new()),
         };
         let mut control = behaviour.streams.get_ref().new_control();
         let config = swarm_config().with_idle_connection_timeout(Duration::from_secs(120));
         let mut swarm = Swarm::new(parts.transport, behaviour, peer_id, config);
-        swarm.listen_on("/webrtc".parse().map_err(text)?).map_err(text)?;
-        swarm.listen_on(relay.with(Protocol::P2pCircuit)).map_err(text)?;
+        swarm
+            .listen_on("/webrtc".parse().map_err(text)?)
+            .map_err(text)?;
+        swarm
+            .listen_on(relay.with(Protocol::P2pCircuit))
+            .map_err(text)?;
 
-        serve(control.accept(ECHO).map_err(text)?, |stream| async move { echo_back(stream).await });
-        serve(control.accept(SINK).map_err(text)?, |stream| async move { sink(stream, false).await });
-        serve(control.accept(SLOW_SINK).map_err(text)?, |stream| async move { sink(stream, true).await });
+        serve(control.accept(ECHO).map_err(text)?, |stream| async move {
+            echo_back(stream).await
+        });
+        serve(control.accept(SINK).map_err(text)?, |stream| async move {
+            sink(stream, false).await
+        });
+        serve(
+            control.accept(SLOW_SINK).map_err(text)?,
+            |stream| async move { sink(stream, true).await },
+        );
 
         let seen = Rc::new(RefCell::new(Seen::default()));
         let (dials, wanted) = mpsc::channel(16);
         let (stop, stopped) = oneshot::channel();
         rt::spawn(drive(swarm, wanted, stopped, seen.clone()));
-        Ok(Self { peer_id, control, dials, seen, stop: Rc::new(RefCell::new(Some(stop))) })
+        Ok(Self {
+            peer_id,
+            control,
+            dials,
+            seen,
+            stop: Rc::new(RefCell::new(Some(stop))),
+        })
     }
 
     /// Our identity.
@@ -114,7 +136,9 @@ impl Interop {
     /// # Errors
     /// The dial error, or that none came up within 20 s.
     pub async fn dial(&self, address: Multiaddr) -> Result<PeerId, String> {
-        let Some(Protocol::P2p(peer)) = address.iter().last() else { return Err("the address names no peer".into()) };
+        let Some(Protocol::P2p(peer)) = address.iter().last() else {
+            return Err("the address names no peer".into());
+        };
         self.seen.borrow_mut().dial_error = None;
         self.dials.clone().try_send((peer, address)).map_err(text)?;
         self.until(|seen| match &seen.dial_error {
@@ -146,7 +170,12 @@ impl Interop {
     /// # Errors
     /// If the stream fails.
     pub async fn echo(&self, peer: PeerId, size: usize) -> Result<bool, String> {
-        let stream = self.control.clone().open_stream(peer, ECHO).await.map_err(text)?;
+        let stream = self
+            .control
+            .clone()
+            .open_stream(peer, ECHO)
+            .await
+            .map_err(text)?;
         let sent = bytes(size);
         let (mut reader, mut writer) = stream.split();
         let mut back = Vec::with_capacity(size);
@@ -155,7 +184,9 @@ impl Interop {
             writer.close().await
         };
         let reading = reader.read_to_end(&mut back);
-        futures::future::try_join(writing, reading).await.map_err(text)?;
+        futures::future::try_join(writing, reading)
+            .await
+            .map_err(text)?;
         Ok(back == sent)
     }
 
@@ -165,7 +196,12 @@ impl Interop {
     /// If the stream fails.
     pub async fn into_sink(&self, peer: PeerId, size: usize, slow: bool) -> Result<bool, String> {
         let protocol = if slow { SLOW_SINK } else { SINK };
-        let mut stream = self.control.clone().open_stream(peer, protocol).await.map_err(text)?;
+        let mut stream = self
+            .control
+            .clone()
+            .open_stream(peer, protocol)
+            .await
+            .map_err(text)?;
         let sent = bytes(size);
         stream.write_all(&sent).await.map_err(text)?;
         stream.close().await.map_err(text)?;
@@ -218,22 +254,42 @@ async fn drive(
 
 fn note(seen: &mut Seen, event: SwarmEvent<BehaviourEvent>) {
     match event {
-        SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
-            let map = if webrtc::is_relayed(&endpoint) { &mut seen.relayed } else { &mut seen.direct };
+        SwarmEvent::ConnectionEstablished {
+            peer_id, endpoint, ..
+        } => {
+            let map = if webrtc::is_relayed(&endpoint) {
+                &mut seen.relayed
+            } else {
+                &mut seen.direct
+            };
             *map.entry(peer_id).or_default() += 1;
         }
-        SwarmEvent::ConnectionClosed { peer_id, endpoint, .. } => {
-            let map = if webrtc::is_relayed(&endpoint) { &mut seen.relayed } else { &mut seen.direct };
+        SwarmEvent::ConnectionClosed {
+            peer_id, endpoint, ..
+        } => {
+            let map = if webrtc::is_relayed(&endpoint) {
+                &mut seen.relayed
+            } else {
+                &mut seen.direct
+            };
             if let Some(count) = map.get_mut(&peer_id) {
                 *count -= 1;
             }
             map.retain(|_, count| *count > 0);
         }
-        SwarmEvent::ExternalAddrConfirmed { address } if address.iter().any(|part| part == Protocol::WebRTC) => {
+        SwarmEvent::ExternalAddrConfirmed { address }
+            if address.iter().any(|part| part == Protocol::WebRTC) =>
+        {
             seen.listening = Some(address);
         }
-        SwarmEvent::OutgoingConnectionError { error, .. } => seen.dial_error = Some(error.to_string()),
-        SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { peer, result: Ok(rtt), .. })) => {
+        SwarmEvent::OutgoingConnectionError { error, .. } => {
+            seen.dial_error = Some(error.to_string())
+        }
+        SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
+            peer,
+            result: Ok(rtt),
+            ..
+        })) => {
             seen.rtt.insert(peer, rtt);
         }
         _ => {}
@@ -283,7 +339,9 @@ async fn sink(mut stream: Stream, slow: bool) -> std::io::Result<()> {
 }
 
 fn sum(start: u32, bytes: &[u8]) -> u32 {
-    bytes.iter().fold(start, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(*byte)))
+    bytes.iter().fold(start, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(u32::from(*byte))
+    })
 }
 
 fn verdict(count: u64, sum: u32) -> Vec<u8> {

@@ -30,8 +30,17 @@ pub struct BlobMeta {
 
 impl std::fmt::Debug for BlobMeta {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { name, content_size, key, .. } = self;
-        f.debug_struct("BlobMeta").field("name", name).field("content_size", content_size).field("encrypted", &key.is_some()).finish_non_exhaustive()
+        let Self {
+            name,
+            content_size,
+            key,
+            ..
+        } = self;
+        f.debug_struct("BlobMeta")
+            .field("name", name)
+            .field("content_size", content_size)
+            .field("encrypted", &key.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -39,14 +48,23 @@ impl BlobMeta {
     /// A blob of which only the link is known.
     pub fn new(key: Option<&ShareKey>, header: &ShareHeader, added_at: u64) -> Self {
         let key = key.map(|key| *key.expose());
-        let mut meta = Self { version: VERSION, name: None, media_type: None, key, content_size: None, added_at };
+        let mut meta = Self {
+            version: VERSION,
+            name: None,
+            media_type: None,
+            key,
+            content_size: None,
+            added_at,
+        };
         meta.set_header(header);
         meta
     }
 
     /// As the store keeps it.
     pub fn encode(&self) -> bytes::Bytes {
-        serde_ipld_dagcbor::to_vec(self).expect("plain fields always encode").into()
+        serde_ipld_dagcbor::to_vec(self)
+            .expect("plain fields always encode")
+            .into()
     }
 
     /// Reads what the store kept; `None` if it is not ours or from a newer version.
@@ -54,7 +72,9 @@ impl BlobMeta {
         if bytes.len() > MAX_LEN {
             return None;
         }
-        serde_ipld_dagcbor::from_slice::<Self>(bytes).ok().filter(|meta| meta.version == VERSION)
+        serde_ipld_dagcbor::from_slice::<Self>(bytes)
+            .ok()
+            .filter(|meta| meta.version == VERSION)
     }
 
     /// The key, if it is an encrypted share.
@@ -64,7 +84,10 @@ impl BlobMeta {
 
     /// Name and type, empty where they are not known.
     pub fn header(&self) -> ShareHeader {
-        ShareHeader::cleaned(self.name.as_deref().unwrap_or_default(), self.media_type.as_deref().unwrap_or_default())
+        ShareHeader::cleaned(
+            self.name.as_deref().unwrap_or_default(),
+            self.media_type.as_deref().unwrap_or_default(),
+        )
     }
 
     /// Takes over what a header says, as far as it says something.
@@ -78,7 +101,10 @@ impl BlobMeta {
     pub fn link(&self, blob: BlobHash) -> Link {
         match self.share_key() {
             Some(key) => Link::Share { blob, key },
-            None => Link::Public { blob, header: self.header() },
+            None => Link::Public {
+                blob,
+                header: self.header(),
+            },
         }
     }
 }
@@ -89,7 +115,11 @@ mod tests {
 
     #[test]
     fn comes_back_as_it_was() {
-        let mut meta = BlobMeta::new(Some(&ShareKey::new([3; 32])), &ShareHeader::cleaned("a.txt", ""), 17);
+        let mut meta = BlobMeta::new(
+            Some(&ShareKey::new([3; 32])),
+            &ShareHeader::cleaned("a.txt", ""),
+            17,
+        );
         meta.content_size = Some(5);
         assert_eq!(BlobMeta::decode(&meta.encode()), Some(meta));
     }

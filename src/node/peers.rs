@@ -55,12 +55,19 @@ impl Peer {
     }
 
     fn forgettable(&self) -> bool {
-        self.connections.is_empty() && !self.dialling && !self.is_relay && self.awaited_by.is_empty()
+        self.connections.is_empty()
+            && !self.dialling
+            && !self.is_relay
+            && self.awaited_by.is_empty()
     }
 
     pub fn set_agent(&mut self, agent: &str) {
         // A remote's own words, shown to a person: short, and nothing that moves the cursor.
-        self.agent = agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT).collect();
+        self.agent = agent
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(MAX_AGENT)
+            .collect();
     }
 }
 
@@ -123,7 +130,9 @@ impl Peers {
 
     /// Adds addresses; the newest survive.
     pub fn add_addresses(&mut self, key: PeerKey, addresses: Vec<Multiaddr>) {
-        let Some(peer) = self.table.get_mut(&key) else { return };
+        let Some(peer) = self.table.get_mut(&key) else {
+            return;
+        };
         for address in addresses {
             peer.addresses.retain(|known| *known != address);
             peer.addresses.insert(0, address);
@@ -146,7 +155,11 @@ impl Peers {
             .filter(|peer| !peer.connections.is_empty() || peer.dialling || !peer.detail.is_empty())
             .map(|peer| PeerInfo {
                 peer_id: peer.id.to_string(),
-                role: if peer.is_relay { Role::Relay } else { Role::Browser },
+                role: if peer.is_relay {
+                    Role::Relay
+                } else {
+                    Role::Browser
+                },
                 via: peer.via(),
                 agent: peer.agent.clone(),
                 rtt: peer.rtt,
@@ -163,7 +176,12 @@ impl Peers {
     }
 
     fn forget_some(&mut self) {
-        let mut gone: Vec<_> = self.table.values().filter(|peer| peer.forgettable()).map(|peer| (peer.banned, peer.key, peer.id)).collect();
+        let mut gone: Vec<_> = self
+            .table
+            .values()
+            .filter(|peer| peer.forgettable())
+            .map(|peer| (peer.banned, peer.key, peer.id))
+            .collect();
         // Bans go last: identities are free, so a table full of them must not keep everybody else out.
         gone.sort_unstable();
         for (_, key, id) in gone.into_iter().take(MAX_PEERS / 8) {

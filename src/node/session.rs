@@ -83,7 +83,14 @@ pub(super) struct Halves {
 /// Splits a fresh stream.
 pub(super) fn split(stream: Stream) -> Halves {
     let (reader, writer) = stream.split();
-    Halves { reader: Reader { stream: reader, decoder: Decoder::new(), buffer: BytesMut::new() }, writer }
+    Halves {
+        reader: Reader {
+            stream: reader,
+            decoder: Decoder::new(),
+            buffer: BytesMut::new(),
+        },
+        writer,
+    }
 }
 
 /// Reads the first message of a stream that the remote opened: it says which blob it is about.
@@ -135,7 +142,10 @@ async fn write<E: From<(SessionId, SessionEvent)>>(
         stream.write_all(&data).await?;
         if let Message::Chunk { index, data, .. } = &message {
             let sent = SessionEvent::Sent(*index, data.len());
-            events.send((id, sent).into()).await.map_err(io::Error::other)?;
+            events
+                .send((id, sent).into())
+                .await
+                .map_err(io::Error::other)?;
         }
         stream.flush().await?;
     }

@@ -43,7 +43,14 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
-    pub fn new(blob: BlobHash, row: RowId, meta: BlobMeta, pinned: bool, swarm: Swarm, discovery: Discovery) -> Self {
+    pub fn new(
+        blob: BlobHash,
+        row: RowId,
+        meta: BlobMeta,
+        pinned: bool,
+        swarm: Swarm,
+        discovery: Discovery,
+    ) -> Self {
         Self {
             blob,
             row,
@@ -69,7 +76,11 @@ impl Transfer {
     }
 
     /// Answers when the chunk is stored; at once if it is, or if it cannot come.
-    pub fn wait_for(&mut self, chunk: ChunkIndex, reply: oneshot::Sender<Result<(RowId, BlobSize)>>) {
+    pub fn wait_for(
+        &mut self,
+        chunk: ChunkIndex,
+        reply: oneshot::Sender<Result<(RowId, BlobSize)>>,
+    ) {
         self.waiters.retain(|(_, waiting)| !waiting.is_canceled());
         if self.waiters.len() >= MAX_WAITERS {
             let _ = reply.send(Err(Error::Internal("too many readers of one blob".into())));
@@ -81,9 +92,15 @@ impl Transfer {
 
     /// Answers everybody whose chunk is there.
     pub fn answer(&mut self) {
-        let Some(size) = self.swarm.progress().size else { return };
+        let Some(size) = self.swarm.progress().size else {
+            return;
+        };
         for (chunk, reply) in std::mem::take(&mut self.waiters) {
-            if self.swarm.stored().is_some_and(|stored| stored.contains(chunk.0)) {
+            if self
+                .swarm
+                .stored()
+                .is_some_and(|stored| stored.contains(chunk.0))
+            {
                 let _ = reply.send(Ok((self.row, size)));
             } else {
                 self.waiters.push((chunk, reply));
@@ -100,7 +117,10 @@ impl Transfer {
 
     /// Remembers why it stands still.
     pub fn set_problem(&mut self, error: &Error) {
-        self.error = Some(Problem { code: error.code(), message: error.to_string() });
+        self.error = Some(Problem {
+            code: error.code(),
+            message: error.to_string(),
+        });
     }
 
     /// What a person sees of it.
@@ -118,7 +138,8 @@ impl Transfer {
         let have = match content {
             // Sealing adds a few bytes to every chunk; a person thinks in bytes of the file.
             Some(content) if progress.chunks > 0 => {
-                (u128::from(content) * u128::from(progress.stored) / u128::from(progress.chunks)) as u64
+                (u128::from(content) * u128::from(progress.stored) / u128::from(progress.chunks))
+                    as u64
             }
             _ => 0,
         };

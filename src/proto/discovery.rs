@@ -138,7 +138,11 @@ impl Discovery {
             Input::Connected(peer) => {
                 self.add(peer);
                 if let Some(candidate) = self.live(peer) {
-                    *candidate = Candidate { state: State::Connected, failures: 0, not_before: now };
+                    *candidate = Candidate {
+                        state: State::Connected,
+                        failures: 0,
+                        not_before: now,
+                    };
                 }
             }
             Input::Disconnected(peer) => {
@@ -164,7 +168,11 @@ impl Discovery {
     }
 
     fn add(&mut self, peer: PeerKey) {
-        let fresh = Candidate { state: State::Idle, failures: 0, not_before: Time::default() };
+        let fresh = Candidate {
+            state: State::Idle,
+            failures: 0,
+            not_before: Time::default(),
+        };
         if self.candidates.len() < MAX_CANDIDATES {
             self.candidates.entry(peer).or_insert(fresh);
         } else if !self.candidates.contains_key(&peer) {
@@ -183,14 +191,20 @@ impl Discovery {
     }
 
     fn live(&mut self, peer: PeerKey) -> Option<&mut Candidate> {
-        self.candidates.get_mut(&peer).filter(|candidate| candidate.state != State::Banned)
+        self.candidates
+            .get_mut(&peer)
+            .filter(|candidate| candidate.state != State::Banned)
     }
 
     fn back_off(&mut self, peer: PeerKey, from: State, now: Time) {
         let jitter = self.jitter();
-        let Some(candidate) = self.live(peer).filter(|candidate| candidate.state == from) else { return };
+        let Some(candidate) = self.live(peer).filter(|candidate| candidate.state == from) else {
+            return;
+        };
         candidate.state = State::Idle;
-        let pause = RETRY_PAUSE.saturating_mul(1 << candidate.failures.min(10)).min(RETRY_PAUSE_MAX);
+        let pause = RETRY_PAUSE
+            .saturating_mul(1 << candidate.failures.min(10))
+            .min(RETRY_PAUSE_MAX);
         candidate.not_before = now + pause + pause.mul_f64(jitter);
         candidate.failures += 1;
     }
@@ -201,7 +215,10 @@ impl Discovery {
     }
 
     fn count(&self, state: State) -> usize {
-        self.candidates.values().filter(|candidate| candidate.state == state).count()
+        self.candidates
+            .values()
+            .filter(|candidate| candidate.state == state)
+            .count()
     }
 
     fn advance(&mut self, now: Time) {
@@ -223,7 +240,10 @@ impl Discovery {
             .map(|(peer, known)| (known.failures, *peer))
             .collect();
         // Those that never failed first; among equals at random, so that a crowd spreads over the holders.
-        let mut ready: Vec<_> = ready.drain(..).map(|(failures, peer)| (failures, self.rng.next_u32(), peer)).collect();
+        let mut ready: Vec<_> = ready
+            .drain(..)
+            .map(|(failures, peer)| (failures, self.rng.next_u32(), peer))
+            .collect();
         ready.sort_unstable();
         for (_, _, peer) in ready {
             if dialling >= MAX_DIALLING || connected + dialling >= TARGET_SESSIONS {
@@ -241,15 +261,25 @@ impl Discovery {
             self.told = true;
             self.out.push_back(Output::Nobody);
         }
-        self.out.push_back(Output::WakeAt(self.deadline(now, connected)));
+        self.out
+            .push_back(Output::WakeAt(self.deadline(now, connected)));
     }
 
     fn deadline(&self, now: Time, connected: usize) -> Time {
         let verdict = (!self.told && connected == 0).then(|| self.waiting_since + NOBODY_AFTER);
-        let retries = self.candidates.values().filter(|known| known.state == State::Idle).map(|known| known.not_before);
+        let retries = self
+            .candidates
+            .values()
+            .filter(|known| known.state == State::Idle)
+            .map(|known| known.not_before);
         let lookup = (!self.looking).then_some(self.next_lookup);
         // A moment that has passed waits for something else (a free place), not for the clock.
-        let next = verdict.into_iter().chain(retries).chain(lookup).filter(|at| *at > now).min();
+        let next = verdict
+            .into_iter()
+            .chain(retries)
+            .chain(lookup)
+            .filter(|at| *at > now)
+            .min();
         next.unwrap_or(now + LOOKUP_PAUSE_MAX)
     }
 }
@@ -261,7 +291,9 @@ mod tests {
     const A: PeerKey = PeerKey(1);
 
     fn drain(discovery: &mut Discovery) -> Vec<Output> {
-        std::iter::from_fn(|| discovery.poll_output()).filter(|out| !matches!(out, Output::WakeAt(_))).collect()
+        std::iter::from_fn(|| discovery.poll_output())
+            .filter(|out| !matches!(out, Output::WakeAt(_)))
+            .collect()
     }
 
     fn at(seconds: u64) -> Time {
@@ -326,7 +358,10 @@ mod tests {
         }
         let pauses: Vec<_> = tried_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(pauses.len() >= 3, "{pauses:?}");
-        assert!(pauses.windows(2).all(|pair| pair[1] > pair[0]), "{pauses:?}");
+        assert!(
+            pauses.windows(2).all(|pair| pair[1] > pair[0]),
+            "{pauses:?}"
+        );
     }
 
     #[test]
@@ -347,7 +382,13 @@ mod tests {
         loop {
             let connects: Vec<_> = drain(&mut discovery)
                 .into_iter()
-                .filter_map(|out| if let Output::Connect(peer) = out { Some(peer) } else { None })
+                .filter_map(|out| {
+                    if let Output::Connect(peer) = out {
+                        Some(peer)
+                    } else {
+                        None
+                    }
+                })
                 .collect();
             assert!(connects.len() <= MAX_DIALLING);
             if connects.is_empty() {

@@ -152,7 +152,10 @@ impl Uplink {
     }
 
     fn wait(&mut self, now: Time) {
-        let pause = PAUSE.saturating_mul(1 << self.failures.min(10)).min(PAUSE_MAX) / 2;
+        let pause = PAUSE
+            .saturating_mul(1 << self.failures.min(10))
+            .min(PAUSE_MAX)
+            / 2;
         let random = f64::from(self.rng.next_u32()) / f64::from(u32::MAX);
         self.state = State::Waiting;
         self.failures = self.failures.saturating_add(1);
@@ -169,7 +172,9 @@ mod tests {
     }
 
     fn drain(uplink: &mut Uplink) -> Vec<Output> {
-        std::iter::from_fn(|| uplink.poll_output()).filter(|out| !matches!(out, Output::WakeAt(_))).collect()
+        std::iter::from_fn(|| uplink.poll_output())
+            .filter(|out| !matches!(out, Output::WakeAt(_)))
+            .collect()
     }
 
     fn reserved() -> Uplink {

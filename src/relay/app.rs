@@ -140,7 +140,7 @@ mod tests {
         let policy = policy(&addresses);
         let text = policy.to_str().expect("ASCII");
         assert!(
-            text.ends_with("; frame-src http://*.localhost:* https://*.relay.example.org"),
+            text.ends_with("; frame-src blob: http://*.localhost:* https://*.relay.example.org"),
             "{text}"
         );
     }

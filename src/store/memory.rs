@@ -46,7 +46,10 @@ impl MemoryStore {
             let entry = content.entries.remove(&id);
             content.used -= entry.map_or(0, |entry| entry.row.stored_bytes);
         }
-        Self { content: Rc::clone(&self.content), closed: Rc::default() }
+        Self {
+            content: Rc::clone(&self.content),
+            closed: Rc::default(),
+        }
     }
 
     /// The content, unless the store is closed. Never held over an `await`: nothing here awaits.

@@ -43,11 +43,21 @@ impl WasmFile {
     }
 
     /// Reads at most 1 MiB from `offset`, waiting until it is verified and stored.
-    pub async fn read(&self, offset: f64, length: f64, options: Option<JsCallOptions>) -> Result<Uint8Array, JsValue> {
+    pub async fn read(
+        &self,
+        offset: f64,
+        length: f64,
+        options: Option<JsCallOptions>,
+    ) -> Result<Uint8Array, JsValue> {
         let signal = options.and_then(|options| options.call_signal());
         let file = self.0.clone();
         // Float to integer conversion saturates, so a nonsense offset reads nothing.
-        let bytes = abortable(signal, async move { file.read(offset as u64, length as u64).await }).await;
-        bytes.map(|bytes| Uint8Array::from(bytes.as_ref())).map_err(|error| to_js(&error))
+        let bytes = abortable(signal, async move {
+            file.read(offset as u64, length as u64).await
+        })
+        .await;
+        bytes
+            .map(|bytes| Uint8Array::from(bytes.as_ref()))
+            .map_err(|error| to_js(&error))
     }
 }

@@ -35,7 +35,11 @@ impl WasmInterop {
     /// Dials; ends when the direct connection is up.
     pub async fn dial(&self, address: String) -> Result<String, JsError> {
         let interop = self.0.clone();
-        Ok(interop.dial(parse(&address)?).await.map_err(error)?.to_string())
+        Ok(interop
+            .dial(parse(&address)?)
+            .await
+            .map_err(error)?
+            .to_string())
     }
 
     /// `{direct, relayed}`.
@@ -43,7 +47,11 @@ impl WasmInterop {
         let (direct, relayed) = self.0.connections(parse(peer)?);
         let result = Object::new();
         let _ = Reflect::set(&result, &"direct".into(), &JsValue::from_f64(direct as f64));
-        let _ = Reflect::set(&result, &"relayed".into(), &JsValue::from_f64(relayed as f64));
+        let _ = Reflect::set(
+            &result,
+            &"relayed".into(),
+            &JsValue::from_f64(relayed as f64),
+        );
         Ok(result)
     }
 
@@ -63,13 +71,19 @@ impl WasmInterop {
     #[wasm_bindgen(js_name = halfCloseThenRead)]
     pub async fn half_close_then_read(&self, peer: String, size: usize) -> Result<bool, JsError> {
         let interop = self.0.clone();
-        interop.into_sink(parse(&peer)?, size, false).await.map_err(error)
+        interop
+            .into_sink(parse(&peer)?, size, false)
+            .await
+            .map_err(error)
     }
 
     /// Whether a slow sink takes a burst whole.
     pub async fn burst(&self, peer: String, size: usize) -> Result<bool, JsError> {
         let interop = self.0.clone();
-        interop.into_sink(parse(&peer)?, size, true).await.map_err(error)
+        interop
+            .into_sink(parse(&peer)?, size, true)
+            .await
+            .map_err(error)
     }
 
     /// Data channels open now.
@@ -84,7 +98,8 @@ impl WasmInterop {
 }
 
 fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, JsError> {
-    text.parse().map_err(|cause: T::Err| JsError::new(&format!("{text}: {cause}")))
+    text.parse()
+        .map_err(|cause: T::Err| JsError::new(&format!("{text}: {cause}")))
 }
 
 fn error(text: String) -> JsError {

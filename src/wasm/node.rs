@@ -13,7 +13,8 @@ use super::error::to_js;
 use super::file::WasmFile;
 use super::source::{abortable, chunks};
 use super::types::{
-    JsCallOptions, JsImportOptions, JsListener, JsNodeOptions, JsPeers, JsShare, JsStats, JsSwarms, NodeOptions,
+    JsCallOptions, JsImportOptions, JsListener, JsNodeOptions, JsPeers, JsShare, JsStats, JsSwarms,
+    NodeOptions,
 };
 use crate::node::{Changed, Config, Error, ImportOptions, PageNode, Result};
 use crate::proto::link::{blob_cid, parse_cid};
@@ -43,7 +44,10 @@ pub struct WasmNode(PageNode);
 impl WasmNode {
     /// Opens the store and starts the node; joining goes on in the background.
     pub async fn start(options: JsNodeOptions) -> Result<WasmNode, JsValue> {
-        start(options).await.map(Self).map_err(|error| to_js(&error))
+        start(options)
+            .await
+            .map(Self)
+            .map_err(|error| to_js(&error))
     }
 
     /// Our identity on the network.
@@ -80,7 +84,10 @@ impl WasmNode {
             &options.name().unwrap_or_default(),
             &options.media_type().unwrap_or_default(),
         );
-        let import = ImportOptions { header, public: options.is_public().unwrap_or(false) };
+        let import = ImportOptions {
+            header,
+            public: options.is_public().unwrap_or(false),
+        };
         let on_progress = options.on_progress();
         let progress = move |done: u64| {
             if let Some(callback) = &on_progress {
@@ -89,45 +96,73 @@ impl WasmNode {
         };
         let node = self.0.clone();
         let importing = async move { node.import(chunks(reader), import, progress).await };
-        let share = abortable(options.signal(), importing).await.map_err(|error| to_js(&error))?;
+        let share = abortable(options.signal(), importing)
+            .await
+            .map_err(|error| to_js(&error))?;
         let result = Object::new();
         let _ = Reflect::set(&result, &"cid".into(), &blob_cid(share.blob).into());
         let _ = Reflect::set(&result, &"fragment".into(), &share.link.fragment().into());
-        let _ = Reflect::set(&result, &"size".into(), &JsValue::from_f64(share.size as f64));
+        let _ = Reflect::set(
+            &result,
+            &"size".into(),
+            &JsValue::from_f64(share.size as f64),
+        );
         Ok(JsValue::from(result).unchecked_into())
     }
 
     /// Opens a link; ends when name and size are known.
     #[wasm_bindgen(js_name = openLink)]
-    pub async fn open_link(&self, link: String, options: Option<JsCallOptions>) -> Result<WasmFile, JsValue> {
+    pub async fn open_link(
+        &self,
+        link: String,
+        options: Option<JsCallOptions>,
+    ) -> Result<WasmFile, JsValue> {
         let signal = options.and_then(|options| options.call_signal());
         let node = self.0.clone();
-        let file = abortable(signal, async move { node.open(&link).await }).await.map_err(|error| to_js(&error))?;
+        let file = abortable(signal, async move { node.open(&link).await })
+            .await
+            .map_err(|error| to_js(&error))?;
         Ok(WasmFile(Rc::new(file)))
     }
 
     /// Keeps a blob on purpose.
     pub async fn pin(&self, cid: String) -> Result<(), JsValue> {
         let node = self.0.clone();
-        on_blob(&cid, |blob| async move { node.set_pinned(blob, true).await }).await
+        on_blob(
+            &cid,
+            |blob| async move { node.set_pinned(blob, true).await },
+        )
+        .await
     }
 
     /// Lets it be evictable again.
     pub async fn unpin(&self, cid: String) -> Result<(), JsValue> {
         let node = self.0.clone();
-        on_blob(&cid, |blob| async move { node.set_pinned(blob, false).await }).await
+        on_blob(
+            &cid,
+            |blob| async move { node.set_pinned(blob, false).await },
+        )
+        .await
     }
 
     /// Stops fetching a blob.
     pub async fn pause(&self, cid: String) -> Result<(), JsValue> {
         let node = self.0.clone();
-        on_blob(&cid, |blob| async move { node.set_paused(blob, true).await }).await
+        on_blob(
+            &cid,
+            |blob| async move { node.set_paused(blob, true).await },
+        )
+        .await
     }
 
     /// Goes on fetching a blob, also after a failure.
     pub async fn resume(&self, cid: String) -> Result<(), JsValue> {
         let node = self.0.clone();
-        on_blob(&cid, |blob| async move { node.set_paused(blob, false).await }).await
+        on_blob(
+            &cid,
+            |blob| async move { node.set_paused(blob, false).await },
+        )
+        .await
     }
 
     /// Drops a blob with its chunks.
@@ -155,14 +190,18 @@ impl WasmNode {
     #[wasm_bindgen(js_name = setUpload)]
     pub async fn set_upload(&self, allowed: bool) -> Result<(), JsValue> {
         let node = self.0.clone();
-        node.set_upload(allowed).await.map_err(|error| to_js(&error))
+        node.set_upload(allowed)
+            .await
+            .map_err(|error| to_js(&error))
     }
 
     /// The person's cap in bytes.
     #[wasm_bindgen(js_name = setQuota)]
     pub async fn set_quota(&self, bytes: f64) -> Result<(), JsValue> {
         let node = self.0.clone();
-        node.set_quota(bytes as u64).await.map_err(|error| to_js(&error))
+        node.set_quota(bytes as u64)
+            .await
+            .map_err(|error| to_js(&error))
     }
 
     /// Bytes of wasm memory in use by the module: it only ever grows.
@@ -179,10 +218,12 @@ impl WasmNode {
 }
 
 async fn start(options: JsNodeOptions) -> Result<PageNode> {
-    let options: NodeOptions =
-        serde_wasm_bindgen::from_value(options.into()).map_err(|error| Error::BadOptions(error.to_string()))?;
+    let options: NodeOptions = serde_wasm_bindgen::from_value(options.into())
+        .map_err(|error| Error::BadOptions(error.to_string()))?;
     let relays = options.relays.iter().map(|relay| {
-        relay.parse::<Multiaddr>().map_err(|error| Error::BadOptions(format!("relay address {relay}: {error}")))
+        relay
+            .parse::<Multiaddr>()
+            .map_err(|error| Error::BadOptions(format!("relay address {relay}: {error}")))
     });
     let config = Config {
         relays: relays.collect::<Result<_>>()?,
@@ -193,13 +234,21 @@ async fn start(options: JsNodeOptions) -> Result<PageNode> {
     PageNode::start_in_page(config, options.database_name.as_deref().unwrap_or(DATABASE)).await
 }
 
-async fn on_blob<F: Future<Output = Result<()>>>(cid: &str, call: impl FnOnce(BlobHash) -> F) -> Result<(), JsValue> {
+async fn on_blob<F: Future<Output = Result<()>>>(
+    cid: &str,
+    call: impl FnOnce(BlobHash) -> F,
+) -> Result<(), JsValue> {
     let blob = parse_cid(cid).map_err(|error| to_js(&Error::BadLink(error)))?;
     call(blob).await.map_err(|error| to_js(&error))
 }
 
 /// Plain objects, `null` for what is not known, numbers as numbers.
 fn snapshot<T: JsCast>(value: &impl Serialize) -> T {
-    let serializer = Serializer::new().serialize_missing_as_null(true).serialize_large_number_types_as_bigints(false);
-    value.serialize(&serializer).unwrap_or(JsValue::NULL).unchecked_into()
+    let serializer = Serializer::new()
+        .serialize_missing_as_null(true)
+        .serialize_large_number_types_as_bigints(false);
+    value
+        .serialize(&serializer)
+        .unwrap_or(JsValue::NULL)
+        .unchecked_into()
 }

@@ -13,7 +13,9 @@ use super::error::describe;
 use crate::node::{Error, Result};
 
 /// The chunks of a `ReadableStreamDefaultReader<Uint8Array>`; cancels the reader when dropped before the end.
-pub(super) fn chunks(reader: ReadableStreamDefaultReader) -> impl Stream<Item = Result<Bytes, String>> {
+pub(super) fn chunks(
+    reader: ReadableStreamDefaultReader,
+) -> impl Stream<Item = Result<Bytes, String>> {
     stream::unfold(Some(Cancel(reader)), |reader| async move {
         let reader = reader?;
         match next(&reader.0).await {
@@ -36,7 +38,9 @@ impl Drop for Cancel {
 }
 
 async fn next(reader: &ReadableStreamDefaultReader) -> Result<Option<Bytes>, String> {
-    let read = JsFuture::from(reader.read()).await.map_err(|error| describe(&error))?;
+    let read = JsFuture::from(reader.read())
+        .await
+        .map_err(|error| describe(&error))?;
     let done = Reflect::get(&read, &"done".into()).map_err(|error| describe(&error))?;
     if done.is_truthy() {
         return Ok(None);
@@ -49,8 +53,13 @@ async fn next(reader: &ReadableStreamDefaultReader) -> Result<Option<Bytes>, Str
 }
 
 /// Runs `future`, and drops it when `signal` fires.
-pub(super) async fn abortable<T>(signal: Option<AbortSignal>, future: impl Future<Output = Result<T>>) -> Result<T> {
-    let Some(signal) = signal else { return future.await };
+pub(super) async fn abortable<T>(
+    signal: Option<AbortSignal>,
+    future: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let Some(signal) = signal else {
+        return future.await;
+    };
     if signal.aborted() {
         return Err(Error::Aborted);
     }

@@ -30,7 +30,7 @@ export async function bundle({ ours = true } = {}) {
       outputs: ['target/interop/peer.bundle.js'],
       run: async () => {
         mkdirSync(bundled, { recursive: true });
-        copyFileSync(join(here, 'page/index.html'), join(bundled, 'index.html'));
+        for (const name of ['index.html', 'gyre.html', 'gyre.js']) copyFileSync(join(here, 'page', name), join(bundled, name));
         await build({
           entryPoints: [join(here, 'page/peer.js')],
           outfile: join(bundled, 'peer.bundle.js'),
@@ -47,12 +47,11 @@ export async function bundle({ ours = true } = {}) {
     {
       id: 'interop-gyre',
       title: 'Compiling our peer with its interop class',
-      inputs: ['Cargo.toml', 'Cargo.lock', '.cargo', 'src', 'tests/interop/page'],
-      outputs: ['target/interop/gyre/gyre.js', 'target/interop/gyre.html'],
+      inputs: ['Cargo.toml', 'Cargo.lock', '.cargo', 'src'],
+      outputs: ['target/interop/gyre/gyre.js'],
       run: async () => {
         await run('cargo', ['build', '--lib', '--locked', '--target', wasmTarget, '--features', 'interop'], { cwd: root, label: 'cargo build --features interop' });
         await run(bindgenBinary, [join(cargoTarget, wasmTarget, 'debug/gyre.wasm'), join(bundled, 'gyre')]);
-        for (const name of ['gyre.html', 'gyre.js']) copyFileSync(join(here, 'page', name), join(bundled, name));
       },
     },
   ], ['interop-page', ...(ours ? ['interop-gyre'] : [])]);

@@ -43,7 +43,8 @@ export const scenarios = [
  * soon as it sees it, and when that happens before the dialling one looks, that one waits in vain for the channel to open.
  */
 export async function linkThrough(dialler, listener, { tries = 1, log = () => {} } = {}) {
-  const address = await listener.evaluate(() => window.peer.listenAddress());
+  // The dialling side has joined, too, before it dials.
+  const [address] = await Promise.all([listener, dialler].map((page) => page.evaluate(() => window.peer.listenAddress())));
   assert.match(address, /\/p2p-circuit\/webrtc\/p2p\//);
   for (let attempt = 1; ; attempt++) {
     try {

@@ -16,7 +16,7 @@ export async function saveFile(file: GyreFile, onProgress: (done: number) => voi
   const url = URL.createObjectURL(blob);
   const anchor = document.createElement('a');
   anchor.href = url;
-  anchor.download = file.name;
+  anchor.download = file.name || file.cid;
   document.body.append(anchor);
   anchor.click();
   anchor.remove();
@@ -27,7 +27,7 @@ export async function saveFile(file: GyreFile, onProgress: (done: number) => voi
 async function saveStreaming(file: GyreFile, onProgress: (done: number) => void): Promise<boolean> {
   let handle: FileSystemFileHandle;
   try {
-    handle = await window.showSaveFilePicker!({ suggestedName: file.name });
+    handle = await window.showSaveFilePicker!({ suggestedName: file.name || file.cid });
   } catch (thrown) {
     if ((thrown as DOMException).name === 'AbortError') return false;
     throw thrown;

@@ -2,12 +2,14 @@
  * The app's one link to its peer: starts it, keeps the latest snapshots and queues what the person
  * asks for until the peer runs, so that the page can be used before the wasm has loaded.
  *
- * A start that fails for a reason that can pass (another tab, no relay) is repeated by itself.
+ * A start that fails for a reason that can pass (another tab, no relay) is repeated by itself. Only
+ * one tab of an origin can run the peer; a tab that is asked to gives it up to another.
  */
 
 import { Gyre, GyreError, type PeerInfo, type Stats, type SwarmInfo } from 'gyre';
 import type { Phase } from './lib/status.js';
 import { Eta, RateMeter } from './lib/rate.js';
+import { keepStorage } from './persist.js';
 
 /** One file on its way into the swarm. */
 export interface ShareTask {
@@ -45,6 +47,20 @@ export class Session extends EventTarget {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #starting = false;
   #announced = false;
+  /** Counts the peers that this page has had, so that handles of an earlier one are told apart. */
+  #generation = 0;
+  #tabs = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel(TABS);
+  #takingOver = false;
+
+  constructor() {
+    super();
+    this.#tabs?.addEventListener('message', ({ data }) => void this.#hear(data));
+  }
+
+  /** Changes when this page has lost its peer to another tab. */
+  get generation(): number {
+    return this.#generation;
+  }
 
   /** Starts the peer; called again, tries again. */
   async start(): Promise<void> {
@@ -67,6 +83,13 @@ export class Session extends EventTarget {
     }
   }
 
+  /** Asks the tab that runs the peer to give it up to this one. */
+  takeOver(): void {
+    this.#takingOver = true;
+    this.#tabs?.postMessage('give way');
+    void this.start();
+  }
+
   /** The peer, once it runs. */
   ready(signal?: AbortSignal): Promise<Gyre> {
     if (this.#gyre) return Promise.resolve(this.#gyre);
@@ -84,7 +107,8 @@ export class Session extends EventTarget {
 
   /** Whether to ask now if this page may send: there is something to send and no answer yet. */
   get asksConsent(): boolean {
-    return this.stats?.uploadAllowed === null && (this.swarms.length > 0 || this.shares.length > 0);
+    const holds = this.shares.length > 0 || this.swarms.some((swarm) => swarm.have > 0);
+    return holds && this.stats?.uploadAllowed === null;
   }
 
   /** Imports files one after the other. */
@@ -118,6 +142,12 @@ export class Session extends EventTarget {
     this.#changed();
   }
 
+  /** Takes all that are done off the list of tasks. */
+  dismissDone(): void {
+    this.shares = this.shares.filter((task) => task.state !== 'done');
+    this.#changed();
+  }
+
   /** Tries a failed import again. */
   retryShare(id: number): void {
     const task = this.shares.find((candidate) => candidate.id === id);
@@ -140,6 +170,31 @@ export class Session extends EventTarget {
     }
   }
 
+  /** Sets the room for files, and goes on with what the lack of it has stopped. */
+  async setQuota(bytes: number): Promise<boolean> {
+    const set = await this.act((gyre) => gyre.setQuota(bytes));
+    if (!set) return false;
+    for (const { cid, error } of this.swarms) {
+      if (error?.code === 'QUOTA_EXCEEDED') void this.act((gyre) => gyre.resume(cid));
+    }
+    for (const task of this.shares) if (task.error?.code === 'QUOTA_EXCEEDED') this.retryShare(task.id);
+    return true;
+  }
+
+  /** Removes a file from this browser, and from the list of what was shared just now. */
+  async remove(cid: string): Promise<void> {
+    const removed = await this.act((gyre) => gyre.remove(cid));
+    if (!removed) return;
+    this.shares = this.shares.filter((task) => task.cid !== cid);
+    this.#changed();
+  }
+
+  /** Keeps a file on purpose, or lets it go when room is needed. */
+  async setPinned(cid: string, pinned: boolean): Promise<void> {
+    const done = await this.act((gyre) => (pinned ? gyre.pin(cid) : gyre.unpin(cid)));
+    if (done && pinned) keepStorage();
+  }
+
   /** Shows a sentence for a moment. */
   notify(text: string): void {
     this.notice = text;
@@ -154,12 +209,35 @@ export class Session extends EventTarget {
   #adopt(gyre: Gyre): void {
     this.#gyre = gyre;
     this.error = null;
+    this.#takingOver = false;
     window.gyre = gyre;
     gyre.addEventListener('state', () => this.#refresh());
     gyre.addEventListener('swarms', () => this.#refresh());
     gyre.addEventListener('peers', () => this.#refresh());
     this.#refresh();
     for (const resolve of this.#waiting.splice(0)) resolve(gyre);
+  }
+
+  async #hear(said: unknown): Promise<void> {
+    if (said === 'give way' && this.#gyre) await this.#giveWay(this.#gyre);
+    else if (said === 'free' && this.#takingOver) await this.start();
+  }
+
+  /** Stops the peer of this page in favour of another tab; what was being imported waits for its return. */
+  async #giveWay(gyre: Gyre): Promise<void> {
+    this.#gyre = null;
+    this.#generation += 1;
+    delete window.gyre;
+    this.stats = null;
+    this.swarms = [];
+    this.peers = [];
+    this.error = new GyreError('STORE_BUSY', 'Another tab runs the peer now.');
+    this.phase = 'failed';
+    for (const task of this.shares) if (task.state === 'importing') this.retryShare(task.id);
+    this.#changed();
+    await gyre.leave().catch(() => undefined);
+    this.#retry = setTimeout(() => void this.start(), RETRY_MS.STORE_BUSY);
+    this.#tabs?.postMessage('free');
   }
 
   #refresh(): void {
@@ -195,6 +273,7 @@ export class Session extends EventTarget {
         },
       });
       this.#patch(id, { state: 'done', done: file.size, link: share.link, cid: share.cid });
+      keepStorage();
     } catch (thrown) {
       this.#patch(id, { state: 'failed', error: GyreError.from(thrown) });
     } finally {
@@ -218,16 +297,18 @@ export class Session extends EventTarget {
   }
 }
 
-/** The session of this page. */
-export const session = new Session();
-
 /** Milliseconds until a start that failed is repeated, by the reason; others wait for the person. */
 const RETRY_MS: Partial<Record<string, number>> = { STORE_BUSY: 5_000, NO_RELAY: 4_000 };
 const MAX_RETRY_MS = 60_000;
+/** Name of the channel between the tabs of an origin. */
+const TABS = 'gyre.tabs';
 /** Files in the list of imports; more are easier to share as an archive. */
 const MAX_TASKS = 50;
 /** Milliseconds that a notice stays. */
 const NOTICE_MS = 6_000;
+
+/** The session of this page; made after the constants that it uses. */
+export const session = new Session();
 
 declare global {
   interface Window {

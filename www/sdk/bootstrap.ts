@@ -2,10 +2,12 @@
  * Finds relays: asks every source for its `bootstrap.json` and joins the answers.
  *
  * One answer is enough to join the swarm, so once a source has answered the others get only a
- * short grace; a source that is down or serves nonsense costs nothing but that.
+ * short grace; a source that is down or serves nonsense costs nothing but that. If none answers,
+ * what they said on an earlier visit has to do.
  */
 
 import { GyreError, raced, throwIfAborted } from './errors.js';
+import type { RelayMemory } from './memory.js';
 
 /** What a `bootstrap.json` says. */
 export interface Bootstrap {
@@ -15,14 +17,28 @@ export interface Bootstrap {
   readonly stun: readonly string[];
 }
 
-/** Asks all `sources` and joins what they say; rejects with `NO_RELAY` if none names a relay. */
+/** Options of {@link fetchBootstrap}. */
+export interface BootstrapOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly fetch?: typeof fetch;
+  /** Milliseconds until the sources are given up. */
+  readonly timeout?: number;
+  /** Milliseconds that the slower sources get after the first good answer. */
+  readonly grace?: number;
+  /** What they said on earlier visits. */
+  readonly memory?: RelayMemory;
+}
+
+/** Asks all `sources` and joins what they say; rejects with `NO_RELAY` if no relay is named or remembered. */
 export async function fetchBootstrap(
   sources: readonly (string | URL)[],
-  options: { signal?: AbortSignal | undefined; fetch?: typeof fetch; timeout?: number; grace?: number } = {},
+  options: BootstrapOptions = {},
 ): Promise<Bootstrap> {
   throwIfAborted(options.signal);
+  const remembered = options.memory?.recall(sources.slice(0, MAX_SOURCES)) ?? NOTHING;
+  const patience = remembered.relays.length > 0 ? REMEMBERED_TIMEOUT_MS : TIMEOUT_MS;
   const cut = new AbortController();
-  const limit = setTimeout(() => cut.abort(), options.timeout ?? TIMEOUT_MS);
+  const limit = setTimeout(() => cut.abort(), options.timeout ?? patience);
   const stop = (): void => cut.abort();
   options.signal?.addEventListener('abort', stop, { once: true });
   const answers: Bootstrap[] = [];
@@ -30,7 +46,9 @@ export async function fetchBootstrap(
   let grace: ReturnType<typeof setTimeout> | undefined;
   const ask = async (source: string | URL): Promise<void> => {
     try {
-      answers.push(await fetchOne(source, cut.signal, options.fetch ?? fetch));
+      const answer = await fetchOne(source, cut.signal, options.fetch ?? fetch);
+      answers.push(answer);
+      options.memory?.remember(source, answer);
       grace ??= setTimeout(() => cut.abort(), options.grace ?? GRACE_MS);
     } catch (thrown) {
       failures.push(thrown);
@@ -45,6 +63,7 @@ export async function fetchBootstrap(
   }
   const relays = unique(answers.flatMap((answer) => answer.relays));
   if (relays.length === 0) {
+    if (remembered.relays.length > 0) return remembered;
     const asked = sources.map(String).join(', ');
     throw new GyreError('NO_RELAY', `No relay is known: nothing usable came from ${asked}.`, {
       cause: new AggregateError(failures, 'every bootstrap source failed'),
@@ -60,6 +79,11 @@ export async function fetchBootstrap(
 export function parseBootstrap(text: string): Bootstrap {
   const value: unknown = JSON.parse(text);
   if (typeof value !== 'object' || value === null) throw new TypeError('bootstrap.json is not an object');
+  return readBootstrap(value);
+}
+
+/** The same from an object of unknown origin. */
+export function readBootstrap(value: object): Bootstrap {
   const { relays, stun } = value as Record<string, unknown>;
   return { relays: addresses(relays, /^\/\S+$/), stun: addresses(stun, /^stuns?:\S+$/) };
 }
@@ -98,8 +122,11 @@ function unique(items: readonly string[]): string[] {
   return [...new Set(items)];
 }
 
+const NOTHING: Bootstrap = { relays: [], stun: [] };
 /** Milliseconds; a relay that takes longer would be a poor one to join through. */
 const TIMEOUT_MS = 8_000;
+/** Milliseconds to wait for a fresh list where an earlier one is at hand: a slow mobile link's first answer. */
+const REMEMBERED_TIMEOUT_MS = 3_000;
 /** Milliseconds that the slower sources get after the first good answer. */
 const GRACE_MS = 400;
 /** Sources asked; a page lists a handful. */

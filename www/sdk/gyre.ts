@@ -9,6 +9,7 @@ import { fetchBootstrap } from './bootstrap.js';
 import { GyreError, guarded, raced, throwIfAborted } from './errors.js';
 import { GyreFile } from './file.js';
 import { defaultLinkBase, formatLink, parseLink } from './link.js';
+import { RelayMemory } from './memory.js';
 import { openSource, type ShareSource } from './source.js';
 import type { GyreEventMap, JoinOptions, PeerInfo, Share, ShareOptions, Stats, SwarmInfo } from './types.js';
 import { loadWasm } from './wasm.js';
@@ -282,7 +283,8 @@ async function findNetwork(options: JoinOptions): Promise<{ relays: string[]; st
   if (given && options.bootstrap === undefined) return { relays: [...given], stun: [...(options.stun ?? [])] };
   const sources = options.bootstrap ?? new URL('/bootstrap.json', globalThis.location.href);
   const list = typeof sources === 'string' || sources instanceof URL ? [sources] : sources;
-  const found = await fetchBootstrap(list, { signal: options.signal }).catch((error: unknown) => {
+  const memory = new RelayMemory();
+  const found = await fetchBootstrap(list, { signal: options.signal, memory }).catch((error: unknown) => {
     if (given && given.length > 0) return { relays: [], stun: [] };
     throw error;
   });

@@ -62,6 +62,7 @@ test('every error code has words of its own and says what to do', () => {
   }
   assert.equal(new Set(titles.values()).size, ERROR_CODES.length - 1, 'only BAD_OPTIONS and INTERNAL share a title');
   assert.equal(adviceFor('NOT_FOUND').remedy, 'retry');
+  assert.equal(adviceFor('STORE_BUSY').remedy, 'take-over');
   assert.equal(adviceFor('BAD_LINK', 'It is cut short.').advice, 'It is cut short.');
 });
 
@@ -82,13 +83,15 @@ test('each state of a file has its line', () => {
   );
   assert.equal(swarmLine(swarm({ state: 'fetching', have: 500 })), '50 % · 0 B/s waiting for a peer');
   assert.equal(swarmLine(swarm({ state: 'complete', have: 1000, sources: 1 })), 'Complete · held here and by 1 other');
+  assert.match(swarmLine(swarm({ state: 'complete', size: null })), /key does not open it/);
+  assert.match(swarmLine(swarm({ state: 'finding', have: 500 })), /the rest/);
   assert.equal(swarmLine(swarm({ state: 'failed', error: { code: 'QUOTA_EXCEEDED', message: '' } })), 'No room left');
   assert.equal(
     swarmLine(swarm({ state: 'failed', error: { code: 'SOMETHING_NEW', message: '' } })),
     'Something went wrong',
   );
   assert.equal(sizeLine({ have: 500, size: 1000 }), '500 B of 1 KB');
-  assert.equal(sizeLine({ have: 0, size: null }), 'Size not known yet');
+  assert.equal(sizeLine({ have: 0, size: null }), 'Size not known');
 });
 
 test('the address chooses the page and keeps the key', () => {

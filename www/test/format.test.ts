@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { count, displayName, formatBytes, formatDuration, formatRate, percent, shortId } from '../app/lib/format.js';
+import {
+  count,
+  displayName,
+  formatBytes,
+  formatDuration,
+  formatRate,
+  liveRate,
+  percent,
+  shortId,
+  typeLabel,
+} from '../app/lib/format.js';
 import { asGigabytes, parseGigabytes } from '../app/lib/storage.js';
 
 test('sizes are shown with the digits that matter', () => {
@@ -66,4 +76,20 @@ test('a storage cap is read as people type it', () => {
     assert.equal(parseGigabytes(text), null, text);
   assert.equal(asGigabytes(1.5e9), '1.5');
   assert.equal(parseGigabytes(asGigabytes(2_147_483_648)), 2_147_000_000);
+});
+
+test('only a rate that means something is shown', () => {
+  assert.equal(liveRate(0), '');
+  assert.equal(liveRate(21), '');
+  assert.equal(liveRate(1_500), '1.5 KB/s');
+});
+
+test('types are said in words where they say anything', () => {
+  assert.equal(typeLabel('application/octet-stream'), '');
+  assert.equal(typeLabel(''), '');
+  assert.equal(typeLabel('image/svg+xml'), 'SVG image');
+  assert.equal(typeLabel('Video/WebM; codecs=vp8'), 'WEBM video');
+  assert.equal(typeLabel('text/plain'), 'Text');
+  assert.equal(typeLabel('application/x-thing'), 'application/x-thing');
+  assert.equal(typeLabel('constructor'), 'constructor');
 });

@@ -12,10 +12,20 @@ use super::{Parts, SETUP_TIMEOUT, compose, webrtc};
 ///
 /// # Errors
 /// If Noise refuses the key.
-pub fn build<F: RtcFactory>(key: &Keypair, config: webrtc::Config, factory: F) -> io::Result<Parts> {
+pub fn build<F: RtcFactory>(
+    key: &Keypair,
+    config: webrtc::Config,
+    factory: F,
+) -> io::Result<Parts> {
     let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
     // Websocket first: a plain TCP transport would take `/tcp/…/ws` for `/tcp/…`.
-    compose(key, config, factory, websocket::Config::new(tcp()).or_transport(tcp()), SETUP_TIMEOUT)
+    compose(
+        key,
+        config,
+        factory,
+        websocket::Config::new(tcp()).or_transport(tcp()),
+        SETUP_TIMEOUT,
+    )
 }
 
 /// Settings of a swarm whose connections are polled by tokio.
@@ -42,15 +52,34 @@ mod tests {
     fn a_relay_that_takes_the_socket_and_says_nothing_is_given_up() {
         const LIMIT: Duration = Duration::from_millis(200);
         let mut mute = MemoryTransport::default().boxed();
-        mute.listen_on(ListenerId::next(), "/memory/0".parse().unwrap()).unwrap();
-        let Some(TransportEvent::NewAddress { listen_addr, .. }) = block_on(mute.next()) else { panic!("no address") };
+        mute.listen_on(ListenerId::next(), "/memory/0".parse().unwrap())
+            .unwrap();
+        let Some(TransportEvent::NewAddress { listen_addr, .. }) = block_on(mute.next()) else {
+            panic!("no address")
+        };
 
         let key = Keypair::generate_ed25519();
         let config = webrtc::Config::new(key.public().to_peer_id());
-        let mut parts = compose(&key, config, MemNetwork::new(), MemoryTransport::default(), LIMIT).unwrap();
+        let mut parts = compose(
+            &key,
+            config,
+            MemNetwork::new(),
+            MemoryTransport::default(),
+            LIMIT,
+        )
+        .unwrap();
         let address: Multiaddr = listen_addr;
         let began = Instant::now();
-        let dial = parts.transport.dial(address, DialOpts { role: Endpoint::Dialer, port_use: PortUse::New }).unwrap();
+        let dial = parts
+            .transport
+            .dial(
+                address,
+                DialOpts {
+                    role: Endpoint::Dialer,
+                    port_use: PortUse::New,
+                },
+            )
+            .unwrap();
         let accepted = Box::pin(async {
             let mut sockets = Vec::new();
             while let Some(event) = mute.next().await {
@@ -59,8 +88,14 @@ mod tests {
                 }
             }
         });
-        let Either::Left((dialled, _)) = block_on(select(dial, accepted)) else { panic!("the listener ended") };
+        let Either::Left((dialled, _)) = block_on(select(dial, accepted)) else {
+            panic!("the listener ended")
+        };
         assert!(dialled.is_err(), "linked to a relay that said nothing");
-        assert!(began.elapsed() >= LIMIT, "failed for another reason: {:?}", dialled.err());
+        assert!(
+            began.elapsed() >= LIMIT,
+            "failed for another reason: {:?}",
+            dialled.err()
+        );
     }
 }

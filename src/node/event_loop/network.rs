@@ -23,13 +23,34 @@ impl<S: Store> EventLoop<S> {
     pub(super) fn on_network(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            } => {
                 self.on_connected(peer_id, connection_id, &endpoint);
             }
-            SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => self.on_closed(peer_id, connection_id),
-            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => self.on_dial_error(peer, &error),
-            SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
-                if let Some(relay) = self.relays.iter().position(|relay| relay.listener == Some(listener_id)) {
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                connection_id,
+                ..
+            } => self.on_closed(peer_id, connection_id),
+            SwarmEvent::OutgoingConnectionError {
+                peer_id: Some(peer),
+                error,
+                ..
+            } => self.on_dial_error(peer, &error),
+            SwarmEvent::ListenerClosed {
+                listener_id,
+                reason,
+                ..
+            } => {
+                if let Some(relay) = self
+                    .relays
+                    .iter()
+                    .position(|relay| relay.listener == Some(listener_id))
+                {
                     self.relays[relay].listener = None;
                     if let Err(error) = reason {
                         self.relays[relay].detail = error.to_string();
@@ -38,7 +59,11 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             SwarmEvent::ListenerError { listener_id, error } => {
-                if let Some(relay) = self.relays.iter_mut().find(|relay| relay.listener == Some(listener_id)) {
+                if let Some(relay) = self
+                    .relays
+                    .iter_mut()
+                    .find(|relay| relay.listener == Some(listener_id))
+                {
                     relay.detail = error.to_string();
                 }
             }
@@ -49,9 +74,14 @@ impl<S: Store> EventLoop<S> {
     fn on_behaviour(&mut self, event: BehaviourEvent) {
         match event {
             BehaviourEvent::Session(event) => self.on_stream(event),
-            BehaviourEvent::Index(events) => events.into_iter().for_each(|event| self.on_index(event)),
+            BehaviourEvent::Index(events) => {
+                events.into_iter().for_each(|event| self.on_index(event))
+            }
             BehaviourEvent::Webrtc(event) => self.on_webrtc(event),
-            BehaviourEvent::Relay(relay::client::Event::ReservationReqAccepted { relay_peer_id, .. }) => {
+            BehaviourEvent::Relay(relay::client::Event::ReservationReqAccepted {
+                relay_peer_id,
+                ..
+            }) => {
                 if let Some(relay) = self.relay_of(&relay_peer_id) {
                     self.tell_uplink(relay, uplink::Input::Reserved);
                 }
@@ -81,12 +111,15 @@ impl<S: Store> EventLoop<S> {
                     if !peer.is_relay {
                         let key = peer.key;
                         found.push(key);
-                        self.peers.add_addresses(key, addresses.into_iter().filter(is_webrtc).collect());
+                        self.peers
+                            .add_addresses(key, addresses.into_iter().filter(is_webrtc).collect());
                     }
                 }
                 self.tell_discovery(blob, discovery::Input::Found(found));
             }
-            index::Event::LookupEnded { blob } => self.tell_discovery(blob, discovery::Input::LookupEnded),
+            index::Event::LookupEnded { blob } => {
+                self.tell_discovery(blob, discovery::Input::LookupEnded)
+            }
             index::Event::Announced { blob, ok } => {
                 // Not taken by any relay: due again at the next occasion.
                 if let Some(transfer) = self.transfers.get_mut(&blob) {
@@ -104,7 +137,9 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             webrtc::Event::Failed { peer, reason, .. } => {
-                self.peers.enter(peer, rt::unix_millis()).detail = format!("No direct link: {reason}.");
+                let reason = reason.to_string();
+                self.peers.enter(peer, rt::unix_millis()).detail =
+                    format!("No direct link: {}.", reason.trim_end_matches('.'));
             }
         }
         self.urgent = true;
@@ -163,13 +198,18 @@ impl<S: Store> EventLoop<S> {
         self.urgent = true;
         if let Some(relay) = self.relay_of(&id) {
             self.relays[relay].detail = first_cause(error);
-            let connected = self.peers.by_id(&id).is_some_and(|peer| !peer.connections.is_empty());
+            let connected = self
+                .peers
+                .by_id(&id)
+                .is_some_and(|peer| !peer.connections.is_empty());
             if !connected {
                 self.tell_uplink(relay, uplink::Input::Lost);
             }
             return;
         }
-        let Some(peer) = self.peers.by_id(&id) else { return };
+        let Some(peer) = self.peers.by_id(&id) else {
+            return;
+        };
         if peer.is_direct() || !peer.dialling {
             return;
         }
@@ -185,14 +225,24 @@ impl<S: Store> EventLoop<S> {
 
     /// Dials another browser, by the addresses it announced, else through the relays that we share with it if any.
     pub(super) fn dial(&mut self, key: PeerKey) {
-        let Some(peer) = self.peers.get(key) else { return };
+        let Some(peer) = self.peers.get(key) else {
+            return;
+        };
         let id = peer.id;
         let mut addresses = peer.addresses.clone();
         if addresses.is_empty() {
-            addresses = self.relays.iter().take(MAX_GUESSES).map(|relay| behind(&relay.address, id)).collect();
+            addresses = self
+                .relays
+                .iter()
+                .take(MAX_GUESSES)
+                .map(|relay| behind(&relay.address, id))
+                .collect();
         }
         // A relayed connection may be there already; it must not keep the direct one from being made.
-        let opts = DialOpts::peer_id(id).addresses(addresses).condition(PeerCondition::NotDialing).build();
+        let opts = DialOpts::peer_id(id)
+            .addresses(addresses)
+            .condition(PeerCondition::NotDialing)
+            .build();
         if let Some(peer) = self.peers.get_mut(key) {
             peer.dialling = true;
         }
@@ -211,13 +261,19 @@ fn is_webrtc(address: &Multiaddr) -> bool {
 
 /// `<relay>/p2p-circuit/webrtc/p2p/<peer>`.
 fn behind(relay: &Multiaddr, peer: PeerId) -> Multiaddr {
-    relay.clone().with(Protocol::P2pCircuit).with(Protocol::WebRTC).with(Protocol::P2p(peer))
+    relay
+        .clone()
+        .with(Protocol::P2pCircuit)
+        .with(Protocol::WebRTC)
+        .with(Protocol::P2p(peer))
 }
 
 /// The part of a dial error that a person can use.
 fn first_cause(error: &DialError) -> String {
     match error {
-        DialError::Transport(failed) => failed.first().map_or_else(|| error.to_string(), |(_, cause)| cause.to_string()),
+        DialError::Transport(failed) => failed
+            .first()
+            .map_or_else(|| error.to_string(), |(_, cause)| cause.to_string()),
         other => other.to_string(),
     }
 }

@@ -50,7 +50,10 @@ impl<S: Store> EventLoop<S> {
             let store = self.store.clone();
             let fallback = self.storage;
             self.spawn(async move {
-                let fallback = crate::store::Usage { used: fallback.used, quota: fallback.quota };
+                let fallback = crate::store::Usage {
+                    used: fallback.used,
+                    quota: fallback.quota,
+                };
                 Event::Usage(store.usage().await.unwrap_or(fallback))
             });
         }
@@ -68,7 +71,10 @@ impl<S: Store> EventLoop<S> {
         };
         // Outside the borrow: the listener may well ask for the snapshot.
         if let Some(listener) = listener {
-            changed.into_iter().flatten().for_each(|part| listener(part));
+            changed
+                .into_iter()
+                .flatten()
+                .for_each(|part| listener(part));
         }
     }
 
@@ -89,7 +95,12 @@ impl<S: Store> EventLoop<S> {
             })
             .collect();
         let state = match () {
-            () if relays.iter().any(|relay| relay.state == RelayState::Reserved) => JoinState::Joined,
+            () if relays
+                .iter()
+                .any(|relay| relay.state == RelayState::Reserved) =>
+            {
+                JoinState::Joined
+            }
             () if self.relays.iter().all(|relay| relay.uplink.failures() > 1) => JoinState::Offline,
             () => JoinState::Connecting,
         };

@@ -14,7 +14,11 @@ impl<S: Store> EventLoop<S> {
         for relay in 0..self.relays.len() {
             let (peer, address) = (self.relays[relay].peer, self.relays[relay].address.clone());
             self.peers.enter(peer, rt::unix_millis()).is_relay = true;
-            self.swarm.behaviour_mut().index.get_mut().add_relay(peer, address);
+            self.swarm
+                .behaviour_mut()
+                .index
+                .get_mut()
+                .add_relay(peer, address);
             self.tell_uplink(relay, Input::Tick);
         }
     }
@@ -24,7 +28,9 @@ impl<S: Store> EventLoop<S> {
     }
 
     pub(super) fn is_joined(&self) -> bool {
-        self.relays.iter().any(|relay| relay.uplink.state() == State::Reserved)
+        self.relays
+            .iter()
+            .any(|relay| relay.uplink.state() == State::Reserved)
     }
 
     pub(super) fn tell_uplink(&mut self, index: usize, input: Input) {
@@ -65,7 +71,10 @@ impl<S: Store> EventLoop<S> {
 
     fn reserve(&mut self, index: usize) {
         self.unlisten(index);
-        let address = self.relays[index].address.clone().with(Protocol::P2pCircuit);
+        let address = self.relays[index]
+            .address
+            .clone()
+            .with(Protocol::P2pCircuit);
         match self.swarm.listen_on(address) {
             Ok(listener) => self.relays[index].listener = Some(listener),
             Err(error) => {

@@ -21,10 +21,14 @@ const MAX_ACCEPTING: usize = 64;
 
 impl<S: Store> EventLoop<S> {
     pub(super) fn open_session(&mut self, blob: BlobHash, peer: PeerKey) {
-        if self.pairs.contains_key(&(blob, peer)) || self.opening.values().any(|pair| *pair == (blob, peer)) {
+        if self.pairs.contains_key(&(blob, peer))
+            || self.opening.values().any(|pair| *pair == (blob, peer))
+        {
             return;
         }
-        let Some(id) = self.peers.get(peer).map(|peer| peer.id) else { return };
+        let Some(id) = self.peers.get(peer).map(|peer| peer.id) else {
+            return;
+        };
         let open = streams::OpenId(self.fresh_id());
         self.opening.insert(open, (blob, peer));
         self.swarm.behaviour_mut().session.get_mut().open(id, open);
@@ -42,10 +46,10 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             streams::Event::Failed { id } => {
-                if let Some((blob, peer)) = self.opening.remove(&id) {
-                    if !self.pairs.contains_key(&(blob, peer)) {
-                        self.tell_discovery(blob, discovery::Input::Failed(peer));
-                    }
+                if let Some((blob, peer)) = self.opening.remove(&id)
+                    && !self.pairs.contains_key(&(blob, peer))
+                {
+                    self.tell_discovery(blob, discovery::Input::Failed(peer));
                 }
             }
         }
@@ -60,13 +64,19 @@ impl<S: Store> EventLoop<S> {
         self.spawn(async move {
             let mut halves = session::split(stream);
             let hello = session::first_message(&mut halves).await;
-            Event::Accepted { peer, halves, hello }
+            Event::Accepted {
+                peer,
+                halves,
+                hello,
+            }
         });
     }
 
     pub(super) fn on_accepted(&mut self, peer: PeerId, halves: Halves, hello: Option<Message>) {
         self.accepting -= 1;
-        let Some(Message::Hello { blob, .. }) = hello else { return };
+        let Some(Message::Hello { blob, .. }) = hello else {
+            return;
+        };
         if !self.transfers.contains_key(&blob) {
             return;
         }
@@ -74,7 +84,10 @@ impl<S: Store> EventLoop<S> {
         // Both opened a stream at the same time: the one that the lower peer id opened survives, on both sides.
         let ours_wins = self.swarm.local_peer_id().to_bytes() < peer.to_bytes();
         if let Some(id) = self.pairs.get(&(blob, key)).copied() {
-            let present_is_ours = self.sessions.get(&id).is_some_and(|session| session.outbound);
+            let present_is_ours = self
+                .sessions
+                .get(&id)
+                .is_some_and(|session| session.outbound);
             if present_is_ours && ours_wins {
                 return;
             }
@@ -86,10 +99,25 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
-    fn start_session(&mut self, blob: BlobHash, peer: PeerKey, halves: Halves, outbound: bool) -> SessionId {
+    fn start_session(
+        &mut self,
+        blob: BlobHash,
+        peer: PeerKey,
+        halves: Halves,
+        outbound: bool,
+    ) -> SessionId {
         let id = SessionId(self.fresh_id());
         let (outgoing, queue) = mpsc::channel(SEND_QUEUE);
-        self.sessions.insert(id, Session { peer, blob, outbound, answered: false, outgoing });
+        self.sessions.insert(
+            id,
+            Session {
+                peer,
+                blob,
+                outbound,
+                answered: false,
+                outgoing,
+            },
+        );
         self.pairs.insert((blob, peer), id);
         rt::spawn(session::run(id, halves, queue, self.outbox.clone()));
         self.urgent = true;
@@ -99,7 +127,9 @@ impl<S: Store> EventLoop<S> {
 
     pub(super) fn on_session(&mut self, id: SessionId, event: SessionEvent) {
         // A late word of a session that was replaced counts for nothing.
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         let (blob, peer) = (session.blob, session.peer);
         match event {
             SessionEvent::Received(message) => {
@@ -123,15 +153,22 @@ impl<S: Store> EventLoop<S> {
 
     /// Queues a message; a peer that lets hundreds pile up is not reading, and is let go.
     pub(super) fn send(&mut self, blob: BlobHash, peer: PeerKey, message: Message) {
-        let Some(id) = self.pairs.get(&(blob, peer)).copied() else { return };
-        let full = self.sessions.get_mut(&id).is_some_and(|session| session.outgoing.try_send(message).is_err());
+        let Some(id) = self.pairs.get(&(blob, peer)).copied() else {
+            return;
+        };
+        let full = self
+            .sessions
+            .get_mut(&id)
+            .is_some_and(|session| session.outgoing.try_send(message).is_err());
         if full {
             self.end_session(id);
         }
     }
 
     pub(super) fn end_session(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.remove(&id) else { return };
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
         self.pairs.remove(&(session.blob, session.peer));
         self.urgent = true;
         self.tell_swarm(session.blob, Input::Disconnected { peer: session.peer });
@@ -150,18 +187,30 @@ impl<S: Store> EventLoop<S> {
     }
 
     pub(super) fn end_sessions_of(&mut self, blob: BlobHash) {
-        let ids: Vec<_> = self.sessions.iter().filter(|(_, session)| session.blob == blob).map(|(id, _)| *id).collect();
+        let ids: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.blob == blob)
+            .map(|(id, _)| *id)
+            .collect();
         ids.into_iter().for_each(|id| self.end_session(id));
     }
 
     /// A peer that lies is dropped and avoided, for every blob.
     pub(super) fn ban(&mut self, blob: BlobHash, peer: PeerKey, reason: Misconduct) {
         tracing::warn!(?peer, %reason, "peer banned");
-        let Some(known) = self.peers.get_mut(peer) else { return };
+        let Some(known) = self.peers.get_mut(peer) else {
+            return;
+        };
         known.banned = true;
         known.detail = format!("Dropped and avoided: it {reason}.");
         let id = known.id;
-        let ids: Vec<_> = self.sessions.iter().filter(|(_, session)| session.peer == peer).map(|(id, _)| *id).collect();
+        let ids: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.peer == peer)
+            .map(|(id, _)| *id)
+            .collect();
         ids.into_iter().for_each(|id| self.end_session(id));
         let blobs: Vec<_> = self.transfers.keys().copied().chain([blob]).collect();
         for blob in blobs {

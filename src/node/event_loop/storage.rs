@@ -21,7 +21,9 @@ impl<S: Store> EventLoop<S> {
     }
 
     fn write_some(&mut self, blob: BlobHash) {
-        let Some(transfer) = self.transfers.get_mut(&blob) else { return };
+        let Some(transfer) = self.transfers.get_mut(&blob) else {
+            return;
+        };
         if transfer.writing >= MAX_WRITING || transfer.to_store.is_empty() {
             return;
         }
@@ -31,12 +33,23 @@ impl<S: Store> EventLoop<S> {
         let (store, row) = (self.store.clone(), transfer.row);
         self.spawn(async move {
             let chunks = batch.iter().map(|chunk| chunk.index).collect();
-            Event::Wrote { blob, chunks, result: store.put_chunks(row, batch).await }
+            Event::Wrote {
+                blob,
+                chunks,
+                result: store.put_chunks(row, batch).await,
+            }
         });
     }
 
-    pub(super) fn on_wrote(&mut self, blob: BlobHash, chunks: Vec<ChunkIndex>, result: Result<(), StoreError>) {
-        let Some(transfer) = self.transfers.get_mut(&blob) else { return };
+    pub(super) fn on_wrote(
+        &mut self,
+        blob: BlobHash,
+        chunks: Vec<ChunkIndex>,
+        result: Result<(), StoreError>,
+    ) {
+        let Some(transfer) = self.transfers.get_mut(&blob) else {
+            return;
+        };
         transfer.writing -= 1;
         self.usage_stale = true;
         match result {
@@ -54,7 +67,11 @@ impl<S: Store> EventLoop<S> {
                 let error = Error::from(error);
                 transfer.set_problem(&error);
                 // What else was verified meets the same end; it will be fetched again after a resume.
-                let waiting: Vec<_> = transfer.to_store.drain(..).map(|chunk| chunk.index).collect();
+                let waiting: Vec<_> = transfer
+                    .to_store
+                    .drain(..)
+                    .map(|chunk| chunk.index)
+                    .collect();
                 let full = matches!(error, Error::Store(StoreError::QuotaExceeded));
                 transfer.fail(|| match full {
                     true => StoreError::QuotaExceeded.into(),
@@ -71,9 +88,18 @@ impl<S: Store> EventLoop<S> {
     }
 
     pub(super) fn load_chunk(&mut self, blob: BlobHash, peer: PeerKey, index: ChunkIndex) {
-        let Some(transfer) = self.transfers.get(&blob) else { return };
+        let Some(transfer) = self.transfers.get(&blob) else {
+            return;
+        };
         let (store, row) = (self.store.clone(), transfer.row);
-        self.spawn(async move { Event::Loaded { blob, peer, index, result: store.chunk(row, index).await } });
+        self.spawn(async move {
+            Event::Loaded {
+                blob,
+                peer,
+                index,
+                result: store.chunk(row, index).await,
+            }
+        });
     }
 
     pub(super) fn on_loaded(
@@ -83,14 +109,21 @@ impl<S: Store> EventLoop<S> {
         index: ChunkIndex,
         result: Result<StoredChunk, StoreError>,
     ) {
-        let Some(transfer) = self.transfers.get(&blob) else { return };
+        let Some(transfer) = self.transfers.get(&blob) else {
+            return;
+        };
         let input = match result {
             Ok(chunk) => {
                 let proof = match &transfer.tree {
                     Some(tree) => tree.proof(index).unwrap_or_default(),
                     None => chunk.proof,
                 };
-                Input::Loaded { peer, index, data: chunk.data, proof }
+                Input::Loaded {
+                    peer,
+                    index,
+                    data: chunk.data,
+                    proof,
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, %index, "a stored chunk could not be read");

@@ -5,8 +5,8 @@ use crate::node::command::Command;
 use crate::node::error::Error;
 use crate::node::meta::BlobMeta;
 use crate::node::transfer::Transfer;
-use crate::proto::discovery::{self, Discovery};
 use crate::proto::config::Config;
+use crate::proto::discovery::{self, Discovery};
 use crate::proto::swarm::{self, Swarm};
 use crate::proto::tree::Tree;
 use crate::proto::types::{BlobHash, ChunkIndex};
@@ -22,17 +22,27 @@ impl<S: Store> EventLoop<S> {
                 Some(transfer) => transfer.wait_for(chunk, reply),
                 None => drop(reply.send(Err(Error::Aborted))),
             },
-            Command::Focus { blob, from, to } => self.tell_swarm(blob, swarm::Input::Focus { chunks: from..to }),
+            Command::Focus { blob, from, to } => {
+                self.tell_swarm(blob, swarm::Input::Focus { chunks: from..to })
+            }
             Command::Describe { blob, meta } => {
                 if let Some(transfer) = self.transfers.get_mut(&blob) {
                     transfer.meta = meta;
                 }
             }
-            Command::SetPaused { blob, paused, reply } => {
+            Command::SetPaused {
+                blob,
+                paused,
+                reply,
+            } => {
                 let result = self.set_paused(blob, paused);
                 let _ = reply.send(result);
             }
-            Command::SetPinned { blob, pinned, reply } => {
+            Command::SetPinned {
+                blob,
+                pinned,
+                reply,
+            } => {
                 let row = self.transfers.get_mut(&blob).map(|transfer| {
                     transfer.pinned = pinned;
                     transfer.row
@@ -44,7 +54,10 @@ impl<S: Store> EventLoop<S> {
                 let _ = reply.send(row.ok_or(Error::NotFound));
             }
             Command::Lookup { blob, reply } => {
-                let known = self.transfers.get(&blob).map(|transfer| (transfer.row, transfer.meta.clone()));
+                let known = self
+                    .transfers
+                    .get(&blob)
+                    .map(|transfer| (transfer.row, transfer.meta.clone()));
                 let _ = reply.send(known);
             }
             Command::SetUpload(allowed) => self.set_upload(allowed),
@@ -59,13 +72,32 @@ impl<S: Store> EventLoop<S> {
             return;
         }
         let seed = u64::from_le_bytes(rt::random());
-        let tree = row.size.filter(|_| !row.tree.is_empty()).and_then(|size| Tree::decode(blob, size, &row.tree).ok());
-        let machine = Swarm::new(Config::default(), blob, row.size, stored.iter().copied(), seed);
-        let mut transfer = Transfer::new(blob, row.id, meta, row.pinned, machine, Discovery::new(seed));
+        let tree = row
+            .size
+            .filter(|_| !row.tree.is_empty())
+            .and_then(|size| Tree::decode(blob, size, &row.tree).ok());
+        let machine = Swarm::new(
+            Config::default(),
+            blob,
+            row.size,
+            stored.iter().copied(),
+            seed,
+        );
+        let mut transfer = Transfer::new(
+            blob,
+            row.id,
+            meta,
+            row.pinned,
+            machine,
+            Discovery::new(seed),
+        );
         transfer.tree = tree;
         self.transfers.insert(blob, transfer);
         self.usage_stale = true;
-        self.tell_swarm(blob, swarm::Input::AllowUpload(self.upload_allowed == Some(true)));
+        self.tell_swarm(
+            blob,
+            swarm::Input::AllowUpload(self.upload_allowed == Some(true)),
+        );
         self.set_wanted(blob);
         self.announce_if_due(blob);
     }
@@ -93,9 +125,18 @@ impl<S: Store> EventLoop<S> {
         } else {
             // A person who says "try again" means now, not when the back-off of a failed pair ends.
             let webrtc = &mut self.swarm.behaviour_mut().webrtc;
-            self.peers.iter_mut().for_each(|peer| webrtc.forget_failures(&peer.id));
+            self.peers
+                .iter_mut()
+                .for_each(|peer| webrtc.forget_failures(&peer.id));
         }
-        self.tell_swarm(blob, if paused { swarm::Input::Pause } else { swarm::Input::Resume });
+        self.tell_swarm(
+            blob,
+            if paused {
+                swarm::Input::Pause
+            } else {
+                swarm::Input::Resume
+            },
+        );
         self.set_wanted(blob);
         Ok(())
     }
@@ -116,8 +157,13 @@ impl<S: Store> EventLoop<S> {
 
     /// Tells discovery whether peers are wanted.
     pub(super) fn set_wanted(&mut self, blob: BlobHash) {
-        let Some(transfer) = self.transfers.get(&blob) else { return };
-        let stuck = transfer.error.as_ref().is_some_and(|problem| problem.code != Error::NotFound.code());
+        let Some(transfer) = self.transfers.get(&blob) else {
+            return;
+        };
+        let stuck = transfer
+            .error
+            .as_ref()
+            .is_some_and(|problem| problem.code != Error::NotFound.code());
         let wanted = transfer.wants_peers() && !stuck;
         self.tell_discovery(blob, discovery::Input::Want(wanted));
     }
@@ -125,7 +171,9 @@ impl<S: Store> EventLoop<S> {
     /// Announces a blob of which something is held, once others may have it and can reach us.
     pub(super) fn announce_if_due(&mut self, blob: BlobHash) {
         let joined = self.is_joined();
-        let Some(transfer) = self.transfers.get_mut(&blob) else { return };
+        let Some(transfer) = self.transfers.get_mut(&blob) else {
+            return;
+        };
         let holds = transfer.swarm.progress().stored > 0;
         if joined && holds && !transfer.announced && self.upload_allowed == Some(true) {
             transfer.announced = self.swarm.behaviour_mut().index.get_mut().announce(blob);
@@ -133,14 +181,18 @@ impl<S: Store> EventLoop<S> {
     }
 
     pub(super) fn tell_swarm(&mut self, blob: BlobHash, input: swarm::Input) {
-        let Some(transfer) = self.transfers.get_mut(&blob) else { return };
+        let Some(transfer) = self.transfers.get_mut(&blob) else {
+            return;
+        };
         transfer.swarm.handle(input, now());
         // Drained whole before anything is done: acting on an output may bring the next input.
         let outputs: Vec<_> = std::iter::from_fn(|| transfer.swarm.poll_output()).collect();
         for output in outputs {
             match output {
                 swarm::Output::Send { peer, message } => self.send(blob, peer, message),
-                swarm::Output::Store { index, data, proof } => self.store_chunk(blob, StoredChunk { index, data, proof }),
+                swarm::Output::Store { index, data, proof } => {
+                    self.store_chunk(blob, StoredChunk { index, data, proof })
+                }
                 swarm::Output::Load { peer, index } => self.load_chunk(blob, peer, index),
                 swarm::Output::Ban { peer, reason } => self.ban(blob, peer, reason),
                 swarm::Output::Close { peer } => self.close(blob, peer),
@@ -152,7 +204,9 @@ impl<S: Store> EventLoop<S> {
     }
 
     fn on_size(&mut self, blob: BlobHash, size: crate::proto::types::BlobSize) {
-        let Some(transfer) = self.transfers.get_mut(&blob) else { return };
+        let Some(transfer) = self.transfers.get_mut(&blob) else {
+            return;
+        };
         transfer.error = None;
         let (store, row) = (self.store.clone(), transfer.row);
         rt::spawn(async move {
@@ -176,7 +230,9 @@ impl<S: Store> EventLoop<S> {
     }
 
     pub(super) fn tell_discovery(&mut self, blob: BlobHash, input: discovery::Input) {
-        let Some(transfer) = self.transfers.get_mut(&blob) else { return };
+        let Some(transfer) = self.transfers.get_mut(&blob) else {
+            return;
+        };
         transfer.discovery.handle(input, now());
         let outputs: Vec<_> = std::iter::from_fn(|| transfer.discovery.poll_output()).collect();
         for output in outputs {
@@ -191,8 +247,16 @@ impl<S: Store> EventLoop<S> {
 
     fn on_nobody(&mut self, blob: BlobHash) {
         let joined = self.is_joined();
-        let Some(transfer) = self.transfers.get_mut(&blob) else { return };
-        let error = || if joined { Error::NotFound } else { Error::NoRelay };
+        let Some(transfer) = self.transfers.get_mut(&blob) else {
+            return;
+        };
+        let error = || {
+            if joined {
+                Error::NotFound
+            } else {
+                Error::NoRelay
+            }
+        };
         transfer.set_problem(&error());
         transfer.fail(error);
         self.urgent = true;
@@ -200,7 +264,9 @@ impl<S: Store> EventLoop<S> {
 
     /// A session with `peer` is wanted: over the link that is there, or over a new one.
     fn connect(&mut self, blob: BlobHash, peer: crate::proto::types::PeerKey) {
-        let Some(known) = self.peers.get_mut(peer) else { return };
+        let Some(known) = self.peers.get_mut(peer) else {
+            return;
+        };
         if known.is_direct() {
             return self.open_session(blob, peer);
         }

@@ -11,7 +11,7 @@ import { freePort, freeUdpPort } from './files.mjs';
 /** How long a relay may take until it answers, in milliseconds. */
 const READY_TIMEOUT_MS = 15_000;
 
-/** Starts a relay that serves the app (or `app`, another folder). */
+/** Starts a relay that serves the app (or `app`, another folder; `null` for none). */
 export async function startRelay({ app = join(root, 'www/dist'), args = [] } = {}) {
   const relay = {
     data: mkdtempSync(join(tmpdir(), 'gyre-relay-')),
@@ -27,7 +27,7 @@ export async function startRelay({ app = join(root, 'www/dist'), args = [] } = {
     /** Starts it, again with the same key and port when it ran before. */
     async start() {
       const child = (this.child = spawn(relayBinary, [
-        '--listen', `localhost:${this.port}`, '--stun', `127.0.0.1:${this.stunPort}`, '--app', app, '--data', this.data, ...args,
+        '--listen', `localhost:${this.port}`, '--stun', `127.0.0.1:${this.stunPort}`, ...(app ? ['--app', app] : []), '--data', this.data, ...args,
       ], { stdio: ['ignore', 'pipe', 'pipe'] }));
       for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => { this.log = (this.log + text).slice(-20_000); });
       await until(() => `the relay to answer; it said:\n${this.log}`, async () => {

@@ -7,7 +7,7 @@ let node;
 window.peer = {
   implementation: 'gyre',
   async start(relay) {
-    await init();
+    await init({ module_or_path: new URL('./gyre/gyre_bg.wasm', import.meta.url) });
     node = await WasmInterop.start(relay);
     return node.peerId;
   },

@@ -19,6 +19,7 @@ export class AppElement extends SessionElement {
   @state() private dragging = false;
   @state() private public = false;
   readonly #listeners = new AbortController();
+  #focused: Element | null = null;
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -31,6 +32,8 @@ export class AppElement extends SessionElement {
     });
     document.addEventListener('drop', (event) => this.drop(event), { signal });
     document.addEventListener('paste', (event) => this.paste(event), { signal });
+    document.addEventListener('focusin', (event) => (this.#focused = event.target as Element), { signal });
+    new MutationObserver(() => this.keepFocus()).observe(this, { childList: true, subtree: true });
     this.addEventListener('gyre-files', (event) => this.share((event as CustomEvent<File[]>).detail), { signal });
     this.addEventListener('gyre-public', (event) => (this.public = (event as CustomEvent<boolean>).detail), { signal });
     this.addEventListener('gyre-settings', () => this.settings(), { signal });
@@ -112,6 +115,13 @@ export class AppElement extends SessionElement {
     } catch {
       // Other text on the clipboard is none of this page's business.
     }
+  }
+
+  /** Whoever uses the keyboard shall not start at the top because the button just pressed has gone. */
+  private keepFocus(): void {
+    if (!this.#focused || this.#focused.isConnected || document.activeElement !== document.body) return;
+    this.#focused = null;
+    this.querySelector<HTMLElement>('#main')?.focus({ preventScroll: true });
   }
 
   /** The fragment is the router's, so the jump is made by hand. */

@@ -17,12 +17,12 @@ export class ConsentElement extends SessionElement {
     const sharing = session.shares.length > 0;
     return html`<section class="consent" role="region" aria-labelledby="consent-title" aria-describedby="consent-text">
       <div>
-        <h2 id="consent-title">May this page send what you hold to other people?</h2>
+        <h2 id="consent-title">${sharing ? 'May others fetch it from this browser?' : 'May this browser pass on what you open?'}</h2>
         <p id="consent-text">
           ${
             sharing
-              ? 'That is how others get the file you share: straight from this browser, while this tab is open.'
-              : 'What you open can be passed on to others from this browser, while this tab is open. It keeps files alive.'
+              ? 'What you share is sent straight from here, while this tab is open. Until you allow it, nobody can open the link.'
+              : 'Others can then get it from here too, while this tab is open. That is what keeps files alive.'
           }
           It uses your upload bandwidth, and the peers it links to see your IP address. You can change this at any time in the settings.
         </p>

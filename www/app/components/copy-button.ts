@@ -10,6 +10,7 @@ import { icon } from './icons.js';
 export class CopyElement extends PlainElement {
   @property() link = '';
   @property() name = '';
+  @property() label = 'Copy link';
   /** Icon only, for lists. */
   @property({ type: Boolean }) compact = false;
   /** The main thing to do where it stands. */
@@ -17,8 +18,9 @@ export class CopyElement extends PlainElement {
   @state() private copied = false;
 
   protected override render(): unknown {
-    const label = this.copied ? 'Copied' : 'Copy link';
-    const shares = !this.compact && typeof navigator.share === 'function';
+    const label = this.copied ? 'Copied' : this.label;
+    // The share sheet takes one link.
+    const shares = !this.compact && !this.link.includes('\n') && typeof navigator.share === 'function';
     return html`<button
         class=${this.compact ? 'icon-button' : this.primary ? 'button primary' : 'button'}
         aria-label=${this.compact ? `${label} to ${this.name}` : nothing}
@@ -31,9 +33,11 @@ export class CopyElement extends PlainElement {
   }
 
   private async copy(): Promise<void> {
-    try {
-      await navigator.clipboard.writeText(this.link);
-    } catch {
+    const written = await navigator.clipboard?.writeText(this.link).then(
+      () => true,
+      () => false,
+    );
+    if (!written && !copyOldWay(this.link)) {
       session.notify('The browser did not allow copying. Select the link and copy it by hand.');
       return;
     }
@@ -49,6 +53,20 @@ export class CopyElement extends PlainElement {
         session.notify('The system’s share sheet could not be opened.');
     }
   }
+}
+
+/** For pages without the clipboard API, such as one from an address in the local network without TLS. */
+function copyOldWay(text: string): boolean {
+  const before = document.activeElement;
+  const field = document.createElement('textarea');
+  field.className = 'visually-hidden';
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const copied = document.execCommand('copy');
+  field.remove();
+  if (before instanceof HTMLElement) before.focus({ preventScroll: true });
+  return copied;
 }
 
 /** Milliseconds. */

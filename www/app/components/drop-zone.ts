@@ -15,19 +15,19 @@ export class DropZoneElement extends PlainElement {
   protected override render(): unknown {
     return html`<div class=${this.compact ? 'drop-zone compact' : 'drop-zone'}>
       <label class="drop-target">
-        <input class="visually-hidden" type="file" multiple data-testid="share-input" aria-describedby="share-how" @change=${this.picked} />
+        <input class="visually-hidden" type="file" multiple data-testid="share-input" aria-labelledby="share-name" aria-describedby="share-how" @change=${this.picked} />
         ${spiral(0)}
         <span class="drop-words">
           <span class="button primary large" aria-hidden="true">${icon('file')} Choose ${this.compact ? 'another' : 'a'} file</span>
-          <span class="visually-hidden">Choose a file to share</span>
+          <span id="share-name" class="visually-hidden">Choose a file to share</span>
           <span id="share-how" class="soft">or drop it anywhere on this page, or paste it</span>
         </span>
       </label>
       <label class="choice">
-        <input type="checkbox" role="switch" class="switch" data-testid="share-public" .checked=${this.public} @change=${this.toggled} />
+        <input type="checkbox" role="switch" class="switch" data-testid="share-public" aria-labelledby="public-name" aria-describedby="public-what" .checked=${this.public} @change=${this.toggled} />
         <span>
-          <strong>Public</strong>
-          <span class="soft">
+          <strong id="public-name">Public</strong>
+          <span id="public-what" class="soft">
             ${
               this.public
                 ? 'Stored in the clear. Anybody with the address can read it, and check it with b3sum.'

@@ -4,7 +4,7 @@ import type { GyreError } from 'gyre';
 import { html, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { PlainElement } from '../element.js';
-import { adviceFor } from '../lib/advice.js';
+import { adviceFor, isCalm } from '../lib/advice.js';
 import { openSettings } from './events.js';
 import { icon } from './icons.js';
 
@@ -20,7 +20,7 @@ export class ErrorElement extends PlainElement {
     if (!this.error) return nothing;
     const { code, message } = this.error;
     const { title, advice, remedy } = adviceFor(code, message);
-    return html`<div class="note note-bad" role="alert" data-testid="error-message" data-code=${code}>
+    return html`<div class=${`note ${isCalm(code) ? 'note-warm' : 'note-bad'}`} role="alert" data-testid="error-message" data-code=${code}>
       ${icon('alert')}
       <div class="note-text">
         <strong>${title}</strong>
@@ -31,9 +31,14 @@ export class ErrorElement extends PlainElement {
               ? html`<button class="button" data-testid=${`${this.subject}-retry`} @click=${this.retry}>${icon('retry')} Try again</button>`
               : nothing
           }
+          ${
+            this.retry && remedy === 'take-over'
+              ? html`<button class="button" data-testid=${`${this.subject}-take-over`} @click=${this.retry}>Continue here</button>`
+              : nothing
+          }
           ${remedy === 'storage' ? html`<button class="button quiet" @click=${() => openSettings(this)}>Storage settings</button>` : nothing}
           ${remedy === 'reload' ? html`<button class="button" @click=${() => location.reload()}>Reload</button>` : nothing}
-          ${remedy === 'home' ? html`<a class="button quiet" href="#/">Back to the start</a>` : nothing}
+          ${remedy === 'home' ? html`<a class="button" href="#/">Back to the start</a>` : nothing}
         </div>
       </div>
     </div>`;

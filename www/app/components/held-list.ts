@@ -5,7 +5,7 @@ import { html, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { repeat } from 'lit/directives/repeat.js';
 import { PlainElement, SessionElement } from '../element.js';
-import { count, displayName, formatBytes, formatRate, percent } from '../lib/format.js';
+import { count, displayName, formatBytes, liveRate, percent } from '../lib/format.js';
 import { Eta } from '../lib/rate.js';
 import { sizeLine, swarmLine } from '../lib/status.js';
 import { session } from '../session.js';
@@ -29,7 +29,7 @@ export class HeldListElement extends SessionElement {
       </header>
       ${
         shown.length === 0
-          ? html`<p class="empty">Nothing yet. What you share or open is kept here and passed on to whoever asks for it.</p>`
+          ? html`<p class="empty">${session.stats === null ? 'Shown once the peer of this page runs.' : 'Nothing yet. What you share or open is kept here and passed on to whoever asks for it.'}</p>`
           : html`<ul class="held-list" data-testid="held-list">
             ${repeat(
               shown,
@@ -73,9 +73,9 @@ export class HeldItemElement extends PlainElement {
         <p class="held-facts soft tabular">
           <span>${sizeLine(swarm)}</span>
           ${swarm.public ? html`<span>${icon('globe')} public</span>` : nothing}
-          <span title="Sent to others">${icon('up')}<span class="visually-hidden">sent</span> ${formatBytes(swarm.up)}${rate(swarm.upRate)}</span>
-          <span title="Received from others">${icon('down')}<span class="visually-hidden">received</span> ${formatBytes(swarm.down)}${rate(swarm.downRate)}</span>
-          <span>${count(swarm.peers, 'peer')}</span>
+          ${swarm.up > 0 ? html`<span title="Sent to others">${icon('up')}<span class="visually-hidden">sent</span> ${formatBytes(swarm.up)}${rate(swarm.upRate)}</span>` : nothing}
+          ${swarm.down > 0 ? html`<span title="Received from others">${icon('down')}<span class="visually-hidden">received</span> ${formatBytes(swarm.down)}${rate(swarm.downRate)}</span>` : nothing}
+          ${swarm.peers > 0 ? html`<span>${count(swarm.peers, 'peer')} linked</span>` : nothing}
         </p>
       </div>
       <div class="held-actions">${this.actions(swarm, name)}</div>
@@ -86,7 +86,8 @@ export class HeldItemElement extends PlainElement {
     const { cid } = swarm;
     const running = swarm.state === 'fetching' || swarm.state === 'finding';
     const stopped = swarm.state === 'paused' || swarm.state === 'failed';
-    const link = session.linkOf(cid);
+    // A link whose key does not fit would only disappoint somebody else.
+    const link = swarm.state === 'complete' && swarm.size === null ? null : session.linkOf(cid);
     return html`
       ${
         running
@@ -103,7 +104,7 @@ export class HeldItemElement extends PlainElement {
         aria-pressed=${swarm.pinned ? 'true' : 'false'}
         title=${swarm.pinned ? 'Kept on purpose. Press to let it go when room is needed' : 'May be dropped when room is needed. Press to keep it'}
         aria-label=${`Keep ${name}`}
-        @click=${() => session.act((gyre) => (swarm.pinned ? gyre.unpin(cid) : gyre.pin(cid)))}
+        @click=${() => session.setPinned(cid, !swarm.pinned)}
       >
         ${icon('pin')}
       </button>
@@ -122,10 +123,11 @@ export class HeldItemElement extends PlainElement {
       text: `It is deleted from this browser. ${others}`,
       action: 'Remove',
     });
-    if (sure) await session.act((gyre) => gyre.remove(swarm.cid));
+    if (sure) await session.remove(swarm.cid);
   }
 }
 
 function rate(bytesPerSecond: number): string {
-  return bytesPerSecond < 1 ? '' : ` (${formatRate(bytesPerSecond)})`;
+  const live = liveRate(bytesPerSecond);
+  return live === '' ? '' : ` (${live})`;
 }

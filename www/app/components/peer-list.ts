@@ -5,7 +5,7 @@ import { html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { repeat } from 'lit/directives/repeat.js';
 import { SessionElement } from '../element.js';
-import { formatRate, shortId } from '../lib/format.js';
+import { liveRate, shortId } from '../lib/format.js';
 import { viaLabel } from '../lib/status.js';
 import { session } from '../session.js';
 import { icon } from './icons.js';
@@ -43,12 +43,16 @@ function row(peer: PeerInfo): unknown {
         ? nothing
         : html`<p class="peer-facts soft tabular">
           ${peer.rtt === null ? nothing : html`<span>${Math.round(peer.rtt)} ms</span>`}
-          <span>${icon('up')}<span class="visually-hidden">sending</span> ${formatRate(peer.upRate)}</span>
-          <span>${icon('down')}<span class="visually-hidden">receiving</span> ${formatRate(peer.downRate)}</span>
+          ${flow('up', 'sending', peer.upRate)} ${flow('down', 'receiving', peer.downRate)}
         </p>`
     }
     ${peer.detail === '' ? nothing : html`<p class="hint">${peer.detail}</p>`}
   </li>`;
+}
+
+function flow(way: 'up' | 'down', word: string, rate: number): unknown {
+  const live = liveRate(rate);
+  return live === '' ? nothing : html`<span>${icon(way)}<span class="visually-hidden">${word}</span> ${live}</span>`;
 }
 
 function rank(peer: PeerInfo): number {

@@ -45,13 +45,15 @@ export class SettingsElement extends SessionElement {
         role="switch"
         class="switch"
         data-testid="settings-upload"
+        aria-labelledby="upload-name"
+        aria-describedby="upload-what"
         ?disabled=${!running}
         .checked=${session.stats?.uploadAllowed === true}
         @change=${(event: Event) => session.act((gyre) => gyre.setUpload((event.target as HTMLInputElement).checked))}
       />
       <span>
-        <strong>Send to others</strong>
-        <span class="soft">Files held here are passed on while this tab is open. Without it you can fetch, but nobody can fetch from you.</span>
+        <strong id="upload-name">Send to others</strong>
+        <span id="upload-what" class="soft">Files held here are passed on while this tab is open. Without it you can fetch, but nobody can fetch from you.</span>
       </span>
     </label>`;
   }
@@ -121,7 +123,7 @@ export class SettingsElement extends SessionElement {
       field?.focus();
       return;
     }
-    this.saved = await session.act((gyre) => gyre.setQuota(bytes));
+    this.saved = await session.setQuota(bytes);
   }
 
   private close(): void {

@@ -15,7 +15,16 @@ import { icon } from './icons.js';
 export class ShareListElement extends SessionElement {
   protected override render(): unknown {
     if (session.shares.length === 0) return nothing;
+    const links = session.shares.flatMap((task) => task.link ?? []);
     return html`<section class="shares" aria-label="Shared just now">
+      ${
+        links.length > 1
+          ? html`<div class="row">
+            <gyre-copy class="row" label="Copy all links" .link=${links.join('\n')}></gyre-copy>
+            <button class="button quiet" @click=${() => session.dismissDone()}>Clear this list</button>
+          </div>`
+          : nothing
+      }
       ${repeat(
         session.shares,
         (task) => task.id,
@@ -65,7 +74,8 @@ export class ShareListElement extends SessionElement {
 
   /** What must be true for the link to work, said before somebody finds out. */
   private availability(task: ShareTask): unknown {
-    const allowed = session.stats?.uploadAllowed;
+    if (!session.stats) return nothing;
+    const allowed = session.stats.uploadAllowed;
     if (allowed === false) {
       return html`<p class="hint warm">
         Sending is off, so nobody can fetch this yet.
@@ -74,9 +84,11 @@ export class ShareListElement extends SessionElement {
     }
     if (allowed === null)
       return html`<p class="hint warm">Others can fetch it as soon as you allow this page to send.</p>`;
-    const holders = session.swarms.find((swarm) => swarm.cid === task.cid)?.sources ?? 0;
+    const swarm = session.swarms.find((candidate) => candidate.cid === task.cid);
+    const holders = swarm?.sources ?? 0;
+    const sent = swarm !== undefined && swarm.up > 0 && swarm.up >= task.file.size;
     return holders === 0
-      ? html`<p class="hint">Keep this tab open until somebody has fetched it: yours is the only copy seen.</p>`
+      ? html`<p class="hint">${sent ? 'Sent. Keep this tab open for others: nobody else connected now passes it on.' : 'Keep this tab open until somebody has fetched it: yours is the only copy seen.'}</p>`
       : html`<p class="hint">${count(holders, 'other peer')} connected now ${holders === 1 ? 'holds' : 'hold'} all of it too.</p>`;
   }
 

@@ -3,7 +3,12 @@
 import type { ErrorCode } from 'gyre';
 
 /** What the one button under an error does. */
-export type Remedy = 'retry' | 'storage' | 'reload' | 'home' | null;
+export type Remedy = 'retry' | 'storage' | 'reload' | 'home' | 'take-over' | null;
+
+/** Whether it is a state that passes, with nothing broken. */
+export function isCalm(code: ErrorCode): boolean {
+  return code === 'STORE_BUSY' || code === 'NOT_FOUND' || code === 'ABORTED';
+}
 
 /** An error in plain words. */
 export interface Advice {
@@ -17,9 +22,9 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
   switch (code) {
     case 'STORE_BUSY':
       return {
-        title: 'Gyre is already open in another tab',
-        advice: 'One tab at a time keeps your files. Use that tab, or close it: this one then takes over by itself.',
-        remedy: null,
+        title: 'Gyre is open in another tab',
+        advice: 'One tab at a time keeps your files. Continue here, or close the other tab.',
+        remedy: 'take-over',
       };
     case 'STORE_NEWER':
       return {
@@ -55,7 +60,7 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
     case 'NOT_FOUND':
       return {
         title: 'Nobody reachable has this file right now',
-        advice: 'It comes from other people’s browsers. Ask somebody who has it to open Gyre, then try again.',
+        advice: 'It comes from other people’s browsers. Ask somebody who has it to open Gyre; this page looks again every minute.',
         remedy: 'retry',
       };
     case 'ABORTED':

@@ -19,6 +19,22 @@ export function formatRate(bytesPerSecond: number): string {
   return `${formatBytes(Math.max(0, Math.round(bytesPerSecond)))}/s`;
 }
 
+/** The same, or nothing where only the murmur of a link that is kept open would be shown. */
+export function liveRate(bytesPerSecond: number): string {
+  return bytesPerSecond < QUIET_RATE ? '' : formatRate(bytesPerSecond);
+}
+
+/** `PNG image`, `PDF document`; a type that says nothing about the file is empty. */
+export function typeLabel(type: string): string {
+  const essence = (type.split(';')[0] ?? '').trim().toLowerCase();
+  if (essence === '' || essence === 'application/octet-stream') return '';
+  const known = TYPES.get(essence);
+  if (known !== undefined) return known;
+  const [kind = '', form = ''] = essence.split('/');
+  const noun = KINDS.get(kind);
+  return noun === undefined ? essence : `${form.replace(/^x-|\+.*$/g, '').toUpperCase()} ${noun}`;
+}
+
 /** `a few seconds`, `25 s`, `3 min`, `2 h 5 min`, `4 days`. */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds) || seconds < 0) return '–';
@@ -54,3 +70,21 @@ export function displayName(name: string | null, cid: string): string {
 }
 
 const UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'];
+/** Bytes per second; pings and haves of a link at rest stay below. */
+const QUIET_RATE = 500;
+const KINDS = new Map([
+  ['image', 'image'],
+  ['audio', 'audio'],
+  ['video', 'video'],
+  ['font', 'font'],
+]);
+const TYPES = new Map([
+  ['text/plain', 'Text'],
+  ['text/html', 'HTML page'],
+  ['text/csv', 'CSV table'],
+  ['text/markdown', 'Markdown text'],
+  ['application/pdf', 'PDF document'],
+  ['application/zip', 'ZIP archive'],
+  ['application/json', 'JSON'],
+  ['audio/mpeg', 'MP3 audio'],
+]);

@@ -47,7 +47,8 @@ export function joinStatus(
     case 'failed': {
       const { title, advice } = adviceFor(error ?? 'INTERNAL');
       const label = error === 'STORE_BUSY' ? 'Open in another tab' : error === 'NO_RELAY' ? 'Offline' : 'Not running';
-      return { phase, label, short: label, hint: `${title}. ${advice}` };
+      const short = error === 'STORE_BUSY' ? 'Other tab' : label;
+      return { phase, label, short, hint: `${title}. ${advice}` };
     }
   }
 }
@@ -69,7 +70,7 @@ export function swarmLine(swarm: SwarmInfo, eta: number | null = null): string {
     case 'importing':
       return 'Importing';
     case 'finding':
-      return 'Looking for peers';
+      return swarm.have > 0 ? 'Looking for somebody who has the rest' : 'Looking for somebody who has it';
     case 'fetching': {
       const left = eta === null ? '' : ` · ${formatDuration(eta)} left`;
       return `${percent(swarm.have, swarm.size)} % · ${formatRate(swarm.downRate)} ${sources}${left}`;
@@ -77,6 +78,8 @@ export function swarmLine(swarm: SwarmInfo, eta: number | null = null): string {
     case 'paused':
       return `Paused at ${percent(swarm.have, swarm.size)} %`;
     case 'complete':
+      // All of it is here, yet its header could not be read: the key of this link is another file's.
+      if (swarm.size === null) return 'Held here, but the key does not open it';
       return swarm.sources === 0
         ? 'Complete · held here'
         : `Complete · held here and by ${count(swarm.sources, 'other')}`;
@@ -87,7 +90,7 @@ export function swarmLine(swarm: SwarmInfo, eta: number | null = null): string {
 
 /** `1.2 MB of 5 MB`, or just the size once it is all here. */
 export function sizeLine(swarm: Pick<SwarmInfo, 'have' | 'size'>): string {
-  if (swarm.size === null) return 'Size not known yet';
+  if (swarm.size === null) return 'Size not known';
   return swarm.have >= swarm.size
     ? formatBytes(swarm.size)
     : `${formatBytes(swarm.have)} of ${formatBytes(swarm.size)}`;

@@ -17,7 +17,7 @@ import { icon, spiral } from '../components/icons.js';
 import '../components/peer-list.js';
 import '../components/storage-meter.js';
 import { SessionElement } from '../element.js';
-import { displayName, formatBytes, percent } from '../lib/format.js';
+import { displayName, formatBytes, percent, typeLabel } from '../lib/format.js';
 import { Eta } from '../lib/rate.js';
 import { sizeLine, swarmLine } from '../lib/status.js';
 import { saveFile } from '../save.js';
@@ -29,11 +29,15 @@ export class FilePage extends SessionElement {
   @property() fragment = '';
   @state() private file: GyreFile | null = null;
   @state() private problem: GyreError | null = null;
-  @state() private cancelled = false;
+  @state() private cancelled: 'nothing' | 'part' | null = null;
   /** Percent written to disk, `null` when nothing is being saved. */
   @state() private saving: number | null = null;
   #abort: AbortController | null = null;
   #eta = new Eta();
+  /** Whether the node has listed the blob since it was opened: only then can it be missed. */
+  #listed = false;
+  #generation = session.generation;
+  #again: ReturnType<typeof setTimeout> | undefined;
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
@@ -42,30 +46,35 @@ export class FilePage extends SessionElement {
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
-    if (changed.has('fragment')) void this.openLink();
+    this.#listed ||= this.file !== null && this.swarm !== undefined;
+    const moved = this.#generation !== session.generation;
+    this.#generation = session.generation;
+    // Room was made in the settings, and the node has gone on.
+    const roomMade = this.problem?.code === 'QUOTA_EXCEEDED' && this.swarm !== undefined && this.swarm.state !== 'failed';
+    if (changed.has('fragment') || moved || roomMade) void this.openLink();
   }
 
   protected override updated(): void {
-    document.title = this.file ? `${this.file.name} – Gyre` : TITLE;
+    document.title = this.file ? `${displayName(this.file.name, this.cid)} – Gyre` : TITLE;
   }
 
   protected override render(): unknown {
     const swarm = this.swarm;
     const name = this.file?.name ?? swarm?.name ?? null;
     const done = swarm?.state === 'complete';
-    const fraction = done ? 1 : swarm?.size ? swarm.have / swarm.size : 0;
+    const fraction = this.failure?.code === 'WRONG_KEY' ? 0 : done ? 1 : swarm?.size ? swarm.have / swarm.size : 0;
     return html`<a class="back soft" href="#/">${icon('back')} Share and open files</a>
       <article class="file-page" aria-labelledby="file-title">
         <div class=${`file-spiral ${done ? 'done' : swarm?.state === 'fetching' || this.searching ? 'turning' : ''}`}>${spiral(fraction)}</div>
         <div class="file-body">
-          <h1 id="file-title" class="file-name" data-testid="file-name">${name === null ? (this.failure ? 'File' : 'A file for you') : displayName(name, '')}</h1>
+          <h1 id="file-title" class="file-name" data-testid="file-name">${name === null ? (this.failure ? 'File' : 'A file for you') : displayName(name, this.cid)}</h1>
           <p class="soft tabular" data-testid="file-size">${this.sizeWords(swarm)}</p>
           ${
             this.failure
               ? html`<gyre-error .error=${this.failure} .retry=${() => this.retry()}></gyre-error>`
               : this.progress(swarm)
           }
-          <p class="visually-hidden" role="status">${done ? `${name ?? 'The file'} is complete` : ''}</p>
+          <p class="visually-hidden" role="status">${done && !this.failure ? `${name === null || name === '' ? 'The file' : name} is complete` : ''}</p>
           <div class="row">${this.actions(swarm)}</div>
         </div>
       </article>
@@ -100,7 +109,8 @@ export class FilePage extends SessionElement {
   private sizeWords(swarm: SwarmInfo | undefined): string {
     if (this.file) {
       const size = swarm ? sizeLine(swarm) : formatBytes(this.file.size);
-      return `${size} · ${this.file.type}`;
+      const type = typeLabel(this.file.type);
+      return type === '' ? size : `${size} · ${type}`;
     }
     return this.searching ? 'Name and size are known once a peer has answered' : '';
   }
@@ -114,7 +124,10 @@ export class FilePage extends SessionElement {
   }
 
   private stateLine(swarm: SwarmInfo | undefined): { state: string; words: string } {
-    if (this.cancelled) return { state: 'cancelled', words: 'Cancelled. What had arrived was discarded.' };
+    if (this.cancelled) {
+      const discarded = this.cancelled === 'part' ? ' What had arrived was discarded.' : '';
+      return { state: 'cancelled', words: `Cancelled.${discarded}` };
+    }
     if (session.phase === 'loading') return { state: 'waiting', words: 'Starting the peer of this page…' };
     if (session.phase === 'failed') return { state: 'waiting', words: 'Waiting until the peer of this page can start' };
     if (!this.file) {
@@ -122,6 +135,7 @@ export class FilePage extends SessionElement {
         ? { state: 'finding', words: 'Looking for somebody who has it…' }
         : { state: 'finding', words: 'Joining, then looking for somebody who has it…' };
     }
+    if (!swarm && !this.#listed) return { state: 'waiting', words: 'Opening…' };
     if (!swarm) return { state: 'removed', words: 'No longer in this browser' };
     const eta = this.#eta.note(swarm.have, swarm.size, swarm.downRate, performance.now());
     return { state: swarm.state, words: swarmLine(swarm, eta) };
@@ -129,7 +143,7 @@ export class FilePage extends SessionElement {
 
   private actions(swarm: SwarmInfo | undefined): unknown {
     if (this.failure) return nothing;
-    if (this.cancelled || (this.file && !swarm)) {
+    if (this.cancelled || (this.file && !swarm && this.#listed)) {
       return html`<button class="button primary" data-testid="file-retry" @click=${() => this.retry()}>${icon('retry')} Fetch it again</button>`;
     }
     if (swarm && this.file && swarm.state === 'complete') {
@@ -158,18 +172,24 @@ export class FilePage extends SessionElement {
   private async openLink(): Promise<void> {
     this.release();
     this.problem = null;
-    this.cancelled = false;
+    this.cancelled = null;
     this.#eta = new Eta();
+    this.#listed = false;
     const abort = (this.#abort = new AbortController());
     try {
       // A link that is broken is said to be so before the peer has started.
       parseLink(this.fragment);
       const gyre = await session.ready(abort.signal);
+      const paused = gyre.swarm(this.cid)?.state === 'paused';
       const file = await gyre.open(this.fragment, { signal: abort.signal });
+      // To look at a file is no wish to go on fetching it.
+      if (paused) await gyre.pause(this.cid);
       if (abort.signal.aborted) file.close();
       else this.file = file;
     } catch (thrown) {
-      if (!abort.signal.aborted) this.problem = GyreError.from(thrown);
+      if (abort.signal.aborted) return;
+      this.problem = GyreError.from(thrown);
+      if (this.problem.code === 'NOT_FOUND') this.#again = setTimeout(() => void this.openLink(), AGAIN_MS);
     }
   }
 
@@ -181,8 +201,8 @@ export class FilePage extends SessionElement {
   private async cancel(): Promise<void> {
     const held = this.swarm !== undefined;
     this.release();
-    this.cancelled = true;
-    if (held) await session.act((gyre) => gyre.remove(this.cid));
+    this.cancelled = (this.swarm?.chunksHave ?? 0) > 0 ? 'part' : 'nothing';
+    if (held) await session.remove(this.cid);
   }
 
   private async save(): Promise<void> {
@@ -199,6 +219,7 @@ export class FilePage extends SessionElement {
   }
 
   private release(): void {
+    clearTimeout(this.#again);
     this.#abort?.abort();
     this.#abort = null;
     this.file?.close();
@@ -207,3 +228,5 @@ export class FilePage extends SessionElement {
 }
 
 const TITLE = document.title;
+/** Milliseconds until a file that nobody had is looked for again. */
+const AGAIN_MS = 60_000;

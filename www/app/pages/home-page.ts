@@ -25,7 +25,7 @@ export class HomePage extends SessionElement {
         <div class="column-main">
           <gyre-consent></gyre-consent>
           <gyre-share-list></gyre-share-list>
-          <gyre-drop-zone ?public=${this.public} ?compact=${session.shares.length > 0}></gyre-drop-zone>
+          <gyre-drop-zone ?public=${this.public} ?compact=${session.shares.length > 0 || session.swarms.length > 0}></gyre-drop-zone>
           <gyre-open-form></gyre-open-form>
           <gyre-held-list></gyre-held-list>
         </div>

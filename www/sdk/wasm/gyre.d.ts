@@ -7,7 +7,7 @@
 
 import type { PeerInfo, Stats, SwarmInfo } from '../types.js';
 
-export default function init(input?: {
+export default function init(input: {
   module_or_path: URL | string | Response | Promise<Response>;
 }): Promise<{ readonly memory: WebAssembly.Memory }>;
 

@@ -51,8 +51,8 @@ use super::{
 pub struct Established<P: RtcPeer> {
     /// The connection.
     pub peer: P,
-    /// Channels that the remote opened meanwhile, in order, [`MAX_INBOUND_BACKLOG`] at most; never one labelled
-    /// [`INIT_LABEL`].
+    /// Channels that the remote opened meanwhile, in order, [`MAX_INBOUND_BACKLOG`] at most; on the answerer the
+    /// dialer's [`INIT_LABEL`] is among them, which the muxer holds until the dialer closes it.
     pub channels: Vec<P::Channel>,
 }
 

@@ -18,7 +18,7 @@ use futures_timer::Delay;
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 
 use super::{
-    rtc::{ConnectionState, PeerEvent, RtcChannel, RtcError, RtcPeer},
+    rtc::{ChannelEvent, ConnectionState, PeerEvent, RtcChannel, RtcError, RtcPeer},
     stream::{Driver, Shared, Stream, Timing},
 };
 
@@ -62,6 +62,9 @@ pub struct Muxer<P: RtcPeer> {
     inbound: VecDeque<Stream<P::Channel>>,
     open_inbound: usize,
     open_outbound: usize,
+    /// The dialer's `init`, held until the dialer closes it: js-libp2p fails the dial if it sees it closed before it has
+    /// seen it open.
+    init: Option<P::Channel>,
     /// The state that the platform gave before anybody polled has been looked at.
     checked: bool,
     disconnected: Option<Delay>,
@@ -89,6 +92,7 @@ impl<P: RtcPeer> Muxer<P> {
             inbound: VecDeque::new(),
             open_inbound: 0,
             open_outbound: 0,
+            init: None,
             checked: false,
             disconnected: None,
             failure: None,
@@ -110,12 +114,14 @@ impl<P: RtcPeer> Muxer<P> {
     }
 
     fn accept(&mut self, mut channel: P::Channel) {
+        if channel.label() == INIT_LABEL && self.init.is_none() {
+            self.init = Some(channel);
+            return;
+        }
         let full =
             self.inbound.len() >= MAX_INBOUND_BACKLOG || self.open_inbound >= MAX_INBOUND_CHANNELS;
         if full || channel.label() == INIT_LABEL {
-            if full {
-                tracing::debug!("too many channels from the remote, closing one");
-            }
+            tracing::debug!("one channel from the remote too many, closing it");
             channel.close();
             return;
         }
@@ -145,6 +151,13 @@ impl<P: RtcPeer> Muxer<P> {
                 Poll::Ready(Ok(PeerEvent::Candidate(_))) => {}
                 Poll::Ready(Err(error)) => self.fail(error.into()),
                 Poll::Pending => break,
+            }
+        }
+        while let Some(init) = &mut self.init
+            && let Poll::Ready(event) = init.poll_event(cx)
+        {
+            if event == ChannelEvent::Closed {
+                self.init = None;
             }
         }
         if let Some(delay) = &mut self.disconnected

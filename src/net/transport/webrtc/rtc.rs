@@ -110,15 +110,26 @@ pub trait RtcPeer: Send + Unpin + 'static {
     /// Makes an SDP answer to the remote offer, without setting it.
     fn create_answer(&mut self) -> BoxFuture<'static, Result<String, RtcError>>;
     /// Sets the local description; candidates start to flow.
-    fn set_local(&mut self, kind: SdpKind, sdp: String) -> BoxFuture<'static, Result<(), RtcError>>;
+    fn set_local(&mut self, kind: SdpKind, sdp: String)
+    -> BoxFuture<'static, Result<(), RtcError>>;
     /// Sets the remote description.
-    fn set_remote(&mut self, kind: SdpKind, sdp: String) -> BoxFuture<'static, Result<(), RtcError>>;
+    fn set_remote(
+        &mut self,
+        kind: SdpKind,
+        sdp: String,
+    ) -> BoxFuture<'static, Result<(), RtcError>>;
     /// Adds a remote candidate, JSON of an `RTCIceCandidateInit`; `None` is the end of candidates.
-    fn add_candidate(&mut self, candidate: Option<String>) -> BoxFuture<'static, Result<(), RtcError>>;
+    fn add_candidate(
+        &mut self,
+        candidate: Option<String>,
+    ) -> BoxFuture<'static, Result<(), RtcError>>;
     /// The state now, for the check right after the first poll.
     fn state(&self) -> ConnectionState;
     /// The next event; registers the waker when there is none.
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<PeerEvent<Self::Channel>, RtcError>>;
+    fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<PeerEvent<Self::Channel>, RtcError>>;
     /// Closes the connection and with it every channel.
     fn close(&mut self);
 }

@@ -50,7 +50,9 @@ pub struct Connection {
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("url", &self.inner.socket.url()).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("url", &self.inner.socket.url())
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,7 +71,10 @@ impl Drop for Inner {
         self.socket.set_onopen(None);
         self.socket.set_onmessage(None);
         self.socket.set_onclose(None);
-        if matches!(self.socket.ready_state(), WebSocket::CONNECTING | WebSocket::OPEN) {
+        if matches!(
+            self.socket.ready_state(),
+            WebSocket::CONNECTING | WebSocket::OPEN
+        ) {
             let _ = self.socket.close();
         }
     }
@@ -110,7 +115,10 @@ fn wake(wakers: [Option<Waker>; 2]) {
 impl Connection {
     /// Opens `url`; ends when the socket is open, refused, or after 15 s.
     pub(super) async fn open(url: String) -> Result<Self, Error> {
-        let socket = WebSocket::new(&url).map_err(|reason| Error::Refused { url: url.clone(), reason: format!("{reason:?}") })?;
+        let socket = WebSocket::new(&url).map_err(|reason| Error::Refused {
+            url: url.clone(),
+            reason: format!("{reason:?}"),
+        })?;
         socket.set_binary_type(BinaryType::Arraybuffer);
         let shared = Rc::new(RefCell::new(Shared {
             state: State::Opening,
@@ -149,7 +157,11 @@ impl Connection {
         let on_close = Closure::<dyn FnMut(CloseEvent)>::new({
             let shared = shared.clone();
             move |event: CloseEvent| {
-                let state = if event.was_clean() { State::Closed } else { State::Failed("the websocket broke") };
+                let state = if event.was_clean() {
+                    State::Closed
+                } else {
+                    State::Failed("the websocket broke")
+                };
                 let wakers = shared.borrow_mut().end(state);
                 wake(wakers);
             }
@@ -158,7 +170,13 @@ impl Connection {
         socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
 
-        let inner = Inner { socket, shared, _on_open: on_open, _on_message: on_message, _on_close: on_close };
+        let inner = Inner {
+            socket,
+            shared,
+            _on_open: on_open,
+            _on_message: on_message,
+            _on_close: on_close,
+        };
         let opened = poll_fn(|cx| {
             let mut shared = inner.shared.borrow_mut();
             match shared.state {
@@ -175,7 +193,11 @@ impl Connection {
             Either::Left((false, _)) => return Err(Error::Unreachable(url)),
             Either::Right(_) => return Err(Error::TimedOut(url)),
         }
-        Ok(Self { inner: SendWrapper::new(inner), retry: None, closing: None })
+        Ok(Self {
+            inner: SendWrapper::new(inner),
+            retry: None,
+            closing: None,
+        })
     }
 }
 
@@ -189,7 +211,10 @@ fn on_message(shared: &mut Shared, data: &JsValue) -> [Option<Waker>; 2] {
     };
     let bytes = Uint8Array::new(buffer);
     let before = shared.received.len();
-    let Some(after) = before.checked_add(bytes.length() as usize).filter(|after| *after <= RECEIVE_LIMIT) else {
+    let Some(after) = before
+        .checked_add(bytes.length() as usize)
+        .filter(|after| *after <= RECEIVE_LIMIT)
+    else {
         return shared.end(State::Failed("the remote sent more than is being read"));
     };
     // An empty message is legal and carries nothing; a reader must not take it for the end.
@@ -202,7 +227,11 @@ fn on_message(shared: &mut Shared, data: &JsValue) -> [Option<Waker>; 2] {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         let mut shared = self.inner.shared.borrow_mut();
         if !shared.received.is_empty() {
             let count = shared.received.len().min(buffer.len());
@@ -218,13 +247,19 @@ impl AsyncRead for Connection {
                 Poll::Pending
             }
             State::Closed => Poll::Ready(Ok(0)),
-            State::Failed(why) => Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, why))),
+            State::Failed(why) => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, why)))
+            }
         }
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
         // A browser drops without a word what is sent on a socket that is closing.
         if self.closing.is_some() || self.inner.shared.borrow().state != State::Open {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));

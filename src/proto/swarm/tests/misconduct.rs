@@ -34,7 +34,7 @@ fn wrong_bytes_and_wrong_proof_ban_and_the_chunk_is_asked_elsewhere() {
         };
         let outputs = bench.receive(1, message);
         assert_eq!(bans(&outputs), [(1, Misconduct::WrongBytes)]);
-        assert_eq!(stores(&outputs), []);
+        assert!(stores(&outputs).is_empty());
         assert_eq!(bench.swarm.progress().wasted_bytes, CHUNK_SIZE);
         // It never comes back, under whatever it claims, and others are asked for the chunk.
         let outputs = bench.input(Input::Connected { peer: PeerKey(1) });
@@ -121,10 +121,7 @@ fn false_claims_of_the_size_are_found_out() {
     assert_eq!(requests(&outputs, 1), [CHUNKS], "the last chunk as claimed");
     // A third claims the same as the first: it is not asked at once.
     bench.hello(3, Some(lie), 0);
-    assert_eq!(
-        requests(&bench.receive(3, Message::HaveAll { size: lie }), 3),
-        []
-    );
+    assert!(requests(&bench.receive(3, Message::HaveAll { size: lie }), 3).is_empty());
     let outputs = bench.seed(2);
     assert_eq!(requests(&outputs, 2), [CHUNKS - 1]);
     // The liar's own chunk does not verify.
@@ -388,7 +385,7 @@ fn late_chunks_never_add_up_beyond_the_memory_bound() {
         })
         .collect();
     assert_eq!(held.len(), 2);
-    assert_eq!(stored, [], "there was no room for what came late");
+    assert!(stored.is_empty(), "there was no room for what came late");
     assert_eq!(bench.swarm.progress().wasted_bytes, 2 * CHUNK_SIZE);
     assert!(
         bench.swarm.peers.contains_key(&PeerKey(1)),

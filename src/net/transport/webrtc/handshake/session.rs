@@ -16,10 +16,10 @@ use futures_timer::Delay;
 use super::{
     super::{
         error::HandshakeError,
-        rtc::{ConnectionState, PeerEvent, RtcChannel, RtcError, RtcPeer},
+        rtc::{ConnectionState, PeerEvent, RtcError, RtcPeer},
         signal::Message,
     },
-    CLOSE_TIMEOUT, Established, INIT_LABEL, MAX_INBOUND_BACKLOG, Progress, Signalling,
+    CLOSE_TIMEOUT, Established, MAX_INBOUND_BACKLOG, Progress, Signalling,
     wire::{Read, Wire},
 };
 
@@ -197,8 +197,8 @@ impl<'a, P: RtcPeer, S: Signalling> Session<'a, P, S> {
     }
 
     fn collect(&mut self, channel: P::Channel) {
-        // Dropping a channel closes it: the offerer's `init`, which carries nothing, and what is over the bound.
-        if channel.label() != INIT_LABEL && self.channels.len() < MAX_INBOUND_BACKLOG {
+        // Dropping a channel closes it. The offerer's `init` is kept like any other: only the offerer may close it.
+        if self.channels.len() < MAX_INBOUND_BACKLOG {
             self.channels.push(channel);
         }
     }

@@ -127,7 +127,11 @@ async fn the_answerer_sends_nothing_before_its_answer() {
     .await;
     let up = up.unwrap();
     let labels: Vec<_> = up.channels.iter().map(RtcChannel::label).collect();
-    assert_eq!(labels, [""]);
+    assert_eq!(
+        labels,
+        [INIT_LABEL, ""],
+        "the offerer closes `init`, not we"
+    );
 }
 
 #[tokio::test]

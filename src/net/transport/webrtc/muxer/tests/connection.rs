@@ -35,12 +35,23 @@ fn early_channels_with_early_bytes_and_early_end_are_read() {
 }
 
 #[test]
-fn init_and_a_flood_of_channels_are_closed() {
+fn init_is_left_to_the_dialer_and_a_flood_of_channels_is_closed() {
     let (network, a, mut foreigner) = with_foreigner();
     let mut init = foreigner.peer.open_channel(INIT_LABEL).unwrap();
+    let mut second = foreigner.peer.open_channel(INIT_LABEL).unwrap();
     a.poll();
-    assert!(foreigner.take(&mut init).2);
+    assert!(
+        !foreigner.take(&mut init).2,
+        "only the dialer closes `init`"
+    );
+    assert!(
+        foreigner.take(&mut second).2,
+        "there is one `init` to a connection"
+    );
     assert_eq!(a.open_channels(), 0);
+    init.close();
+    a.poll();
+    assert_eq!(network.open_channels(), 0);
 
     let mut channels = (0..MAX_INBOUND_BACKLOG + 10)
         .map(|_| foreigner.open())
