@@ -12,13 +12,7 @@ use super::{Parts, SETUP_TIMEOUT, compose, webrtc, websocket};
 /// # Errors
 /// If Noise refuses the key.
 pub fn build(key: &Keypair, config: webrtc::Config) -> io::Result<Parts> {
-    compose(
-        key,
-        config,
-        WebFactory::default(),
-        websocket::Transport,
-        SETUP_TIMEOUT,
-    )
+    compose(key, config, WebFactory, websocket::Transport, SETUP_TIMEOUT)
 }
 
 /// Settings of a swarm whose connections are polled by the page's event loop.
