@@ -16,6 +16,7 @@ pub mod websocket;
 mod websocket_url;
 
 use std::io;
+use std::time::Duration;
 
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
@@ -46,8 +47,19 @@ impl std::fmt::Debug for Parts {
     }
 }
 
-/// Joins the three transports in the one right order. `base` reaches relays.
-fn compose<F, T>(key: &Keypair, config: webrtc::Config, factory: F, base: T) -> io::Result<Parts>
+/// Time for a link to a relay, or a circuit through one, from the dial until Noise and Yamux stand. Ours: twice the time that a
+/// websocket has to open. Without a limit, a relay that takes the socket and says nothing holds its dial for ever, and a peer that
+/// is being dialled is not dialled again.
+const SETUP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Joins the three transports in the one right order. `base` reaches relays; `limit` is for it and for circuits.
+fn compose<F, T>(
+    key: &Keypair,
+    config: webrtc::Config,
+    factory: F,
+    base: T,
+    limit: Duration,
+) -> io::Result<Parts>
 where
     F: RtcFactory,
     T: Transport + Send + Unpin + 'static,
@@ -68,6 +80,7 @@ where
                 .upgrade(Version::V1)
                 .authenticate(noise)
                 .multiplex(yamux::Config::default())
+                .timeout(limit)
                 .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))),
         )
         .map(|either, _| either.into_inner())

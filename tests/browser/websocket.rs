@@ -35,6 +35,8 @@ extern "C" {
     fn end(this: &Remote, clean: bool);
     #[wasm_bindgen(method, setter, js_name = "bufferedAmount")]
     fn set_buffered_amount(this: &Remote, bytes: u32);
+    #[wasm_bindgen(method, setter)]
+    fn set_mute(this: &Remote, mute: bool);
     #[wasm_bindgen(method, getter, js_name = "readyState")]
     fn ready_state(this: &Remote) -> u16;
     #[wasm_bindgen(method, getter)]
@@ -47,13 +49,13 @@ extern "C" {
 const STAND_IN: &str = r"(() => {
   const real = globalThis.WebSocket;
   const remote = {
-    readyState: 0, bufferedAmount: 0, sent: 0, binaryType: '', url: 'ws://stand-in/',
+    readyState: 0, bufferedAmount: 0, sent: 0, mute: false, binaryType: '', url: 'ws://stand-in/',
     onopen: null, onmessage: null, onclose: null,
     send(data) { this.sent += data.byteLength; },
     close() {
       if (this.readyState >= 2) return;
       this.readyState = 2;
-      setTimeout(() => this.end(true));
+      if (!this.mute) setTimeout(() => this.end(true));
     },
     binary(size) { this.onmessage?.({ data: new ArrayBuffer(size) }); },
     text() { this.onmessage?.({ data: '12' }); },
@@ -258,10 +260,19 @@ async fn a_full_socket_holds_the_writer_until_there_is_room_or_an_end() {
 }
 
 #[wasm_bindgen_test]
-async fn closing_waits_for_the_socket_and_dropping_detaches_it() {
+async fn closing_waits_a_while_for_the_socket_and_dropping_detaches_it() {
     let (mut connection, remote) = linked().await;
     within(SOON, connection.close()).await.unwrap();
     assert_eq!(remote.ready_state(), 3);
+
+    let (mut connection, remote) = linked().await;
+    remote.set_mute(true);
+    within(SOON, connection.close()).await.unwrap();
+    assert_eq!(remote.ready_state(), 2, "given up without an answer");
+    assert_eq!(
+        connection.write(b"hello").await.unwrap_err().kind(),
+        ErrorKind::BrokenPipe
+    );
 
     let (connection, remote) = linked().await;
     assert_eq!(remote.handlers(), 3);

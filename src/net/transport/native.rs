@@ -6,7 +6,7 @@ use libp2p::identity::Keypair;
 use libp2p::{Transport, tcp, websocket};
 
 use super::webrtc::rtc::RtcFactory;
-use super::{Parts, compose, webrtc};
+use super::{Parts, SETUP_TIMEOUT, compose, webrtc};
 
 /// Builds the transport stack of a native peer.
 ///
@@ -24,10 +24,78 @@ pub fn build<F: RtcFactory>(
         config,
         factory,
         websocket::Config::new(tcp()).or_transport(tcp()),
+        SETUP_TIMEOUT,
     )
 }
 
 /// Settings of a swarm whose connections are polled by tokio.
 pub fn swarm_config() -> libp2p::swarm::Config {
     libp2p::swarm::Config::with_tokio_executor()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::{Duration, Instant};
+
+    use futures::StreamExt;
+    use futures::executor::block_on;
+    use futures::future::{Either, select};
+    use libp2p::Multiaddr;
+    use libp2p::core::Endpoint;
+    use libp2p::core::transport::{DialOpts, ListenerId, MemoryTransport, PortUse, TransportEvent};
+
+    use super::*;
+    use crate::net::transport::webrtc::rtc::mem::MemNetwork;
+
+    #[test]
+    fn a_relay_that_takes_the_socket_and_says_nothing_is_given_up() {
+        const LIMIT: Duration = Duration::from_millis(200);
+        let mut mute = MemoryTransport::default().boxed();
+        mute.listen_on(ListenerId::next(), "/memory/0".parse().unwrap())
+            .unwrap();
+        let Some(TransportEvent::NewAddress { listen_addr, .. }) = block_on(mute.next()) else {
+            panic!("no address")
+        };
+
+        let key = Keypair::generate_ed25519();
+        let config = webrtc::Config::new(key.public().to_peer_id());
+        let mut parts = compose(
+            &key,
+            config,
+            MemNetwork::new(),
+            MemoryTransport::default(),
+            LIMIT,
+        )
+        .unwrap();
+        let address: Multiaddr = listen_addr;
+        let began = Instant::now();
+        let dial = parts
+            .transport
+            .dial(
+                address,
+                DialOpts {
+                    role: Endpoint::Dialer,
+                    port_use: PortUse::New,
+                },
+            )
+            .unwrap();
+        let accepted = Box::pin(async {
+            let mut sockets = Vec::new();
+            while let Some(event) = mute.next().await {
+                if let TransportEvent::Incoming { upgrade, .. } = event {
+                    sockets.push(upgrade.await);
+                }
+            }
+        });
+        let Either::Left((dialled, _)) = block_on(select(dial, accepted)) else {
+            panic!("the listener ended")
+        };
+        assert!(dialled.is_err(), "linked to a relay that said nothing");
+        assert!(
+            began.elapsed() >= LIMIT,
+            "failed for another reason: {:?}",
+            dialled.err()
+        );
+    }
 }

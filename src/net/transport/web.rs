@@ -5,14 +5,14 @@ use std::io;
 use libp2p::identity::Keypair;
 
 use super::webrtc::rtc::web::WebFactory;
-use super::{Parts, compose, webrtc, websocket};
+use super::{Parts, SETUP_TIMEOUT, compose, webrtc, websocket};
 
 /// Builds the transport stack of a page.
 ///
 /// # Errors
 /// If Noise refuses the key.
 pub fn build(key: &Keypair, config: webrtc::Config) -> io::Result<Parts> {
-    compose(key, config, WebFactory, websocket::Transport)
+    compose(key, config, WebFactory, websocket::Transport, SETUP_TIMEOUT)
 }
 
 /// Settings of a swarm whose connections are polled by the page's event loop.

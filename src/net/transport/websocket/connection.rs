@@ -33,6 +33,10 @@ const SEND_LIMIT: u32 = 1024 * 1024;
 /// How often a waiting writer looks again: browsers have no event for a websocket's send buffer.
 const SEND_RETRY: Duration = Duration::from_millis(20);
 
+/// How long a close waits for the remote's answer. Ours: what was written is sent all the same, and browsers themselves wait
+/// up to a minute for a remote that has gone silent.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Largest single message that is sent.
 const MAX_MESSAGE: usize = 64 * 1024;
 
@@ -40,6 +44,8 @@ const MAX_MESSAGE: usize = 64 * 1024;
 pub struct Connection {
     inner: SendWrapper<Inner>,
     retry: Option<Delay>,
+    /// Set by the first close.
+    closing: Option<Delay>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -190,6 +196,7 @@ impl Connection {
         Ok(Self {
             inner: SendWrapper::new(inner),
             retry: None,
+            closing: None,
         })
     }
 }
@@ -253,7 +260,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.inner.shared.borrow().state != State::Open {
+        // A browser drops without a word what is sent on a socket that is closing.
+        if self.closing.is_some() || self.inner.shared.borrow().state != State::Open {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         while self.inner.socket.buffered_amount() > SEND_LIMIT {
@@ -284,15 +292,18 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut shared = self.inner.shared.borrow_mut();
-        match shared.state {
-            State::Closed | State::Failed(_) => Poll::Ready(Ok(())),
-            State::Opening | State::Open => {
-                shared.writer = Some(cx.waker().clone());
-                drop(shared);
-                let _ = self.inner.socket.close();
-                Poll::Pending
+        let Self { inner, closing, .. } = self.get_mut();
+        {
+            let mut shared = inner.shared.borrow_mut();
+            if matches!(shared.state, State::Closed | State::Failed(_)) {
+                return Poll::Ready(Ok(()));
             }
+            shared.writer = Some(cx.waker().clone());
         }
+        let deadline = closing.get_or_insert_with(|| {
+            let _ = inner.socket.close();
+            Delay::new(CLOSE_TIMEOUT)
+        });
+        deadline.poll_unpin(cx).map(Ok)
     }
 }
