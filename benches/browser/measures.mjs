@@ -52,7 +52,7 @@ export const measures = [
         for (let round = 0; round < rounds; round++) {
           const link = await sender.node(shareRandom, BIG, `pair ${round}`);
           const took = await receiver.node(fetchAll, link);
-          ours.push(BIG / 1e3 / (took.done - took.first));
+          ours.push(took.rate);
           whole.push(BIG / 1e3 / took.done);
           await Promise.all([sender, receiver].map((visitor) => visitor.node((gyre, url) => gyre.remove(url), link)));
           // Two more tabs of the same two browsers: the same processes, the same load.
@@ -64,7 +64,7 @@ export const measures = [
       }
       const ratio = median(ours) / median(raw);
       return [
-        { what: 'pair, 100 MB, first byte to last', ours: median(ours), yardstick: median(raw), unit: 'MB/s', ratio, wanted: '≥ 80 %', ok: ratio >= 0.8, samples: { ours, raw } },
+        { what: 'pair, 100 MB, while it flows', ours: median(ours), yardstick: median(raw), unit: 'MB/s', ratio, wanted: '≥ 80 %', ok: ratio >= 0.8, samples: { ours, raw } },
         { what: 'pair, 100 MB, link opened to last', ours: median(whole), unit: 'MB/s', samples: { whole } },
       ];
     }),
@@ -299,8 +299,12 @@ async function fetchAll(gyre, link) {
   opening.catch(() => {});
   for (;;) {
     const swarm = gyre.swarms().find((each) => each.cid === cid);
-    if (swarm?.have > 0) first ??= performance.now() - began;
-    if (swarm?.state === 'complete') return { first, done: performance.now() - began };
+    // What had arrived when the first bytes were seen counts for nothing: snapshots come a few times a second.
+    if (swarm?.down > 0) first ??= { at: performance.now() - began, bytes: swarm.down };
+    if (swarm?.state === 'complete') {
+      const done = performance.now() - began;
+      return { done, rate: (swarm.down - first.bytes) / 1e3 / (done - first.at) };
+    }
     if (swarm?.state === 'failed') throw new Error(swarm.error?.message ?? 'the fetch failed');
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
