@@ -41,6 +41,9 @@ pub(super) const INBOX: usize = 64;
 /// How often rates are taken and the snapshot is published.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(400);
 
+/// Later than anything.
+const NEVER: Time = Time(u64::MAX);
+
 /// What the loop's own tasks report back.
 #[derive(Debug)]
 pub(super) enum Event {
@@ -76,6 +79,7 @@ impl From<(SessionId, SessionEvent)> for Event {
 enum Alarm {
     Swarm(BlobHash),
     Discovery(BlobHash),
+    Write(BlobHash),
     Uplink(usize),
 }
 
@@ -122,6 +126,7 @@ pub(super) struct EventLoop<S: Store> {
     down: Meter,
     storage: StorageInfo,
     usage_stale: bool,
+    usage_at: Time,
     published_at: Time,
     urgent: bool,
     shared: Rc<RefCell<Shared>>,
@@ -180,6 +185,7 @@ impl<S: Store> EventLoop<S> {
             down: Meter::default(),
             storage: start.storage,
             usage_stale: true,
+            usage_at: Time::default(),
             published_at: Time::default(),
             urgent: true,
             shared: start.shared,
@@ -190,8 +196,15 @@ impl<S: Store> EventLoop<S> {
     pub async fn run(mut self) {
         self.start_relays();
         let mut publish = Delay::new(PUBLISH_INTERVAL).fuse();
+        let mut alarm = Delay::new(PUBLISH_INTERVAL).fuse();
+        let mut rings_at = NEVER;
         loop {
-            let mut alarm = Delay::new(self.until_next_alarm()).fuse();
+            let next = self.next_alarm();
+            if next < rings_at {
+                // A later deadline leaves the timer as it is: ringing early is harmless, and timers are not free.
+                rings_at = next;
+                alarm = Delay::new(next.since(now())).fuse();
+            }
             select! {
                 event = self.swarm.select_next_some() => self.on_network(event),
                 event = self.inbox.select_next_some() => self.on_event(event),
@@ -200,7 +213,7 @@ impl<S: Store> EventLoop<S> {
                     Some(command) => self.on_command(command),
                     None => return self.stop(None).await,
                 },
-                () = alarm => {}
+                () = alarm => rings_at = NEVER,
                 () = publish => {
                     publish = Delay::new(PUBLISH_INTERVAL).fuse();
                     self.urgent = true;
@@ -263,12 +276,8 @@ impl<S: Store> EventLoop<S> {
         self.alarms.insert(alarm, at);
     }
 
-    fn until_next_alarm(&self) -> Duration {
-        let now = now();
-        self.alarms
-            .values()
-            .min()
-            .map_or(PUBLISH_INTERVAL, |at| at.since(now))
+    fn next_alarm(&self) -> Time {
+        self.alarms.values().min().copied().unwrap_or(NEVER)
     }
 
     fn ring_alarms(&mut self) {
@@ -286,6 +295,7 @@ impl<S: Store> EventLoop<S> {
                 Alarm::Discovery(blob) => {
                     self.tell_discovery(blob, crate::proto::discovery::Input::Tick)
                 }
+                Alarm::Write(blob) => self.write_some(blob),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),
             }
         }

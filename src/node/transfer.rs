@@ -34,7 +34,10 @@ pub(super) struct Transfer {
     /// Known for what was imported here: proofs are computed instead of read.
     pub tree: Option<Tree>,
     pub to_store: VecDeque<StoredChunk>,
+    /// Transactions under way.
     pub writing: usize,
+    /// Chunks in them.
+    pub being_written: usize,
     pub announced: bool,
     pub up: Meter,
     pub down: Meter,
@@ -61,6 +64,7 @@ impl Transfer {
             tree: None,
             to_store: VecDeque::new(),
             writing: 0,
+            being_written: 0,
             announced: false,
             up: Meter::default(),
             down: Meter::default(),
@@ -86,6 +90,16 @@ impl Transfer {
         }
         self.waiters.push((chunk, reply));
         self.answer();
+    }
+
+    /// Whether what waits to be stored should wait no longer: there is a batch of it, somebody waits for a chunk, or it is
+    /// all that was missing.
+    pub fn should_write_now(&self, batch: usize) -> bool {
+        let progress = self.swarm.progress();
+        let accounted = progress.stored as usize + self.to_store.len() + self.being_written;
+        let is_rest = progress.chunks > 0 && accounted >= progress.chunks as usize;
+        !self.to_store.is_empty()
+            && (self.to_store.len() >= batch || !self.waiters.is_empty() || is_rest)
     }
 
     /// Answers everybody whose chunk is there.

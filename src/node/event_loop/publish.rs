@@ -11,6 +11,9 @@ use crate::store::Store;
 /// Least time between two snapshots: nobody reads faster.
 const MIN_SPACING: Duration = Duration::from_millis(100);
 
+/// Least time between two looks at how full the store is: the platform's estimate is not cheap.
+const USAGE_SPACING: Duration = Duration::from_secs(2);
+
 /// What the handles share with the loop.
 pub(in crate::node) struct Shared {
     /// The last snapshot.
@@ -50,7 +53,9 @@ impl<S: Store> EventLoop<S> {
             transfer.down.tick(now);
         }
         self.peers.tick(now);
-        if std::mem::take(&mut self.usage_stale) {
+        if self.usage_stale && now.since(self.usage_at) >= USAGE_SPACING {
+            self.usage_stale = false;
+            self.usage_at = now;
             let store = self.store.clone();
             let fallback = self.storage;
             self.spawn(async move {

@@ -1,13 +1,20 @@
 //! Chunks on their way to and from the store: batched, a bounded number at a time.
 
-use super::{Event, EventLoop};
+use std::time::Duration;
+
+use super::{Alarm, Event, EventLoop, now};
 use crate::node::error::Error;
+use crate::node::transfer::Transfer;
 use crate::proto::swarm::Input;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey};
 use crate::store::{Store, StoreError, StoredChunk};
 
 /// Chunks in one transaction. Measured for IndexedDB: several large values a transaction are ten times as fast as one.
 const BATCH: usize = 8;
+
+/// How long a chunk waits for others to share its transaction with, unless somebody waits for it. Every transaction costs
+/// the browser about as much as writing a chunk; others hear of the chunk this much later.
+const LINGER: Duration = Duration::from_millis(60);
 
 /// Transactions of one blob under way at once: one is being written while the next fills.
 const MAX_WRITING: usize = 2;
@@ -16,11 +23,28 @@ impl<S: Store> EventLoop<S> {
     pub(super) fn store_chunk(&mut self, blob: BlobHash, chunk: StoredChunk) {
         if let Some(transfer) = self.transfers.get_mut(&blob) {
             transfer.to_store.push_back(chunk);
-            self.write_some(blob);
+            if transfer.to_store.len() == 1 || transfer.should_write_now(BATCH) {
+                self.write_or_linger(blob);
+            }
         }
     }
 
-    fn write_some(&mut self, blob: BlobHash) {
+    /// Writes what should wait no longer, and sees to it that the rest is written in a moment.
+    fn write_or_linger(&mut self, blob: BlobHash) {
+        let due = |transfer: &Transfer| transfer.should_write_now(BATCH);
+        if self.transfers.get(&blob).is_some_and(due) {
+            self.write_some(blob);
+        }
+        if self
+            .transfers
+            .get(&blob)
+            .is_some_and(|transfer| !transfer.to_store.is_empty())
+        {
+            self.set_alarm(Alarm::Write(blob), now() + LINGER);
+        }
+    }
+
+    pub(super) fn write_some(&mut self, blob: BlobHash) {
         let Some(transfer) = self.transfers.get_mut(&blob) else {
             return;
         };
@@ -29,6 +53,7 @@ impl<S: Store> EventLoop<S> {
         }
         transfer.writing += 1;
         let count = transfer.to_store.len().min(BATCH);
+        transfer.being_written += count;
         let batch: Vec<_> = transfer.to_store.drain(..count).collect();
         let (store, row) = (self.store.clone(), transfer.row);
         self.spawn(async move {
@@ -51,6 +76,7 @@ impl<S: Store> EventLoop<S> {
             return;
         };
         transfer.writing -= 1;
+        transfer.being_written -= chunks.len();
         self.usage_stale = true;
         match result {
             Ok(()) => {
@@ -61,6 +87,8 @@ impl<S: Store> EventLoop<S> {
                     transfer.answer();
                 }
                 self.announce_if_due(blob);
+                // What came meanwhile goes on lingering, unless it is enough.
+                return self.write_or_linger(blob);
             }
             Err(error) => {
                 tracing::warn!(%error, "chunks could not be stored");

@@ -116,6 +116,7 @@ impl<S: Store> EventLoop<S> {
         transfer.fail(|| Error::Aborted);
         self.alarms.remove(&Alarm::Swarm(blob));
         self.alarms.remove(&Alarm::Discovery(blob));
+        self.alarms.remove(&Alarm::Write(blob));
         for peer in self.peers.iter_mut() {
             peer.awaited_by.remove(&blob);
         }
