@@ -25,6 +25,9 @@ pub struct Config {
     pub pipeline_min: usize,
     /// Requests kept outstanding to a peer at most. Default 64 (16 MiB): fills 100 MiB/s at 160 ms.
     pub pipeline_max: usize,
+    /// Time that outstanding requests cover beyond the latency. Default 100 ms: two busy pages, each of which may be late by a
+    /// few frames; without it the faster side of a fast link runs dry.
+    pub pipeline_slack: Duration,
     /// Bytes of chunk data a peer may send before it is granted more. Default 4 MiB: the top of the 1 to 4 MiB that a
     /// browser needs since it gives no receive back-pressure; the pipeline raises it where rate x latency asks for it.
     pub credit_initial: u32,
@@ -69,10 +72,10 @@ pub struct Config {
     pub queue_max: usize,
     /// Requests refused to a peer since the last chunk it was sent. Default 1024: a full pipeline for each announcement.
     pub refusals_max: u32,
-    /// Chunks loading or sending to one peer. Default 4 (1 MiB): covers the store's latency, and is what control
+    /// Chunks loading or sending to one peer. Default 8 (2 MiB): covers the store's latency, and is what control
     /// messages may have to wait behind.
     pub serving_per_peer: usize,
-    /// Chunks loading or sending to all peers. Default 8 (2 MiB): bounds memory, and keeps a slow uplink on few chunks
+    /// Chunks loading or sending to all peers. Default 16 (4 MiB): bounds memory, and keeps a slow uplink on few chunks
     /// so that each is passed on sooner.
     pub serving_max: usize,
     /// Hints outstanding to a peer while this is the only seed. Default 2: an honest peer's starting pipeline; with more,
@@ -89,6 +92,7 @@ impl Default for Config {
             announcements_max: 16,
             pipeline_min: 2,
             pipeline_max: 64,
+            pipeline_slack: Duration::from_millis(100),
             credit_initial: 16 * CHUNK_SIZE as u32,
             credit_step: 4 * CHUNK_SIZE as u32,
             unstored_max: 128 * CHUNK_SIZE,
@@ -107,8 +111,8 @@ impl Default for Config {
             hints_max: 16,
             queue_max: 128,
             refusals_max: 1024,
-            serving_per_peer: 4,
-            serving_max: 8,
+            serving_per_peer: 8,
+            serving_max: 16,
             hints_per_peer: 2,
         }
     }

@@ -14,7 +14,7 @@ const BATCH: usize = 8;
 
 /// How long a chunk waits for others to share its transaction with, unless somebody waits for it. Every transaction costs
 /// the browser about as much as writing a chunk; others hear of the chunk this much later.
-const LINGER: Duration = Duration::from_millis(60);
+const LINGER: Duration = Duration::from_millis(100);
 
 /// Transactions of one blob under way at once: one is being written while the next fills.
 const MAX_WRITING: usize = 2;

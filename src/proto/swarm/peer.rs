@@ -177,14 +177,15 @@ impl Source {
         self.asked.iter().map(|asked| asked.len).sum()
     }
 
-    /// Requests to keep outstanding: what the peer delivers in one and a half of its shortest response times.
-    /// The surplus lets the measured rate rise until the peer or the path is the limit.
+    /// Requests to keep outstanding: what the peer delivers in one and a half of its shortest response times and a
+    /// moment of slack. The surplus lets the measured rate rise until the peer or the path is the limit.
     pub(super) fn depth(&self, config: &Config) -> usize {
         if self.snubbed() {
             return 1;
         }
         let in_flight = self.quickest.map_or(0, |quickest| {
-            let bytes = u128::from(self.burst) * quickest.as_micros() * 3 / 2_000_000;
+            let covered = quickest * 3 / 2 + config.pipeline_slack;
+            let bytes = u128::from(self.burst) * covered.as_micros() / 1_000_000;
             usize::try_from(bytes.div_ceil(u128::from(CHUNK_SIZE))).unwrap_or(usize::MAX)
         });
         in_flight.clamp(config.pipeline_min, config.pipeline_max)

@@ -57,7 +57,7 @@ fn a_whole_blob_completes_once() {
 fn requests_stay_within_the_credit_and_credit_follows_the_store() {
     let config = Config {
         pipeline_min: 64,
-        ..Config::default()
+        ..exact()
     };
     let mut bench = Bench::with(false, config);
     bench.seed(1);
@@ -100,7 +100,7 @@ fn serving_takes_turns_and_stays_within_credit_and_bounds() {
         Config {
             serving_per_peer: 2,
             serving_max: 3,
-            ..Config::default()
+            ..exact()
         },
     );
     for peer in [1, 2] {
@@ -377,7 +377,7 @@ fn useless_peers_make_room() {
         true,
         Config {
             peers_max: 2,
-            ..Config::default()
+            ..exact()
         },
     );
     bench.seed(1);

@@ -77,7 +77,7 @@ proptest! {
         let bench = Bench::new(false);
         prop::collection::vec(step(bench.tree.root(), bench.tree.size()), 1..200)
     }) {
-        let config = Config { peers_max: 3, unstored_max: 6 * CHUNK_SIZE, banned_max: 1, ..Config::default() };
+        let config = Config { peers_max: 3, unstored_max: 6 * CHUNK_SIZE, banned_max: 1, ..exact() };
         let mut bench = Bench::with(complete, config);
         let mut edges: VecDeque<Input> = VecDeque::new();
         for step in steps {

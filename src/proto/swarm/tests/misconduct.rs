@@ -86,7 +86,7 @@ fn an_unrequested_chunk_bans_and_a_cancelled_one_does_not() {
 fn more_than_the_credit_bans() {
     let config = Config {
         credit_initial: CHUNK_SIZE as u32,
-        ..Config::default()
+        ..exact()
     };
     let mut bench = Bench::with(false, config);
     bench.seed(1);
@@ -219,7 +219,7 @@ fn a_flood_of_requests_or_announcements_bans() {
         true,
         Config {
             queue_max: 30,
-            ..Config::default()
+            ..exact()
         },
     );
     bench.hello(1, None, 0);
@@ -336,7 +336,7 @@ fn peers_and_bans_are_bounded() {
     let config = Config {
         peers_max: 3,
         banned_max: 2,
-        ..Config::default()
+        ..exact()
     };
     let mut bench = Bench::with(true, config);
     for peer in 1..=3 {
@@ -362,7 +362,7 @@ fn late_chunks_never_add_up_beyond_the_memory_bound() {
     let bound = 3 * CHUNK_SIZE;
     let config = Config {
         unstored_max: bound,
-        ..Config::default()
+        ..exact()
     };
     let mut bench = Bench::with(false, config);
     bench.seed(1);
