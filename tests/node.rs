@@ -379,6 +379,25 @@ fn a_pause_outlives_a_reload() {
 }
 
 #[test]
+fn a_blob_removed_while_it_is_fetched_can_be_fetched_again() {
+    run(async {
+        let (relay, _data) = a_relay().await;
+        let network = MemNetwork::new();
+        let (first, second) = (node(&relay, &network).await, node(&relay, &network).await);
+        joined(&first).await;
+        let content = content(20_000_000);
+        let share = share(&first, &content, false).await;
+        for _ in 0..3 {
+            second.open(&share.link.fragment()).await.unwrap();
+            second.remove(share.blob).await.unwrap();
+        }
+        let file = second.open(&share.link.fragment()).await.unwrap();
+        assert_eq!(read(&file).await, content);
+        complete(&second, &cid(&share)).await;
+    });
+}
+
+#[test]
 fn several_sources_share_the_work() {
     run(async {
         let (relay, _data) = a_relay().await;

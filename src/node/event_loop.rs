@@ -30,7 +30,7 @@ use crate::proto::message::Message;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::proto::uplink::Uplink;
 use crate::rt;
-use crate::store::{Store, StoreError, StoredChunk, Usage};
+use crate::store::{RowId, Store, StoreError, StoredChunk, Usage};
 
 pub use publish::Changed;
 pub(super) use publish::Shared;
@@ -56,6 +56,7 @@ pub(super) enum Event {
     },
     Wrote {
         blob: BlobHash,
+        row: RowId,
         chunks: Vec<ChunkIndex>,
         result: Result<(), StoreError>,
     },
@@ -249,9 +250,10 @@ impl<S: Store> EventLoop<S> {
             } => self.on_accepted(peer, halves, hello),
             Event::Wrote {
                 blob,
+                row,
                 chunks,
                 result,
-            } => self.on_wrote(blob, chunks, result),
+            } => self.on_wrote(blob, row, chunks, result),
             Event::Loaded {
                 blob,
                 peer,

@@ -7,7 +7,7 @@ use crate::node::error::Error;
 use crate::node::transfer::Transfer;
 use crate::proto::swarm::Input;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey};
-use crate::store::{Store, StoreError, StoredChunk};
+use crate::store::{RowId, Store, StoreError, StoredChunk};
 
 /// Chunks in one transaction. Measured for IndexedDB: several large values a transaction are ten times as fast as one.
 const BATCH: usize = 8;
@@ -60,6 +60,7 @@ impl<S: Store> EventLoop<S> {
             let chunks = batch.iter().map(|chunk| chunk.index).collect();
             Event::Wrote {
                 blob,
+                row,
                 chunks,
                 result: store.put_chunks(row, batch).await,
             }
@@ -69,10 +70,13 @@ impl<S: Store> EventLoop<S> {
     pub(super) fn on_wrote(
         &mut self,
         blob: BlobHash,
+        row: RowId,
         chunks: Vec<ChunkIndex>,
         result: Result<(), StoreError>,
     ) {
-        let Some(transfer) = self.transfers.get_mut(&blob) else {
+        // A blob that was removed and opened again meanwhile has a new row: what was written to the old one is gone.
+        let current = |transfer: &&mut Transfer| transfer.row == row;
+        let Some(transfer) = self.transfers.get_mut(&blob).filter(current) else {
             return;
         };
         transfer.writing -= 1;
