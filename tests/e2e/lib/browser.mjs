@@ -72,12 +72,11 @@ export async function launch(kind, { profile, args = [] } = {}) {
   return {
     kind,
     browser,
-    /** Opens a page and collects what it complains about in `page.complaints`. */
-    async page(url) {
-      const page = await browser.newPage();
-      listen(page);
-      if (url) await page.goto(url, { waitUntil: 'domcontentloaded', timeout: BROWSER_TIMEOUT_MS });
-      return page;
+    page: (url) => open(browser, url),
+    /** One more person in the same browser: storage of its own, as in a private window. */
+    async context() {
+      const context = await browser.createBrowserContext();
+      return { kind, browser, page: (url) => open(context, url), close: () => context.close() };
     },
     async close() {
       await Promise.race([browser.close().catch(() => {}), wait(10_000)]);
@@ -93,6 +92,14 @@ export async function launch(kind, { profile, args = [] } = {}) {
       forget();
     },
   };
+}
+
+/** Opens a page and collects what it complains about in `page.complaints`. */
+async function open(where, url) {
+  const page = await where.newPage();
+  listen(page);
+  if (url) await page.goto(url, { waitUntil: 'domcontentloaded', timeout: BROWSER_TIMEOUT_MS });
+  return page;
 }
 
 /** What a test page may never do: log an error, throw, or reject unhandled. */
