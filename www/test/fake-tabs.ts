@@ -1,6 +1,6 @@
 /** Tabs of one origin in one process: locks that die with their tab, real channels and ports. */
 
-import { randomName, type Platform, type Timing } from '../sdk/tabs/platform.js';
+import { randomName, soon, type Platform, type Timing } from '../sdk/tabs/platform.js';
 import type { Broker } from '../sdk/tabs/broker.js';
 import { broker as workerBroker } from '../sw/broker.js';
 
@@ -103,6 +103,8 @@ export class Tab {
   dead = false;
   /** A thread that does not run: what is said to it waits until it wakes. */
   hung = false;
+  /** Hears broadcast channels, but runs no task of its own, as a frozen page of Chromium. */
+  frozen = false;
   readonly late: (() => void)[] = [];
   readonly platform: Platform;
   readonly #channels = new Set<BroadcastChannel>();
@@ -118,13 +120,14 @@ export class Tab {
       channel: (name) => this.#channel(name),
       visible: () => this.visible,
       now: () => performance.now(),
+      soon: (work) => (this.frozen ? void this.late.push(work) : soon(work)),
       name: randomName,
       timing: { ...QUICK, ...timing },
     };
   }
 
   wake(): void {
-    this.hung = false;
+    this.hung = this.frozen = false;
     for (const hear of this.late.splice(0)) hear();
   }
 

@@ -271,14 +271,14 @@ test('an aborted read is given up at the leader too, and an open that comes late
   await until('the late file to be freed', () => node.files.length === 2 && node.files[1]!.freed === 1);
 });
 
-test('a hung leader is deposed by a tab that is seen, and stops when it wakes', async (t) => {
+for (const way of ['hung', 'frozen'] as const) test(`a leader that is ${way} is deposed by a tab that is seen, and stops when it wakes`, async (t) => {
   const origin = new Origin(t);
   const first = await origin.join();
   const hidden = await origin.join({ hung: 500 });
   hidden.tab.visible = false;
   const seen = await origin.join({ hung: 500 });
   const old = origin.node;
-  first.tab.hung = true;
+  first.tab[way] = true;
   old.pause = () => never;
   const paused = seen.gyre.pause(CID);
   await until('the tab that is seen to lead', () => seen.gyre.runsHere);

@@ -17,11 +17,14 @@ import { moved, type Wire } from './wire.js';
 export class Host {
   readonly #node: GyreNode;
   readonly #network: Network;
+  readonly #soon: (work: () => void) => void;
   readonly #guests = new Map<string, Guest>();
 
-  constructor(node: GyreNode, network: Network) {
+  /** Signs of life are given through `soon`, which a tab that is frozen does not run. */
+  constructor(node: GyreNode, network: Network, soon: (work: () => void) => void) {
     this.#node = node;
     this.#network = network;
+    this.#soon = soon;
   }
 
   /** How many tabs follow. */
@@ -36,7 +39,7 @@ export class Host {
       wire.close();
       return false;
     }
-    this.#guests.set(tab, new Guest(this.#node, this.#network, wire, () => this.dismiss(tab)));
+    this.#guests.set(tab, new Guest(this.#node, this.#network, wire, this.#soon, () => this.dismiss(tab)));
     return true;
   }
 
@@ -65,6 +68,7 @@ export class Host {
 class Guest {
   readonly #node: GyreNode;
   readonly #wire: Wire;
+  readonly #soon: (work: () => void) => void;
   readonly #leave: () => void;
   readonly #calls = new Map<number, Call>();
   readonly #files = new Map<number, WasmFile>();
@@ -73,9 +77,10 @@ class Guest {
   #handles = 0;
   #closed = false;
 
-  constructor(node: GyreNode, network: Network, wire: Wire, leave: () => void) {
+  constructor(node: GyreNode, network: Network, wire: Wire, soon: (work: () => void) => void, leave: () => void) {
     this.#node = node;
     this.#wire = wire;
+    this.#soon = soon;
     this.#leave = leave;
     wire.listen((message) => {
       const said = readToLeader(message);
@@ -114,7 +119,7 @@ class Guest {
   #hear(said: ToLeader): void {
     switch (said.kind) {
       case 'ping':
-        return this.#post({ kind: 'pong' });
+        return this.#soon(() => this.#post({ kind: 'pong' }));
       case 'bye':
         return this.#leave();
       case 'ack':

@@ -253,7 +253,7 @@ export class SharedNode implements GyreNode {
       if (stolen) await this.#platform.locks.request(storeName(this.#starter.database), { steal: true }, () => undefined);
       const { node, network } = await this.#startNode();
       if (this.#stopped || reign !== this.#reign) return void (await node.stop());
-      const host = (this.#host = new Host(node, network));
+      const host = (this.#host = new Host(node, network, this.#platform.soon));
       this.#local = node;
       this.#network = network;
       node.onEvent((event) => {
@@ -334,7 +334,8 @@ export class SharedNode implements GyreNode {
   #hear(notice: Notice): void {
     switch (notice.kind) {
       case 'hello':
-        if (this.#leader === this.#tab) void this.#announce(this.#local !== null);
+        // The answer says that this tab runs, so it must not come from one that is frozen.
+        if (this.#leader === this.#tab) this.#platform.soon(() => void this.#announce(this.#local !== null));
         return;
       case 'link':
         if (notice.to === this.#tab && this.#host) this.#admit(notice.tab, channelWire(this.#platform.channel(notice.channel)));
