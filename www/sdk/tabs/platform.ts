@@ -83,7 +83,7 @@ const TIMING: Timing = {
   hung: 15_000,
   welcome: 1_500,
   hello: 1_000,
-  wait: 30_000,
+  wait: 60_000,
   store: 3_000,
   again: 2_000,
 };

@@ -18,15 +18,29 @@ export function portWire(port: MessagePort): Wire {
   };
 }
 
-/** A wire over a broadcast channel: works wherever there are tabs, copies what it carries. */
+/**
+ * A wire over a broadcast channel: works wherever there are tabs, copies what it carries.
+ *
+ * What is heard is taken in a task of a message port: a frozen page of Chromium hears channels, and
+ * would begin what it cannot end.
+ */
 export function channelWire(channel: BroadcastChannel): Wire {
+  const { port1, port2 } = new MessageChannel();
+  const heard: unknown[] = [];
   let open = true;
   return {
     post: (message) => void (open && channel.postMessage(message)),
-    listen: (take) => (channel.onmessage = ({ data }) => take(data)),
+    listen: (take) => {
+      port1.onmessage = () => take(heard.shift());
+      channel.onmessage = ({ data }) => {
+        heard.push(data);
+        port2.postMessage(null);
+      };
+    },
     close: () => {
       open = false;
       channel.close();
+      port1.close();
     },
   };
 }
