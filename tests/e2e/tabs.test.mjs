@@ -42,7 +42,7 @@ async function connectionsAt(relay) {
 }
 
 for (const kind of kinds) {
-  test(`in ${kind} three tabs are one peer, and the others go on when the first is closed`, { timeout: 300_000 }, async (t) => {
+  test(`in ${kind} three tabs are one peer, and the others go on when the first is closed`, { timeout: 600_000 }, async (t) => {
     const scene = new Scene(t);
     const relay = await scene.add(startRelay());
     const file = scene.file('for all tabs.bin', 3 * MB);
@@ -143,7 +143,7 @@ for (const kind of kinds) {
   });
 }
 
-test('the tab that runs the node crashes while another fetches: the fetch goes on', { timeout: 300_000 }, async (t) => {
+test('the tab that runs the node crashes while another fetches: the fetch goes on', { timeout: 600_000 }, async (t) => {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const file = scene.file('through a crash.bin', 100 * MB);
@@ -164,7 +164,7 @@ test('the tab that runs the node crashes while another fetches: the fetch goes o
   second.quiet();
 });
 
-test('the tab that runs the node is frozen: a tab that is seen takes its place, and gives way to nobody when it wakes', { timeout: 300_000 }, async (t) => {
+test('the tab that runs the node is frozen: a tab that is seen takes its place, and gives way to nobody when it wakes', { timeout: 600_000 }, async (t) => {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const file = scene.file('past a frozen tab.bin', 2 * MB);
