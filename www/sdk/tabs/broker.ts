@@ -9,7 +9,7 @@
 
 /** Passes ports between tabs. */
 export interface Broker {
-  /** What this tab is called there; `null` if nobody answers. */
+  /** What this tab is called there; `null` while nobody answers. */
   clientId(): Promise<string | null>;
   /** Hands `port` to the tab `leader`, whose client id is `client`. */
   pass(client: string, link: { database: string; leader: string; tab: string }, port: MessagePort): void;
@@ -27,15 +27,21 @@ export function pageBroker(): Broker | null {
     const registration = await workers.getRegistration().catch(() => undefined);
     return registration?.active ?? null;
   };
+  let known: string | null = null;
+  /** A worker that did not answer: another site's code, or one of before. */
+  let deaf: ServiceWorker | null = null;
   return {
     async clientId() {
+      if (known !== null) return known;
       const active = await worker();
-      if (!active) return null;
+      if (!active || active === deaf) return null;
       const { port1, port2 } = new MessageChannel();
       return new Promise((resolve) => {
         const end = (id: string | null): void => {
           clearTimeout(late);
           port1.close();
+          known = id;
+          if (id === null) deaf = active;
           resolve(id);
         };
         const late = setTimeout(() => end(null), ANSWER_MS);

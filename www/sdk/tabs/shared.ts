@@ -44,7 +44,6 @@ export class SharedNode implements GyreNode {
   #network: Network | null = null;
   /** The tab that leads, if another one does. */
   #leader = '';
-  #client: Promise<string | null>;
   #tell: (event: WasmEvent) => void = () => undefined;
   #waiting = new Set<{ resolve: (node: GyreNode) => void; reject: (error: GyreError) => void }>();
   #queued: AbortController | null = null;
@@ -72,7 +71,6 @@ export class SharedNode implements GyreNode {
       const notice = readNotice(data);
       if (notice && !this.#stopped) this.#hear(notice);
     };
-    this.#client = platform.broker?.clientId().catch(() => null) ?? Promise.resolve(null);
     this.#heardAt = this.#watchedAt = platform.now();
     this.#timer = setInterval(() => this.#watch(), platform.timing.hello);
   }
@@ -324,7 +322,7 @@ export class SharedNode implements GyreNode {
   }
 
   async #announce(ready: boolean): Promise<void> {
-    const client = ready ? await this.#client : null;
+    const client = ready ? ((await this.#platform.broker?.clientId()) ?? null) : null;
     if (this.#leader !== this.#tab) return;
     this.#say({ kind: 'leader', version: VERSION, tab: this.#tab, ready, client });
   }
@@ -399,7 +397,7 @@ export class SharedNode implements GyreNode {
 
   async #throughBroker(leader: string, client: string | null): Promise<RemoteNode | null> {
     const { broker, timing } = this.#platform;
-    if (!broker || !client || (await this.#client) === null) return null;
+    if (!broker || !client || (await broker.clientId()) === null) return null;
     const { port1, port2 } = new MessageChannel();
     const welcome = RemoteNode.welcomed(portWire(port1), timing.welcome, this.#heard);
     broker.pass(client, { database: this.#starter.database, leader, tab: this.#tab }, port2);
