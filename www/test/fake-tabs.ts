@@ -201,4 +201,4 @@ export class Tab {
 }
 
 /** Short enough for tests, long enough for a loaded machine: nothing is judged by them but a leader that is really hung. */
-const QUICK: Timing = { watch: 50, ask: 200, hung: 60_000, welcome: 3_000, hello: 50, wait: 20_000, store: 2_000, again: 100 };
+const QUICK: Timing = { watch: 50, ask: 200, hung: 60_000, hidden: 60_000, pass: 500, welcome: 3_000, hello: 50, wait: 20_000, store: 2_000, again: 100 };
