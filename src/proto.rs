@@ -7,8 +7,10 @@
 
 pub mod availability;
 pub mod bitfield;
+pub mod cache;
 pub mod config;
 pub mod discovery;
+pub mod limits;
 pub mod link;
 pub mod message;
 pub mod picker;
