@@ -88,16 +88,6 @@ test('a tab is killed between chunks 20 times: its store stays consistent and th
   last.quiet();
 });
 
-test('a second tab of the same origin says that the store is busy', { timeout: 120_000 }, async (t) => {
-  const scene = new Scene(t);
-  const relay = await scene.add(startRelay());
-  const first = await scene.add(Visitor.arrive('chromium', relay));
-  const page = await first.browser.page(relay.url);
-  const second = Object.assign(new Visitor(), { kind: 'chromium', page });
-  await second.told('STORE_BUSY');
-  await first.leave();
-});
-
 test('a link with a wrong key, a truncated CID and an unknown CID each say so', { timeout: 300_000 }, async (t) => {
   const { scene, relay, link } = await stage(t, 1 * MB);
   const broken = {

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GyreError } from '../sdk/errors.js';
 import { Gyre } from '../sdk/gyre.js';
+import { LocalNode } from '../sdk/node.js';
 import type { Progress, Stats } from '../sdk/types.js';
 import { CID, FakeNode, FRAGMENT, swarmInfo } from './fake-node.js';
 
 function running(): { gyre: Gyre; node: FakeNode } {
   const node = new FakeNode();
-  return { gyre: new Gyre(node.asWasm(), 'https://host.example/'), node };
+  return { gyre: new Gyre(new LocalNode(node.asWasm()), 'https://host.example/'), node };
 }
 
 test('sharing takes blobs, bytes and streams, and names what has no name', async () => {

@@ -100,6 +100,7 @@ export class SettingsElement extends SessionElement {
     return html`<section class="setting" aria-labelledby="network-title">
       <h3 id="network-title" class="label">This peer</h3>
       <code class="wrap">${stats.peerId}</code>
+      <p class="hint" data-testid="settings-tab">${session.runsHere ? 'It runs in this tab.' : 'It runs in another tab of this browser; this one uses it, and goes on with it when that tab is closed.'}</p>
       <h3 class="label">Relays</h3>
       ${stats.relays.length === 0 ? html`<p class="hint">None known.</p>` : nothing}
       <ul class="relay-list">
