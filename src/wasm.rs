@@ -3,7 +3,6 @@
 //! One file a noun; the TypeScript facade in `www/sdk` is the only caller and the published API.
 
 mod error;
-mod export;
 mod file;
 #[cfg(feature = "interop")]
 mod interop;
@@ -11,6 +10,5 @@ mod node;
 mod source;
 mod types;
 
-pub use export::WasmExport;
 pub use file::WasmFile;
 pub use node::WasmNode;

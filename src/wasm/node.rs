@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use js_sys::{Function, Object, Reflect};
+use js_sys::{Function, Object, Reflect, Uint8Array};
 use libp2p::Multiaddr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,14 +11,13 @@ use wasm_bindgen::prelude::*;
 use web_sys::ReadableStreamDefaultReader;
 
 use super::error::to_js;
-use super::export::WasmExport;
 use super::file::WasmFile;
 use super::source::{abortable, chunks};
 use super::types::{
-    JsCallOptions, JsImportOptions, JsLimits, JsListener, JsNodeOptions, JsPeers, JsShare, JsStats,
-    JsSurroundings, JsSwarms, NodeOptions,
+    JsCallOptions, JsExportInfo, JsImportOptions, JsLimits, JsListener, JsNodeOptions, JsPeers,
+    JsShare, JsStats, JsSurroundings, JsSwarms, NodeOptions,
 };
-use crate::node::{Changed, Config, Error, ImportOptions, PageNode, Result, Share};
+use crate::node::{Changed, Config, Error, ImportOptions, PageExport, PageNode, Result, Share};
 use crate::proto::link::{blob_cid, parse_cid};
 use crate::proto::share::ShareHeader;
 use crate::proto::types::BlobHash;
@@ -99,13 +98,24 @@ impl WasmNode {
         Ok(shared(&share))
     }
 
-    /// Opens a blob that is here whole for export.
-    #[wasm_bindgen(js_name = exportBlob)]
-    pub async fn export_blob(&self, cid: String) -> Result<WasmExport, JsValue> {
-        let node = self.0.clone();
-        let blob = parse_cid(&cid).map_err(|error| to_js(&Error::BadLink(error)))?;
-        let export = node.export(blob).await.map_err(|error| to_js(&error))?;
-        Ok(WasmExport(Rc::new(export)))
+    /// What an export of a blob that is here whole would be: its name, its bytes, its pieces.
+    #[wasm_bindgen(js_name = exportInfo)]
+    pub async fn export_info(&self, cid: String) -> Result<JsExportInfo, JsValue> {
+        let export = self.export(&cid).await?;
+        let info = Object::new();
+        let _ = Reflect::set(&info, &"name".into(), &export.file_name().into());
+        let size = JsValue::from_f64(export.len() as f64);
+        let _ = Reflect::set(&info, &"size".into(), &size);
+        let _ = Reflect::set(&info, &"pieces".into(), &export.pieces().into());
+        Ok(JsValue::from(info).unchecked_into())
+    }
+
+    /// One piece of an export, at most 256 KiB, checked against the blob's hash.
+    #[wasm_bindgen(js_name = exportPiece)]
+    pub async fn export_piece(&self, cid: String, piece: u32) -> Result<Uint8Array, JsValue> {
+        let export = self.export(&cid).await?;
+        let bytes = export.piece(piece).await.map_err(|error| to_js(&error))?;
+        Ok(Uint8Array::from(bytes.as_ref()))
     }
 
     /// Takes back what was exported; of the options, the signal and the progress count.
@@ -246,6 +256,14 @@ impl WasmNode {
     pub async fn stop(&self) {
         let node = self.0.clone();
         node.stop().await;
+    }
+}
+
+impl WasmNode {
+    async fn export(&self, cid: &str) -> Result<PageExport, JsValue> {
+        let node = self.0.clone();
+        let blob = parse_cid(cid).map_err(|error| to_js(&Error::BadLink(error)))?;
+        node.export(blob).await.map_err(|error| to_js(&error))
     }
 }
 

@@ -72,6 +72,8 @@ extern "C" {
     #[wasm_bindgen(typescript_type = "Surroundings")]
     pub type JsSurroundings;
 
+    #[wasm_bindgen(typescript_type = "{ name: string; size: number; pieces: number }")]
+    pub type JsExportInfo;
     #[wasm_bindgen(typescript_type = "WasmShare")]
     pub type JsShare;
     #[wasm_bindgen(typescript_type = "SwarmInfo[]")]

@@ -191,7 +191,7 @@ fn a_day_has_its_amount_and_a_reload_does_not_begin_it_again() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let sent = first.stats().today.up;
         assert_eq!(sent, first.stats().up);
-        assert!(sent <= CAP && sent >= CAP * 95 / 100, "{sent} of {CAP}");
+        assert!((CAP * 95 / 100..=CAP).contains(&sent), "{sent} of {CAP}");
         assert!(second.stats().down <= CAP, "{}", second.stats().down);
 
         first.stop().await;
