@@ -1,4 +1,4 @@
-/** A held file, with its link, as one file on the person's disk; and how to tell such a file. */
+/** A held file, with its link, as one file on the person's disk. */
 
 import type { Gyre } from 'gyre';
 
@@ -31,14 +31,6 @@ export async function exportFile(gyre: Gyre, cid: string): Promise<boolean> {
   return true;
 }
 
-/** Whether a file begins as an exported one does. */
-export async function isExported(file: Blob): Promise<boolean> {
-  const first = new Uint8Array(await file.slice(0, MARK.length).arrayBuffer());
-  return first.length === MARK.length && first.every((byte, at) => byte === MARK[at]);
-}
-
-/** The first bytes of an exported file; `docs/storage.md` has the format. */
-const MARK = [0x89, 0x47, 0x59, 0x52, 0x45, 0x0d, 0x0a, 0x01];
 /** Bytes from which on a file goes straight to disk. */
 const STREAM_BYTES = 256 * 1024 * 1024;
 /** Milliseconds; browsers have taken the blob over by then. */

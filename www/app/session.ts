@@ -9,7 +9,7 @@
 import { Gyre, GyreError, type PeerInfo, type Progress, type Stats, type SwarmInfo } from 'gyre';
 import type { Phase } from './lib/status.js';
 import { Eta, RateMeter } from './lib/rate.js';
-import { isExported } from './export.js';
+import { isExported } from './lib/exported.js';
 import { keepStorage } from './persist.js';
 
 /** One file on its way into the swarm. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isExported } from '../app/export.js';
+import { isExported } from '../app/lib/exported.js';
 import { FIGURES, figureProblem, figureText, holdNote, parseFigure, sendingWords } from '../app/lib/limits.js';
 import type { Limits, Stats } from '../sdk/types.js';
 
