@@ -52,6 +52,12 @@ impl MemoryStore {
         }
     }
 
+    /// Reports this much more room than there is, as Chromium's estimate does.
+    #[cfg(any(test, feature = "test-utils"))]
+    pub fn promise(&self, more: u64) {
+        self.content.borrow_mut().promised = more;
+    }
+
     /// Flips a bit of every stored chunk that `choose` names, as a rotting disk would; returns how many.
     #[cfg(any(test, feature = "test-utils"))]
     pub fn damage(&self, choose: impl Fn(ChunkIndex) -> bool) -> usize {
@@ -222,7 +228,9 @@ impl Store for MemoryStore {
         let content = self.content()?;
         Ok(Usage {
             used: content.used,
-            quota: content.quota(),
+            quota: content
+                .cap
+                .min(content.offered.saturating_add(content.promised)),
         })
     }
 
@@ -258,6 +266,8 @@ struct Content {
     next_row: u64,
     used: u64,
     offered: u64,
+    /// Bytes that are offered and not granted.
+    promised: u64,
     cap: u64,
 }
 

@@ -72,6 +72,23 @@ fn what_was_used_longest_ago_goes_first_and_what_is_kept_stays() {
 }
 
 #[test]
+fn a_platform_that_grants_less_than_it_says_costs_only_what_may_go() {
+    run(async |scene| {
+        let first = scene.node().await;
+        let store = MemoryStore::with_quota(5 * MB);
+        store.promise(10_000 * MB);
+        let second = scene.node_on(store.clone()).await;
+        let old = fetched(&first, &second, 2_000_000, 1).await;
+        let newer = fetched(&first, &second, 2_000_000, 2).await;
+        let (second, store) = again(&scene, second, &store).await;
+        let third = fetched(&first, &second, 2_000_000, 3).await;
+        assert!(info(&second, &old).is_none(), "the oldest made way");
+        assert!(info(&second, &newer).is_some() && info(&second, &third).is_some());
+        assert!(store.usage().await.unwrap().used <= 5 * MB);
+    });
+}
+
+#[test]
 fn a_quota_lowered_while_full_lets_go_at_once_of_what_may_go() {
     run(async |scene| {
         let first = scene.node().await;
