@@ -162,6 +162,12 @@ pub trait Store: Clone + 'static {
     /// Which chunks of the row are stored, in ascending order.
     async fn stored_chunks(&self, id: RowId) -> Result<Vec<ChunkIndex>>;
 
+    /// Removes these chunks of a row, as far as they are there, in one transaction.
+    ///
+    /// # Errors
+    /// `NotFound` if the row is gone.
+    async fn remove_chunks(&self, id: RowId, chunks: Vec<ChunkIndex>) -> Result<()>;
+
     /// Removes a row and all its chunks.
     async fn remove(&self, id: RowId) -> Result<()>;
 

@@ -13,7 +13,8 @@ use crate::proto::link::blob_cid;
 use crate::proto::swarm::Swarm;
 use crate::proto::tree::Tree;
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex, PeerKey, Time};
-use crate::store::{RowId, StoredChunk};
+use crate::rt;
+use crate::store::{RowId, StoreError, StoredChunk};
 
 /// Readers waiting for chunks of one blob.
 const MAX_WAITERS: usize = 1024;
@@ -47,6 +48,9 @@ pub(super) struct Transfer {
     pub up: Meter,
     pub down: Meter,
     waiters: Vec<Waiter>,
+    /// When it was last read here, and when the last use was recorded; milliseconds since 1970.
+    read_at: u64,
+    use_written: u64,
 }
 
 impl Transfer {
@@ -76,6 +80,8 @@ impl Transfer {
             up: Meter::default(),
             down: Meter::default(),
             waiters: Vec::new(),
+            read_at: 0,
+            use_written: rt::unix_millis(),
         }
     }
 
@@ -97,6 +103,83 @@ impl Transfer {
         }
         self.waiters.push((chunk, reply));
         self.answer();
+        // What is still waiting will not come by itself: the error may well have been there before the waiter.
+        if self.meta.paused {
+            return self.fail(|| Error::Aborted);
+        }
+        let full = self.has_problem(Error::Store(StoreError::QuotaExceeded).code());
+        let broken = self
+            .error
+            .as_ref()
+            .filter(|problem| problem.code == Error::Store(StoreError::NotFound).code());
+        if full {
+            self.fail(|| StoreError::QuotaExceeded.into());
+        } else if let Some(words) = broken.map(|problem| problem.message.clone()) {
+            self.fail(|| StoreError::Backend(words.clone()).into());
+        }
+    }
+
+    /// It was read just now.
+    pub fn touch(&mut self) {
+        self.read_at = rt::unix_millis();
+        self.used();
+    }
+
+    /// It was of use just now, here or to somebody else.
+    pub fn used(&mut self) {
+        self.meta.last_used = Some(rt::unix_millis());
+    }
+
+    /// When it was last of use, milliseconds since 1970.
+    pub fn used_at(&self) -> u64 {
+        self.meta.last_used.unwrap_or(self.meta.added_at)
+    }
+
+    /// Whether somebody is at it: it is being fetched, written, or was read in the last `reading` milliseconds.
+    pub fn is_active(&self, now: u64, reading: u64) -> bool {
+        self.wants_peers()
+            || self.writing > 0
+            || !self.waiters.is_empty()
+            || now.saturating_sub(self.read_at) < reading
+    }
+
+    /// Whether the last use is not recorded yet.
+    pub fn use_unwritten(&self) -> bool {
+        self.meta.last_used.is_some_and(|at| at > self.use_written)
+    }
+
+    /// Whether to record the last use now: at most once in `every` milliseconds.
+    pub fn take_use_to_write(&mut self, now: u64, every: u64) -> bool {
+        let due = self.use_unwritten() && now.saturating_sub(self.use_written) >= every;
+        if due {
+            self.use_written = now;
+        }
+        due
+    }
+
+    /// Takes over what the node has learnt of it.
+    pub fn describe(&mut self, meta: BlobMeta) {
+        let last_used = self.meta.last_used.max(meta.last_used);
+        self.meta = meta;
+        self.meta.last_used = last_used;
+    }
+
+    /// Size and description, if all of it is here.
+    pub fn whole(&self) -> Option<(BlobSize, BlobMeta)> {
+        let size = self.swarm.progress().size?;
+        self.swarm.is_complete().then(|| (size, self.meta.clone()))
+    }
+
+    /// Whether it stands still for this reason.
+    pub fn has_problem(&self, code: &str) -> bool {
+        self.error
+            .as_ref()
+            .is_some_and(|problem| problem.code == code)
+    }
+
+    /// The reason has gone.
+    pub fn clear_problem(&mut self) {
+        self.error = None;
     }
 
     /// Whether what waits to be stored should wait no longer: there is a batch of it, somebody waits for a chunk, or it is

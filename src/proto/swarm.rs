@@ -156,6 +156,12 @@ impl Swarm {
         self.outputs.pop_front()
     }
 
+    /// Bounds what may be asked for and not yet durable, in bytes; `None` goes back to the default. For caps on the rate.
+    pub fn bound_unstored(&mut self, bytes: Option<u64>) {
+        let usual = Config::default().unstored_max;
+        self.config.unstored_max = bytes.map_or(usual, |bytes| bytes.min(usual));
+    }
+
     /// The blob this is about.
     pub fn blob(&self) -> BlobHash {
         self.blob

@@ -256,6 +256,18 @@ impl Store for IndexedDbStore {
         .await
     }
 
+    async fn remove_chunks(&self, id: RowId, chunks: Vec<ChunkIndex>) -> Result<()> {
+        self.write(async move |tx| {
+            let mut row = row::get(tx, id).await?;
+            let removed = chunk::remove(tx, id, &chunks).await?;
+            row.stored_bytes = row.stored_bytes.saturating_sub(removed);
+            row::put(tx, &row).await?;
+            let used = counter::get(tx, counter::USED).await?;
+            counter::put(tx, counter::USED, used.saturating_sub(removed)).await
+        })
+        .await
+    }
+
     async fn remove(&self, id: RowId) -> Result<()> {
         self.write(async move |tx| remove(tx, &row::get(tx, id).await?).await)
             .await

@@ -6,9 +6,10 @@
  * itself. Which tab of the origin runs the peer is the SDK's affair; this page looks the same in all.
  */
 
-import { Gyre, GyreError, type PeerInfo, type Stats, type SwarmInfo } from 'gyre';
+import { Gyre, GyreError, type PeerInfo, type Progress, type Stats, type SwarmInfo } from 'gyre';
 import type { Phase } from './lib/status.js';
 import { Eta, RateMeter } from './lib/rate.js';
+import { isExported } from './lib/exported.js';
 import { keepStorage } from './persist.js';
 
 /** One file on its way into the swarm. */
@@ -224,15 +225,16 @@ export class Session extends EventTarget {
     try {
       const gyre = await this.ready(abort.signal);
       this.#patch(id, { state: 'importing' });
-      const share = await gyre.share(file, {
-        public: task.public,
-        signal: abort.signal,
-        onProgress: ({ done, total }) => {
-          const now = performance.now();
-          meter.note(done, now);
-          this.#patch(id, { done, rate: meter.rate, eta: eta.note(done, total, meter.rate, now) });
-        },
-      });
+      const onProgress = ({ done, total }: Progress): void => {
+        const now = performance.now();
+        meter.note(done, now);
+        this.#patch(id, { done, rate: meter.rate, eta: eta.note(done, total, meter.rate, now) });
+      };
+      const { signal } = abort;
+      // What was exported from here, or elsewhere, comes back as what it was.
+      const share = (await isExported(file))
+        ? await gyre.importExported(file, { signal, onProgress })
+        : await gyre.share(file, { public: task.public, signal, onProgress });
       this.#patch(id, { state: 'done', done: file.size, link: share.link, cid: share.cid });
       keepStorage();
     } catch (thrown) {

@@ -12,11 +12,12 @@ import { GyreFile } from './file.js';
 import { defaultLinkBase, formatLink, parseLink } from './link.js';
 import { RelayMemory } from './memory.js';
 import { LocalNode, type GyreNode } from './node.js';
+import { readSurroundings, watchSurroundings } from './surroundings.js';
 import { openSource, type ShareSource } from './source.js';
 import type { Network } from './tabs/messages.js';
 import { pagePlatform } from './tabs/platform.js';
 import { SharedNode, type Starter } from './tabs/shared.js';
-import type { GyreEventMap, JoinOptions, PeerInfo, Share, ShareOptions, Stats, SwarmInfo } from './types.js';
+import type { GyreEventMap, JoinOptions, Limits, PeerInfo, Share, ShareOptions, Stats, SwarmInfo } from './types.js';
 import { loadWasm } from './wasm.js';
 import type { WasmNodeOptions } from './wasm/gyre.js';
 
@@ -28,6 +29,7 @@ export class Gyre extends EventTarget {
   readonly #linkBase: string;
   readonly #failed = new Set<string>();
   #left: Promise<void> | null = null;
+  #unwatch: () => void = () => undefined;
   #settleJoined: { resolve: () => void; reject: (error: GyreError) => void } | null = null;
 
   /** @internal */
@@ -65,6 +67,9 @@ export class Gyre extends EventTarget {
         ? await SharedNode.join(starter, platform, options.signal)
         : (await starter.start(null)).node;
       const gyre = new Gyre(node, linkBase);
+      gyre.#unwatch = await watchSurroundings((now) => {
+        void node.call('setSurroundings', now).catch(() => undefined);
+      });
       if (!node.runsHere && options.quota !== undefined) await gyre.setQuota(options.quota);
       if (options.upload !== undefined) await gyre.setUpload(options.upload);
       return gyre;
@@ -168,6 +173,71 @@ export class Gyre extends EventTarget {
     });
   }
 
+  /**
+   * Changes what the person allows of their connection; what is left out stays as it is. Figures
+   * below their least are raised to it. Remembered in the store, and holds at once.
+   */
+  async setLimits(change: Partial<Limits>): Promise<void> {
+    return guarded(() => {
+      this.#assertOpen();
+      for (const figure of [change.upRate, change.downRate, change.upPerDay]) {
+        if (figure != null && !(Number.isSafeInteger(figure) && figure > 0))
+          throw new GyreError('BAD_OPTIONS', `${figure} is not a number of bytes.`);
+      }
+      return this.#node.call('setLimits', { ...this.#node.stats().limits, ...change });
+    });
+  }
+
+  /**
+   * One file that holds a blob and its link, to be kept elsewhere and taken back with
+   * {@link importExported}. All of the blob must be here. Whoever has the file can read it.
+   *
+   * @throws GyreError `NOT_FOUND` if it is not all here, `STORE_FAILED`, `CLOSED`.
+   */
+  async export(link: string): Promise<{ name: string; size: number; stream: ReadableStream<Uint8Array> }> {
+    return guarded(async () => {
+      this.#assertOpen();
+      const { cid } = parseLink(link);
+      const { name, size, pieces } = await this.#node.call('exportInfo', cid);
+      let next = 0;
+      const stream = new ReadableStream<Uint8Array>(
+        {
+          pull: async (controller) => {
+            if (next >= pieces) return controller.close();
+            const piece = await guarded(() => this.#node.call('exportPiece', cid, next));
+            next += 1;
+            controller.enqueue(piece);
+          },
+        },
+        { highWaterMark: 1 },
+      );
+      return { name, size, stream };
+    });
+  }
+
+  /**
+   * Takes back what {@link export} made: checks every byte against the hash it names, keeps it on
+   * purpose and serves it.
+   *
+   * @throws GyreError `BAD_OPTIONS` if it is no such file or damaged, `WRONG_KEY`, `QUOTA_EXCEEDED`, `STORE_FAILED`,
+   * `ABORTED`, `CLOSED`.
+   */
+  async importExported(source: ShareSource, options: Pick<ShareOptions, 'signal' | 'onProgress'> = {}): Promise<Share> {
+    return guarded(async () => {
+      this.#assertOpen();
+      throwIfAborted(options.signal);
+      const opened = openSource(source, {});
+      const report = options.onProgress;
+      const made = await this.#node.importSource(opened, {
+        public: false,
+        exported: true,
+        signal: options.signal,
+        onProgress: report && ((done) => report({ done, total: opened.size })),
+      });
+      return { link: formatLink(made.fragment, this.#linkBase), fragment: made.fragment, cid: made.cid, size: made.size };
+    });
+  }
+
   /** Peers this one is, was just, or tries to be connected to. Empty once left. */
   peers(): PeerInfo[] {
     return this.#left ? [] : this.#node.peers();
@@ -202,6 +272,7 @@ export class Gyre extends EventTarget {
 
   /** Leaves: the peer stops, or goes on in another tab that has joined; what it holds stays for the next time. */
   leave(): Promise<void> {
+    this.#unwatch();
     this.#left ??= guarded(() => this.#node.stop());
     this.#settleJoined?.reject(new GyreError('CLOSED', 'The peer was left.'));
     this.#settleJoined = null;
@@ -281,8 +352,12 @@ function starterOf(options: JoinOptions): Starter {
   return {
     database: options.databaseName ?? DATABASE,
     start: async (known) => {
-      const [wasm, network] = await Promise.all([loadWasm(options.wasm), known ?? findNetwork(options)]);
-      const node = await guarded(() => wasm.WasmNode.start({ ...network, ...nodeOptions(options) }));
+      const [wasm, network, surroundings] = await Promise.all([
+        loadWasm(options.wasm),
+        known ?? findNetwork(options),
+        readSurroundings(),
+      ]);
+      const node = await guarded(() => wasm.WasmNode.start({ ...network, ...nodeOptions(options), surroundings }));
       return { node: new LocalNode(node, wasm.memory), network };
     },
     prepare: () => loadWasm(options.wasm),

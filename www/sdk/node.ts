@@ -20,6 +20,10 @@ export const PLAIN_CALLS = [
   'remove',
   'setUpload',
   'setQuota',
+  'setLimits',
+  'setSurroundings',
+  'exportInfo',
+  'exportPiece',
 ] as const satisfies readonly (keyof WasmNode)[];
 
 /** One of {@link PLAIN_CALLS}. */
@@ -32,6 +36,8 @@ export type PlainResult<K extends PlainCall> = Promise<Awaited<ReturnType<WasmNo
 /** What an import is told beside its source. */
 export interface ImportOptions {
   readonly public: boolean;
+  /** It is what `exportPiece` handed out, not content. */
+  readonly exported?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((bytesDone: number) => void) | undefined;
 }
@@ -93,7 +99,8 @@ export class LocalNode implements GyreNode {
   async importSource(source: Opened, options: ImportOptions): Promise<WasmShare> {
     const reader = source.stream().getReader();
     try {
-      return await this.#wasm.importStream(reader, {
+      const take = options.exported ? this.#wasm.importExported : this.#wasm.importStream;
+      return await take.call(this.#wasm, reader, {
         name: source.name,
         type: source.type,
         public: options.public,

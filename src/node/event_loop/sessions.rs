@@ -147,7 +147,9 @@ impl<S: Store> EventLoop<S> {
             }
             SessionEvent::Sent(index, bytes) => {
                 self.count_up(blob, peer, bytes as u64);
+                self.gate.on_sent(blob, peer, index, bytes as u64);
                 self.tell_swarm(blob, Input::Sent { peer, index });
+                self.review_uploads();
             }
             SessionEvent::Malformed => self.ban(blob, peer, Misconduct::Malformed),
             SessionEvent::Closed => self.end_session(id),
@@ -173,6 +175,7 @@ impl<S: Store> EventLoop<S> {
             return;
         };
         self.pairs.remove(&(session.blob, session.peer));
+        self.gate.forget(session.blob, session.peer);
         self.urgent = true;
         self.tell_swarm(session.blob, Input::Disconnected { peer: session.peer });
         let gone = match session.answered {
@@ -228,6 +231,7 @@ impl<S: Store> EventLoop<S> {
 
     fn count_down(&mut self, blob: BlobHash, peer: PeerKey, bytes: u64) {
         self.down.add(bytes);
+        self.gate.day.received(bytes);
         if let Some(transfer) = self.transfers.get_mut(&blob) {
             transfer.down.add(bytes);
         }
@@ -240,6 +244,7 @@ impl<S: Store> EventLoop<S> {
         self.up.add(bytes);
         if let Some(transfer) = self.transfers.get_mut(&blob) {
             transfer.up.add(bytes);
+            transfer.used();
         }
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.up.add(bytes);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Alarm, Event, EventLoop, now};
 use crate::node::error::Error;
+use crate::node::room;
 use crate::node::transfer::Transfer;
 use crate::proto::swarm::Input;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey};
@@ -64,13 +65,14 @@ impl<S: Store> EventLoop<S> {
         transfer.being_written += count;
         let batch: Vec<_> = transfer.to_store.drain(..count).collect();
         let (store, row) = (self.store.clone(), transfer.row);
+        let make_room = self.room_maker();
         self.spawn(async move {
             let chunks = batch.iter().map(|chunk| chunk.index).collect();
             Event::Wrote {
                 blob,
                 row,
                 chunks,
-                result: store.put_chunks(row, batch).await,
+                result: room::put(&store, row, batch, make_room).await,
             }
         });
     }
@@ -137,7 +139,8 @@ impl<S: Store> EventLoop<S> {
             return;
         };
         if let Some(chunk) = transfer.unstored.get(&index).cloned() {
-            return self.on_loaded(blob, peer, index, Ok(chunk));
+            self.on_loaded(blob, peer, index, Ok(chunk));
+            return self.settle_load(blob, peer, index);
         }
         transfer.to_read.push((peer, index));
         // With nothing on its way out the wire stands idle until this one comes.

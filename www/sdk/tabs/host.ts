@@ -215,7 +215,7 @@ class Guest {
           told = now;
           this.#post({ kind: 'progress', id: said.id, done });
         };
-        return this.#node.importSource(source, { public: said.public, signal, onProgress });
+        return this.#node.importSource(source, { public: said.public, exported: said.exported, signal, onProgress });
       }
     }
   }

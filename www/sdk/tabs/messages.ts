@@ -51,6 +51,7 @@ export type ToLeader =
       readonly type: string;
       readonly size: number | null;
       readonly public: boolean;
+      readonly exported: boolean;
     }
   /** The answer to `pull`; `bytes` is `null` at the end of the source. */
   | { readonly kind: 'piece'; readonly id: number; readonly bytes: Uint8Array | null }
@@ -137,7 +138,10 @@ export function readToLeader(value: unknown): ToLeader | null {
     case 'import': {
       if (blob !== null && !(blob instanceof Blob)) return null;
       if (typeof name !== 'string' || typeof type !== 'string' || !(size === null || isCount(size))) return null;
-      return { kind, id, blob, name, type, size, public: value['public'] === true };
+      {
+        const flag = (key: string): boolean => value[key] === true;
+        return { kind, id, blob, name, type, size, public: flag('public'), exported: flag('exported') };
+      }
     }
     case 'piece':
       return bytes === null || bytes instanceof Uint8Array ? { kind, id, bytes } : null;

@@ -94,12 +94,12 @@ export class RemoteNode implements GyreNode {
     };
   }
 
-  async importSource(source: Opened, { signal, onProgress, public: open }: ImportOptions): Promise<WasmShare> {
+  async importSource(source: Opened, { signal, onProgress, public: open, exported = false }: ImportOptions): Promise<WasmShare> {
     const { name, type, size } = source;
     const blob = source.blob();
     const reader = blob ? undefined : source.stream().getReader();
     try {
-      const made = await this.#ask({ kind: 'import', blob, name, type, size, public: open }, { signal, onProgress, reader });
+      const made = await this.#ask({ kind: 'import', blob, name, type, size, public: open, exported }, { signal, onProgress, reader });
       return made as WasmShare;
     } catch (thrown) {
       await reader?.cancel(thrown).catch(() => undefined);

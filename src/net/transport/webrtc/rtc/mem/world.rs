@@ -31,6 +31,8 @@ pub(super) struct Peer {
     pub(super) local_set: bool,
     pub(super) answers: bool,
     pub(super) got_candidate: bool,
+    /// Neither side finds a way to it: there is no TURN server in this network.
+    pub(super) relay_only: bool,
     /// Connected, but not told so yet.
     pub(super) connected_held: bool,
     pub(super) events: VecDeque<Event>,
@@ -45,6 +47,7 @@ impl Default for Peer {
             local_set: false,
             answers: false,
             got_candidate: false,
+            relay_only: false,
             connected_held: false,
             events: VecDeque::new(),
             waker: None,
@@ -193,7 +196,8 @@ impl World {
         let ready = |peer: &Peer| peer.local_set && peer.state == ConnectionState::Connecting;
         let both = ready(self.peer(id)) && ready(self.peer(remote));
         let path = self.peer(id).got_candidate || self.peer(remote).got_candidate;
-        if !joined || !both || !path || self.unreachable {
+        let hidden = self.peer(id).relay_only || self.peer(remote).relay_only;
+        if !joined || !both || !path || hidden || self.unreachable {
             return;
         }
         for id in [id, remote] {
