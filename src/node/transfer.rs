@@ -7,6 +7,7 @@ use futures::channel::oneshot;
 use super::error::{Error, Result};
 use super::meta::BlobMeta;
 use super::meter::Meter;
+use super::readers::Readers;
 use super::snapshot::{Problem, SwarmInfo, TransferState};
 use crate::proto::discovery::Discovery;
 use crate::proto::link::blob_cid;
@@ -41,6 +42,7 @@ pub(super) struct Transfer {
     pub announced: bool,
     pub up: Meter,
     pub down: Meter,
+    pub readers: Readers,
     waiters: Vec<Waiter>,
 }
 
@@ -68,6 +70,7 @@ impl Transfer {
             announced: false,
             up: Meter::default(),
             down: Meter::default(),
+            readers: Readers::default(),
             waiters: Vec::new(),
         }
     }

@@ -5,10 +5,9 @@
 //! costs O(1) and a pick usually looks at one entry, however large the blob. Rarest first with random ties is what keeps
 //! every chunk alive in a swarm (Legout, Urvoy-Keller, Michiardi, "Rarest First and Choke Algorithms Are Enough", 2006).
 
-use std::ops::Range;
-
 use super::availability::{Availability, Holds};
 use super::bitfield::Bitfield;
+use super::focus::Focus;
 use super::random::Random;
 
 /// Entries of the rarity order looked at for one pick before any chunk that the peer has will do: bounds the work that a
@@ -27,7 +26,7 @@ pub struct Picker {
     ends: Vec<u32>,
     /// The complement of `order`, for the fallback.
     unwanted: Bitfield,
-    focus: Range<u32>,
+    focus: Focus,
 }
 
 impl Picker {
@@ -53,7 +52,7 @@ impl Picker {
             place,
             ends,
             unwanted: skip,
-            focus: 0..0,
+            focus: Focus::default(),
         }
     }
 
@@ -75,21 +74,19 @@ impl Picker {
     }
 
     /// Chunks that come before all others, in this order.
-    pub fn set_focus(&mut self, focus: Range<u32>) {
+    pub fn set_focus(&mut self, focus: Focus) {
         self.focus = focus;
     }
 
-    /// Moves the start of the focus past chunks that will not be wanted again.
+    /// Moves the focus past chunks that will not be wanted again.
     pub fn advance_focus(&mut self, stored: &Bitfield) {
-        while self.focus.start < self.focus.end && stored.contains(self.focus.start) {
-            self.focus.start += 1;
-        }
+        self.focus.advance(stored);
     }
 
     /// The first wanted chunk in focus that a peer with `holds` has; it stays wanted until [`Self::take`].
     pub fn in_focus(&self, holds: &Holds) -> Option<u32> {
-        let end = self.focus.end.min(self.place.len() as u32);
-        (self.focus.start..end)
+        self.focus
+            .iter()
             .take(PICK_SCAN)
             .find(|index| self.wants(*index) && holds.contains(*index))
     }
@@ -285,7 +282,7 @@ mod tests {
                 prop_assert!(picker.order.windows(2).all(|pair| picker.rarity(pair[0]) <= picker.rarity(pair[1])));
                 prop_assert!(picker.order.iter().enumerate().all(|(at, index)| picker.place[*index as usize] == at as u32));
             }
-            picker.set_focus(focus..CHUNKS);
+            picker.set_focus((focus..CHUNKS).into());
             let first = wanted.range(focus..).next().copied();
             prop_assert_eq!(picker.in_focus(&Holds::All), first);
             prop_assert_eq!(picker.rarest(&Holds::All, &mut random).is_some(), !wanted.is_empty());
