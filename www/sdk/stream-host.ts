@@ -70,9 +70,16 @@ export class StreamHost {
 
   /** Runs `use` with the file; concurrent requests share one handle, which stays for a while. */
   async with<T>(cid: string, signal: AbortSignal, use: (file: GyreFile) => Promise<T>): Promise<T> {
+    const peer = await raced(this.#peer(), signal);
     let shelf = this.#shelves.get(cid);
+    const swarm = peer.swarm(cid);
+    // Only what the person opened, and has not removed: an address alone must not make this browser fetch something.
+    if (!swarm || swarm.fragment === null) {
+      if (shelf) this.#close(cid, shelf);
+      throw new NotOpen(cid);
+    }
     if (!shelf) {
-      shelf = { file: this.#open(cid), users: 0, idle: undefined };
+      shelf = { file: this.#open(peer, swarm.fragment, swarm), users: 0, idle: undefined };
       this.#shelves.set(cid, shelf);
     }
     const mine = shelf;
@@ -112,14 +119,10 @@ export class StreamHost {
     }
   }
 
-  async #open(cid: string): Promise<GyreFile> {
-    const peer = await this.#peer();
-    const swarm = peer.swarm(cid);
-    // Only what the person opened: an address alone must not make this browser fetch something.
-    if (!swarm || swarm.fragment === null) throw new NotOpen(cid);
-    const file = await peer.open(swarm.fragment);
+  async #open(peer: HostPeer, fragment: string, { cid, state }: SwarmInfo): Promise<GyreFile> {
+    const file = await peer.open(fragment);
     // To look at a file is no wish to go on fetching it.
-    if (swarm.state === 'paused') await peer.pause(cid);
+    if (state === 'paused') await peer.pause(cid);
     return file;
   }
 
