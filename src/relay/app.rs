@@ -141,7 +141,9 @@ mod tests {
         let policy = policy(&addresses);
         let text = policy.to_str().expect("ASCII");
         assert!(
-            text.ends_with("; frame-src 'self' blob: http://*.localhost:* https://*.relay.example.org"),
+            text.ends_with(
+                "; frame-src 'self' blob: http://*.localhost:* https://*.relay.example.org"
+            ),
             "{text}"
         );
     }
