@@ -83,12 +83,25 @@ impl Picker {
         self.focus.advance(stored);
     }
 
-    /// The first wanted chunk in focus that a peer with `holds` has; it stays wanted until [`Self::take`].
-    pub fn in_focus(&self, holds: &Holds) -> Option<u32> {
+    /// The chunks in focus, whether still to be asked for or not.
+    pub fn focus(&self) -> impl Iterator<Item = u32> {
+        self.focus.iter()
+    }
+
+    /// A wanted chunk in focus that a peer with `holds` has: the first that nobody else has, or the one after `skip`
+    /// others. It stays wanted until [`Self::take`].
+    pub fn in_focus(&self, holds: &Holds, skip: usize) -> Option<u32> {
+        let mut left = skip;
         self.focus
             .iter()
             .take(PICK_SCAN)
-            .find(|index| self.wants(*index) && holds.contains(*index))
+            .filter(|index| self.wants(*index) && holds.contains(*index))
+            .find(|index| {
+                let alone = self.availability.count(*index) <= 1;
+                let found = alone || left == 0;
+                left = left.saturating_sub(1);
+                found
+            })
     }
 
     /// The rarest wanted chunk that a peer with `holds` has; it stays wanted until [`Self::take`].
@@ -284,7 +297,7 @@ mod tests {
             }
             picker.set_focus((focus..CHUNKS).into());
             let first = wanted.range(focus..).next().copied();
-            prop_assert_eq!(picker.in_focus(&Holds::All), first);
+            prop_assert_eq!(picker.in_focus(&Holds::All, 0), first);
             prop_assert_eq!(picker.rarest(&Holds::All, &mut random).is_some(), !wanted.is_empty());
         }
     }
@@ -303,6 +316,31 @@ mod tests {
         );
         picker.take(last);
         assert_eq!(picker.rarest(&Holds::Some(only), &mut random), None);
+    }
+
+    #[test]
+    fn a_focus_is_taken_in_order_and_a_slow_peer_leaves_out_what_others_have() {
+        let mut random = Random::new(3);
+        let mut picker = Picker::new(64, &Bitfield::new(64), &mut random);
+        picker.set_focus([40..42, 3..5].into_iter().collect());
+        let mut order = Vec::new();
+        while let Some(index) = picker.in_focus(&Holds::All, 0) {
+            order.push(index);
+            picker.take(index);
+        }
+        assert_eq!(order, [40, 41, 3, 4]);
+        for index in order {
+            picker.put_back(index, &mut random);
+        }
+        picker.add_holds(&Holds::All, &mut random);
+        assert_eq!(
+            picker.in_focus(&Holds::All, 2),
+            Some(40),
+            "nobody else has it"
+        );
+        picker.add_holds(&Holds::All, &mut random);
+        assert_eq!(picker.in_focus(&Holds::All, 2), Some(3));
+        assert_eq!(picker.in_focus(&Holds::All, 4), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod peer;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
 mod upload;
+mod urgent;
 
 pub use event::{Input, Misconduct, Output};
 pub use peer::PeerView;
