@@ -62,9 +62,8 @@ pub(super) enum Event {
     },
     Loaded {
         blob: BlobHash,
-        peer: PeerKey,
-        index: ChunkIndex,
-        result: Result<StoredChunk, StoreError>,
+        /// Who asked for which chunk, and what came of it.
+        loads: Vec<((PeerKey, ChunkIndex), Result<StoredChunk, StoreError>)>,
     },
     Usage(Usage),
 }
@@ -81,6 +80,7 @@ enum Alarm {
     Swarm(BlobHash),
     Discovery(BlobHash),
     Write(BlobHash),
+    Read(BlobHash),
     Uplink(usize),
 }
 
@@ -254,12 +254,11 @@ impl<S: Store> EventLoop<S> {
                 chunks,
                 result,
             } => self.on_wrote(blob, row, chunks, result),
-            Event::Loaded {
-                blob,
-                peer,
-                index,
-                result,
-            } => self.on_loaded(blob, peer, index, result),
+            Event::Loaded { blob, loads } => {
+                for ((peer, index), result) in loads {
+                    self.on_loaded(blob, peer, index, result);
+                }
+            }
             Event::Usage(usage) => {
                 self.storage = StorageInfo {
                     used: usage.used,
@@ -298,6 +297,7 @@ impl<S: Store> EventLoop<S> {
                     self.tell_discovery(blob, crate::proto::discovery::Input::Tick)
                 }
                 Alarm::Write(blob) => self.write_some(blob),
+                Alarm::Read(blob) => self.read_some(blob),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),
             }
         }

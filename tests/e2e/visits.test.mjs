@@ -7,7 +7,7 @@ import { kinds, until } from './lib/browser.mjs';
 import { startRelay } from './lib/relay.mjs';
 
 for (const kind of kinds) {
-  test(`in ${kind} a second tab continues with what the first one held, and the first takes it back`, { timeout: 180_000 }, async (t) => {
+  test(`in ${kind} a second tab continues with what the first one held, and the first takes it back`, { timeout: 600_000 }, async (t) => {
     const scene = new Scene(t);
     const relay = await scene.add(startRelay());
     const file = scene.file('here and there.bin', 700_000);
@@ -35,7 +35,7 @@ for (const kind of kinds) {
   });
 }
 
-test('a later visit joins by the relays it remembers when bootstrap.json does not answer', { timeout: 120_000 }, async (t) => {
+test('a later visit joins by the relays it remembers when bootstrap.json does not answer', { timeout: 600_000 }, async (t) => {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const visitor = await scene.add(Visitor.arrive('chromium', relay));
@@ -52,7 +52,7 @@ test('a later visit joins by the relays it remembers when bootstrap.json does no
   visitor.quiet(/bootstrap\.json|ERR_CONNECTION_REFUSED/);
 });
 
-test('the page is usable before the peer has loaded', { timeout: 120_000 }, async (t) => {
+test('the page is usable before the peer has loaded', { timeout: 600_000 }, async (t) => {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const file = scene.file('chosen early.bin', 300_000);
