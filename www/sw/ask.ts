@@ -2,7 +2,7 @@
  * Finds a page that answers.
  *
  * The page that makes the request is asked first and alone: it is the one that has just opened the file. If it says
- * nothing for a moment, or has not got it, all others are asked, and the first that can answer does.
+ * nothing for a moment, takes long, or has not got it, all others are asked, and the first that can answer does.
  */
 
 import { SIGN_OF_LIFE_MS, type Answer, type Ask } from '../sdk/stream-messages.js';
@@ -26,6 +26,8 @@ export async function askPages(ask: Ask, pages: readonly Page[], signal?: AbortS
   let refused: Nobody | null = null;
   const [first, ...others] = pages;
   if (!first) return NO_PAGE;
+  let settled = false;
+  const timers: ReturnType<typeof setTimeout>[] = [];
   const found = await new Promise<Found | null>((resolve) => {
     const waiting = others;
     let open = 0;
@@ -42,14 +44,17 @@ export async function askPages(ask: Ask, pages: readonly Page[], signal?: AbortS
         if (open === 0) resolve(null);
       });
     };
-    const askOthers = (): void => waiting.splice(0).forEach(follow);
+    const askOthers = (): void => {
+      if (!settled) waiting.splice(0).forEach(follow);
+    };
     follow(first);
-    setTimeout(() => {
-      // A sign of life is enough: opening a file may take its time.
-      if (!lines[0]?.alive) askOthers();
-    }, HEAD_START_MS);
+    // A sign of life is enough: opening a file may take its time.
+    timers.push(setTimeout(() => lines[0]?.alive || askOthers(), HEAD_START_MS));
+    timers.push(setTimeout(askOthers, SLOW_MS));
     signal?.addEventListener('abort', () => resolve(null), { once: true });
   });
+  settled = true;
+  timers.forEach(clearTimeout);
   for (const line of lines) if (line !== found?.line) line.close();
   return found ?? refused ?? NO_PAGE;
 }
@@ -68,6 +73,8 @@ async function opening(line: Line): Promise<Pick<Found, 'head'> | Nobody | null>
 export const SILENCE_MS = 5 * SIGN_OF_LIFE_MS;
 /** Milliseconds that the page which asks is waited for alone; its answer normally takes a few. */
 const HEAD_START_MS = 1_000;
+/** Milliseconds after which others are asked too, whatever the first says: its peer may be unable to start. */
+const SLOW_MS = 5_000;
 /** Milliseconds until a page that has said nothing at all is given up: its script may still be loading. */
 const FIRST_WORD_MS = 12_000;
 /** What is said when there is nobody to ask. */

@@ -43,7 +43,7 @@ class FakePage implements Page {
   readonly host = new StreamHost(async () => this.peer);
   asked = 0;
   /** What becomes of a question. */
-  mood: 'answers' | 'is silent' = 'answers';
+  mood: 'answers' | 'is silent' | 'has no peer' = 'answers';
 
   constructor(
     readonly id: string,
@@ -55,7 +55,9 @@ class FakePage implements Page {
   postMessage(message: unknown, [port]: Transferable[]): void {
     this.asked += 1;
     const data: unknown = structuredClone(message);
-    if (this.mood === 'answers') assert.equal(this.host.take(data, port as MessagePort), true);
+    if (this.mood === 'has no peer') {
+      (port as MessagePort).postMessage({ type: 'here' });
+    } else if (this.mood === 'answers') assert.equal(this.host.take(data, port as MessagePort), true);
     else (port as MessagePort).close();
   }
 }
@@ -146,6 +148,12 @@ test('the page that asks is asked first; another answers if it is silent or has 
   const late = await found(askPages(question(), [first, second]));
   assert.equal(late.line.page.id, 'b');
   late.line.close();
+
+  // As in a tab whose peer cannot start.
+  first.mood = 'has no peer';
+  const elsewhere = await found(askPages(question(), [first, second]));
+  assert.equal(elsewhere.line.page.id, 'b');
+  elsewhere.line.close();
 });
 
 test('a page that goes away in the middle is replaced, and the consumer sees the same bytes', async (t) => {
