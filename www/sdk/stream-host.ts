@@ -100,20 +100,33 @@ export class StreamHost {
     }
   }
 
-  /** Resolves when a paused blob goes on, or is gone. */
-  async resumed(cid: string, signal: AbortSignal): Promise<boolean> {
-    const peer = await this.#peer();
-    if (peer.swarm(cid)?.state !== 'paused') return false;
+  /**
+   * Resolves when a blob that stands still (paused by the person, nobody there who has it) goes on.
+   *
+   * @throws GyreError `CLOSED` if it was removed, its own error if it failed for a reason that does not pass by itself.
+   */
+  async goesOn(cid: string, signal: AbortSignal): Promise<void> {
+    const peer = await raced(this.#peer(), signal);
+    // What the peer tells of its blobs follows what befalls a read by a moment.
+    await raced(new Promise((resolve) => setTimeout(resolve, SETTLE_MS)), signal);
     let check = (): void => undefined;
     try {
       await raced(
-        new Promise<void>((resolve) => {
-          check = () => peer.swarm(cid)?.state !== 'paused' && resolve();
+        new Promise<void>((resolve, reject) => {
+          check = () => {
+            const now = peer.swarm(cid);
+            if (!now) return reject(new GyreError('CLOSED', 'The file was removed from this browser.', { cid }));
+            if (now.state === 'paused') return;
+            if (now.state !== 'failed' || !now.error) return resolve();
+            if (PASSING.has(now.error.code)) return;
+            const { code, message } = now.error;
+            reject(GyreError.from(Object.assign(new Error(message), { code })));
+          };
           peer.addEventListener('swarms', check);
+          check();
         }),
         signal,
       );
-      return true;
     } finally {
       peer.removeEventListener('swarms', check);
     }
@@ -197,6 +210,7 @@ class Session {
     const { span } = head;
     this.#say({ type: 'head', status: head.status, headers: head.headers, body: span !== null });
     if (!span) return;
+    let fruitless = 0;
     for (let at = span.start; at < span.end; ) {
       const stream = file.stream({ start: at, end: span.end }, { signal: this.#cut.signal });
       const reader = stream.getReader();
@@ -206,12 +220,14 @@ class Session {
           const { done, value } = await reader.read();
           if (done) throw new GyreError('INTERNAL', `The file ended before byte ${span.end}.`, { cid: file.cid });
           at += value.byteLength;
+          fruitless = 0;
           const bytes = whole(value);
           this.#say({ type: 'data', bytes }, [bytes.buffer]);
         }
       } catch (thrown) {
-        const stopped = !this.#cut.signal.aborted && GyreError.from(thrown).code === 'ABORTED';
-        if (!stopped || !(await this.#host.resumed(file.cid, this.#cut.signal))) throw thrown;
+        const passes = !this.#cut.signal.aborted && PASSING.has(GyreError.from(thrown).code);
+        if (!passes || (fruitless += 1) > MAX_FRUITLESS) throw thrown;
+        await this.#host.goesOn(file.cid, this.#cut.signal);
       } finally {
         reader.cancel().catch(() => undefined);
       }
@@ -263,6 +279,12 @@ function whole(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 
 /** Code of a file that is not open here. */
 export const NOT_OPEN = 'NOT_OPEN';
+/** What a read may fail with and succeed later: paused, nobody there, no relay. */
+const PASSING: ReadonlySet<string> = new Set(['ABORTED', 'NOT_FOUND', 'NO_RELAY']);
+/** Reads in a row that fail in such a way although the blob is said to go on. */
+const MAX_FRUITLESS = 5;
+/** Milliseconds after a failed read until its blob's state is looked at: the peer publishes it within 400. */
+const SETTLE_MS = 600;
 /** Answers under way in one page: ten players with a few requests each. A 1 MiB piece may be read ahead for each. */
 const MAX_SESSIONS = 32;
 /** Milliseconds that a session may stand without being pulled: a person who paused a film for longer waits a moment. */

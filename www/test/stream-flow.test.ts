@@ -219,6 +219,34 @@ test('a paused file stays paused, and a reader waits until it goes on', async (t
   assert.deepEqual(await reading, page.peer.bytes);
 });
 
+test('a body waits while nobody has the bytes, and goes on when somebody has', async (t) => {
+  const page = new FakePage('a', t);
+  const ask = question();
+  const answer = await found(askPages(ask, [page]));
+  const [file] = page.peer.files;
+  const nobody = { code: 'NOT_FOUND', message: 'nobody has it' };
+  file!.fault = () => Promise.reject(Object.assign(new Error(nobody.message), nobody));
+  page.peer.list = swarmInfo({ state: 'failed', error: nobody, size: SIZE });
+  const reading = bytesOf(body(ask, answer, never, () => undefined));
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  file!.fault = null;
+  page.peer.list = swarmInfo({ state: 'fetching', size: SIZE });
+  page.peer.dispatchEvent(new Event('swarms'));
+  assert.deepEqual(await reading, page.peer.bytes);
+});
+
+test('a body of a file that is removed in the middle ends with an error', async (t) => {
+  const page = new FakePage('a', t);
+  const ask = question();
+  const answer = await found(askPages(ask, [page]));
+  page.peer.files[0]!.fault = () => Promise.reject(Object.assign(new Error('removed'), { code: 'ABORTED' }));
+  page.peer.list = undefined;
+  await assert.rejects(async () => {
+    const reader = body(ask, answer, never, () => undefined).getReader();
+    while (!(await reader.read()).done);
+  }, /CLOSED/);
+});
+
 test('sessions are bounded: the one that was not pulled for longest makes room and can go on', async (t) => {
   const page = new FakePage('a', t);
   const streams: ReadableStreamDefaultReader<Uint8Array>[] = [];

@@ -79,7 +79,7 @@ export class FilePage extends SessionElement {
         </div>
       </article>
       <gyre-consent></gyre-consent>
-      ${this.file && !this.failure && (swarm || !this.#listed) ? html`<gyre-preview .file=${this.file} .complete=${done}></gyre-preview>` : nothing}
+      ${this.file && (swarm || !this.#listed) ? html`<gyre-preview .file=${this.file} .complete=${done}></gyre-preview>` : nothing}
       <div class="file-panels">
         <gyre-peer-list></gyre-peer-list>
         <gyre-storage></gyre-storage>
