@@ -15,6 +15,8 @@ mod meter;
 #[cfg(target_arch = "wasm32")]
 mod page;
 mod peers;
+mod read_ahead;
+mod readers;
 mod room;
 mod session;
 pub mod snapshot;
@@ -48,6 +50,7 @@ use command::{COMMAND_QUEUE, Command};
 use event_loop::{EventLoop, Gate, Shared, Start};
 use file::Located;
 use meta::BlobMeta;
+use readers::ReaderId;
 use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmInfo};
 
 use crate::net::behaviour;
@@ -177,6 +180,7 @@ impl<S: Store> Node<S> {
                 peers: Vec::new(),
             },
             listener: None,
+            readers: 0,
         };
         let shared = Rc::new(RefCell::new(shared));
         let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
@@ -452,18 +456,62 @@ impl<S: Store> Node<S> {
         Err(StoreError::Backend("a chunk is damaged again and again".into()).into())
     }
 
+    /// A chunk that is stored and whole, without waiting for one that is not.
+    async fn chunk_here(
+        &self,
+        blob: BlobHash,
+        row: RowId,
+        index: ChunkIndex,
+    ) -> Result<Option<StoredChunk>> {
+        let chunk = match self.store.chunk(row, index).await {
+            Ok(chunk) => Some(chunk),
+            Err(StoreError::NotFound) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        self.ask(|reply| Command::Check {
+            blob,
+            index,
+            chunk,
+            reply,
+        })
+        .await
+    }
+
     async fn wait_for(&self, blob: BlobHash, chunk: ChunkIndex) -> Result<Located> {
         self.ask(|reply| Command::Await { blob, chunk, reply })
             .await?
     }
 
-    async fn focus(&self, blob: BlobHash, chunks: Range<u32>) -> Result<()> {
-        self.tell(Command::Focus {
+    /// A reader's chunks come before all others until it leaves.
+    async fn want(
+        &self,
+        blob: BlobHash,
+        reader: ReaderId,
+        chunks: Range<u32>,
+        pace: u64,
+    ) -> Result<()> {
+        self.tell(Command::Read {
             blob,
-            from: chunks.start,
-            to: chunks.end,
+            reader,
+            chunks,
+            pace,
         })
         .await
+    }
+
+    /// A reader is gone; from a destructor, so it cannot wait.
+    fn leave(&self, blob: BlobHash, reader: ReaderId) {
+        // With a full queue the wish stays: it is one of a bounded number, and others push it out.
+        let _ = self
+            .commands
+            .clone()
+            .try_send(Command::Leave { blob, reader });
+    }
+
+    fn new_reader(&self) -> ReaderId {
+        let mut shared = self.shared.borrow_mut();
+        shared.readers += 1;
+        ReaderId(shared.readers)
     }
 
     async fn describe(&self, blob: BlobHash, row: RowId, meta: &BlobMeta) -> Result<()> {

@@ -11,6 +11,7 @@ pub mod cache;
 pub mod config;
 pub mod container;
 pub mod discovery;
+pub mod focus;
 pub mod limits;
 pub mod link;
 pub mod message;

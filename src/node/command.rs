@@ -1,9 +1,12 @@
 //! What the handles ask of the event loop.
 
+use std::ops::Range;
+
 use futures::channel::oneshot;
 
 use super::error::Result;
 use super::meta::BlobMeta;
+use super::readers::ReaderId;
 use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 use crate::store::{BlobRow, RowId, StoredChunk};
@@ -26,8 +29,15 @@ pub(super) enum Command {
         chunk: ChunkIndex,
         reply: oneshot::Sender<Result<(RowId, BlobSize)>>,
     },
-    /// A reader is at these chunks.
-    Focus { blob: BlobHash, from: u32, to: u32 },
+    /// A reader waits for these chunks, and takes `pace` bytes a second.
+    Read {
+        blob: BlobHash,
+        reader: ReaderId,
+        chunks: Range<u32>,
+        pace: u64,
+    },
+    /// A reader is gone.
+    Leave { blob: BlobHash, reader: ReaderId },
     /// The node has learnt more about a blob.
     Describe { blob: BlobHash, meta: BlobMeta },
     /// Fetch no more of it, or go on; answers with what must be remembered of it.

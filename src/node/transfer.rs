@@ -7,6 +7,7 @@ use futures::channel::oneshot;
 use super::error::{Error, Result};
 use super::meta::BlobMeta;
 use super::meter::Meter;
+use super::readers::Readers;
 use super::snapshot::{Problem, SwarmInfo, TransferState};
 use crate::proto::discovery::Discovery;
 use crate::proto::link::blob_cid;
@@ -47,6 +48,7 @@ pub(super) struct Transfer {
     pub announced: bool,
     pub up: Meter,
     pub down: Meter,
+    pub readers: Readers,
     waiters: Vec<Waiter>,
     /// When it was last read here, and when the last use was recorded; milliseconds since 1970.
     read_at: u64,
@@ -79,6 +81,7 @@ impl Transfer {
             announced: false,
             up: Meter::default(),
             down: Meter::default(),
+            readers: Readers::default(),
             waiters: Vec::new(),
             read_at: 0,
             use_written: rt::unix_millis(),

@@ -9,7 +9,6 @@
 //! `Config::unstored_max`, and nothing a peer sends is kept unless it was asked for.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
 
 mod download;
 mod event;
@@ -17,6 +16,7 @@ mod peer;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
 mod upload;
+mod urgent;
 
 pub use event::{Input, Misconduct, Output};
 pub use peer::PeerView;
@@ -27,6 +27,7 @@ use self::upload::Spread;
 use super::availability::Holds;
 use super::bitfield::Bitfield;
 use super::config::Config;
+use super::focus::Focus;
 use super::message::{Message, REVISION, RejectReason};
 use super::random::Random;
 use super::types::{BlobHash, BlobSize, CHUNK_SIZE, ChunkIndex, PeerKey, Time};
@@ -67,7 +68,7 @@ pub struct Swarm {
     ledger: Option<Ledger>,
     /// Chunks that were stored before the size is known.
     kept: Vec<ChunkIndex>,
-    focus: Range<u32>,
+    focus: Focus,
     paused: bool,
     upload_allowed: bool,
     /// The peer that was served last.
@@ -98,7 +99,7 @@ impl Swarm {
             banned: VecDeque::new(),
             ledger: None,
             kept: stored.into_iter().collect(),
-            focus: 0..0,
+            focus: Focus::default(),
             paused: false,
             upload_allowed: false,
             turn: PeerKey(0),

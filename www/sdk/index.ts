@@ -16,6 +16,7 @@
 export { ERROR_CODES, GyreError, isErrorCode, type ErrorCode } from './errors.js';
 export { GyreFile } from './file.js';
 export { Gyre } from './gyre.js';
+export { FileServer, type FileServerOptions } from './stream.js';
 export { formatLink, parseLink, type FileLink } from './link.js';
 export type { ShareSource } from './source.js';
 export type {

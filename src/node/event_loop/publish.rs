@@ -20,6 +20,8 @@ pub(in crate::node) struct Shared {
     pub snapshot: Snapshot,
     /// Called after a snapshot that differs in this part.
     pub listener: Option<Rc<dyn Fn(Changed)>>,
+    /// Readers that there have been: the next one's id.
+    pub readers: u64,
 }
 
 /// Which part of the snapshot changed.

@@ -29,8 +29,22 @@ impl<S: Store> EventLoop<S> {
                 }
                 None => drop(reply.send(Err(Error::Aborted))),
             },
-            Command::Focus { blob, from, to } => {
-                self.tell_swarm(blob, swarm::Input::Focus { chunks: from..to })
+            Command::Read {
+                blob,
+                reader,
+                chunks,
+                pace,
+            } => {
+                if let Some(transfer) = self.transfers.get_mut(&blob) {
+                    transfer.readers.want(reader, chunks, pace);
+                    self.focus(blob);
+                }
+            }
+            Command::Leave { blob, reader } => {
+                let transfer = self.transfers.get_mut(&blob);
+                if transfer.is_some_and(|transfer| transfer.readers.leave(reader)) {
+                    self.focus(blob);
+                }
             }
             Command::Describe { blob, meta } => {
                 if let Some(transfer) = self.transfers.get_mut(&blob) {
@@ -84,6 +98,16 @@ impl<S: Store> EventLoop<S> {
             }
             Command::Stop { .. } => {} // taken by `run`
         }
+    }
+
+    /// Tells the swarm what the readers want.
+    fn focus(&mut self, blob: BlobHash) {
+        let Some(transfer) = self.transfers.get(&blob) else {
+            return;
+        };
+        let chunks = transfer.readers.order(transfer.down.rate());
+        let chunks = chunks.into_iter().collect();
+        self.tell_swarm(blob, swarm::Input::Focus { chunks });
     }
 
     fn add(&mut self, row: BlobRow, stored: &[ChunkIndex], meta: BlobMeta) {

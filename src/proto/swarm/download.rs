@@ -445,15 +445,15 @@ impl Swarm {
 
     /// The next chunk to ask this peer for.
     fn choose(&mut self, key: PeerKey, now: Time) -> Option<ChunkIndex> {
+        if let Some(index) = self.urgent(key) {
+            return Some(index);
+        }
         let (Some(ledger), Some(peer)) = (&self.ledger, self.peers.get_mut(&key)) else {
             return None;
         };
         let (picker, source) = (&ledger.picker, &mut peer.source);
         if picker.is_empty() {
             return self.slowest(key, now);
-        }
-        if let Some(index) = picker.in_focus(&peer.holds) {
-            return Some(ChunkIndex(index));
         }
         while let Some(hint) = source.hints.pop_front() {
             if picker.wants(hint.0) && peer.holds.contains(hint.0) {

@@ -14,11 +14,11 @@ const PAGE_TIMEOUT_MS = 90_000;
 
 /** One browser with one tab of the app. */
 export class Visitor {
-  static async arrive(kind, relay, { hash = '', profile, join = true, browser } = {}) {
+  static async arrive(kind, relay, { hash = '', join = true, browser, ...options } = {}) {
     const visitor = new Visitor();
     visitor.kind = kind;
     visitor.relay = relay;
-    visitor.browser = browser ?? (await launch(kind, { profile }));
+    visitor.browser = browser ?? (await launch(kind, options));
     try {
       visitor.page = await visitor.browser.page(new URL(hash, relay.url).href);
       if (join) await visitor.joined();

@@ -49,9 +49,10 @@ const BROWSER_TIMEOUT_MS = 120_000;
 /**
  * Starts a browser.
  *
- * With a `profile` folder it keeps what it stores there, also after it was killed; without one it forgets everything.
+ * With a `profile` folder it keeps what it stores there, also after it was killed; without one it forgets everything. What it
+ * downloads goes to the folder `downloads`; `preferences` are Firefox's own.
  */
-export async function launch(kind, { profile, args = [] } = {}) {
+export async function launch(kind, { profile, args = [], preferences = {}, downloads } = {}) {
   const executablePath = find(kind);
   if (!executablePath) throw new Error(`${kind} is not installed`);
   const userDataDir = profile ?? mkdtempSync(join(tmpdir(), `gyre-${kind}-`));
@@ -63,7 +64,8 @@ export async function launch(kind, { profile, args = [] } = {}) {
     timeout: BROWSER_TIMEOUT_MS,
     protocolTimeout: 5 * BROWSER_TIMEOUT_MS,
     args: kind === 'firefox' ? args : [...chromiumArguments, ...args],
-    extraPrefsFirefox: firefoxPreferences,
+    extraPrefsFirefox: { ...firefoxPreferences, ...(downloads ? { 'browser.download.folderList': 2, 'browser.download.dir': downloads, 'browser.download.useDownloadDir': true } : {}), ...preferences },
+    ...(downloads ? { downloadBehavior: { policy: 'allow', downloadPath: downloads } } : {}),
   });
   const running = browser.process();
   const forget = () => {
