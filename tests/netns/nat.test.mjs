@@ -1,0 +1,53 @@
+// Browsers behind NATs, as people's are: which pairs link directly, and what the others get.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hashOf } from '../e2e/lib/app.mjs';
+import { until } from '../e2e/lib/browser.mjs';
+import { obstacle } from './lib/net.mjs';
+import { NetScene } from './lib/scene.mjs';
+
+const skip = obstacle() ?? false;
+const MIB = 1024 * 1024;
+
+/** Makes one share a file that the other fetches, and resolves with both and the link. */
+async function pass(scene, from, to, size) {
+  const file = scene.file('a.bin', size);
+  const giver = await scene.visitor(from);
+  const link = await giver.share(file);
+  const taker = await scene.visitor(to, { hash: hashOf(link) });
+  return { file, giver, taker, link };
+}
+
+async function received({ file, taker, link }) {
+  await taker.complete(link);
+  assert.equal(await taker.sha256(link), file.sha256);
+}
+
+/** How the taker is linked to the giver. */
+async function via({ giver, taker }) {
+  const id = await giver.peerId();
+  return (await taker.peers()).find((peer) => peer.peerId === id)?.via;
+}
+
+for (const kind of ['port', 'address']) {
+  test(`two browsers behind NATs that keep the port and filter by ${kind} link directly`, { skip }, async (t) => {
+    const scene = new NetScene(t);
+    await scene.relay();
+    const homes = [scene.internet.home(kind), scene.internet.home(kind)];
+    const pair = await pass(scene, scene.internet.machine(homes[0]), scene.internet.machine(homes[1]), 3 * MIB);
+    await received(pair);
+    assert.equal(await via(pair), 'direct');
+    for (const home of homes) assert.ok(home.media() > 3 * MIB, `the NAT passed ${home.media()} bytes only`);
+  });
+}
+
+test('two browsers in one home never leave it', { skip }, async (t) => {
+  const scene = new NetScene(t);
+  await scene.relay();
+  const home = scene.internet.home('port');
+  const pair = await pass(scene, scene.internet.machine(home), scene.internet.machine(home), 3 * MIB);
+  await received(pair);
+  assert.equal(await via(pair), 'direct');
+  assert.ok(home.media() < 64 * 1024, `${home.media()} bytes passed the NAT`);
+});
