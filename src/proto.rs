@@ -12,6 +12,7 @@ pub mod discovery;
 pub mod link;
 pub mod message;
 pub mod picker;
+pub mod pool;
 pub mod random;
 pub mod rate;
 pub mod share;

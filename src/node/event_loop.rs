@@ -1,6 +1,7 @@
 //! The one async loop: takes what the network, the store, the handles and the clock bring, feeds the state machines, and
 //! does what they ask for. It decides nothing that `proto` could decide.
 
+mod links;
 mod network;
 mod publish;
 mod relays;
@@ -115,6 +116,7 @@ pub(super) struct EventLoop<S: Store> {
     outbox: mpsc::Sender<Event>,
     transfers: BTreeMap<BlobHash, Transfer>,
     peers: Peers,
+    links: links::Links,
     relays: Vec<Relay>,
     sessions: HashMap<SessionId, Session>,
     pairs: HashMap<(BlobHash, PeerKey), SessionId>,
@@ -174,6 +176,7 @@ impl<S: Store> EventLoop<S> {
             outbox,
             transfers: BTreeMap::new(),
             peers: Peers::default(),
+            links: links::Links::default(),
             relays,
             sessions: HashMap::new(),
             pairs: HashMap::new(),
@@ -217,6 +220,7 @@ impl<S: Store> EventLoop<S> {
                 () = alarm => rings_at = NEVER,
                 () = publish => {
                     publish = Delay::new(PUBLISH_INTERVAL).fuse();
+                    self.mend_links();
                     self.urgent = true;
                 }
             }
