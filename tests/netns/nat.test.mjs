@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hashOf } from '../e2e/lib/app.mjs';
 import { until } from '../e2e/lib/browser.mjs';
+import { until } from '../e2e/lib/browser.mjs';
 import { obstacle } from './lib/net.mjs';
 import { NetScene } from './lib/scene.mjs';
 
@@ -51,3 +52,53 @@ test('two browsers in one home never leave it', { skip }, async (t) => {
   assert.equal(await via(pair), 'direct');
   assert.ok(home.media() < 64 * 1024, `${home.media()} bytes passed the NAT`);
 });
+
+test('two browsers behind symmetric NATs get a small file through the relay, and the page says so', { skip }, async (t) => {
+  const scene = new NetScene(t);
+  await scene.relay();
+  const homes = [scene.internet.home('symmetric'), scene.internet.home('symmetric')];
+  const pair = await pass(scene, scene.internet.machine(homes[0]), scene.internet.machine(homes[1]), 700_000);
+  await received(pair);
+  const id = await pair.giver.peerId();
+  const peer = (await pair.taker.peers()).find(({ peerId }) => peerId === id);
+  assert.equal(peer.via, 'relayed');
+  assert.match(peer.detail, /through the relay, slow/);
+  assert.match(await bodyText(pair.taker), /Through the relay, slow/);
+  for (const home of homes) assert.ok(home.media() < 64 * 1024, `${home.media()} bytes passed a NAT directly`);
+});
+
+test('a symmetric NAT and one that filters by address link directly', { skip }, async (t) => {
+  const scene = new NetScene(t);
+  await scene.relay();
+  const homes = ['symmetric', 'address'].map((kind) => scene.internet.home(kind));
+  const pair = await pass(scene, scene.internet.machine(homes[0]), scene.internet.machine(homes[1]), MIB);
+  await received(pair);
+  assert.equal(await via(pair), 'direct');
+});
+
+test('a transfer goes on when a browser moves to another network', { skip }, async (t) => {
+  const scene = new NetScene(t);
+  await scene.relay();
+  const homes = ['port', 'port', 'port'].map((kind) => scene.internet.home(kind));
+  // Slow enough that the move comes in the middle.
+  homes[0].limit('8 mbit');
+  const machine = scene.internet.machine(homes[1]);
+  const pair = await pass(scene, scene.internet.machine(homes[0]), machine, 12 * MIB);
+  await until('the first megabytes', async () => (await pair.taker.swarm(pair.link))?.have > 2 * MIB);
+  machine.join(homes[2]);
+  const [before, moved] = [(await pair.taker.swarm(pair.link)).have, performance.now()];
+  assert.ok(before < 10 * MIB, 'it was still going on');
+  await until('more after the move', async () => (await pair.taker.swarm(pair.link)).have > before + MIB, { timeout: 90_000 });
+  t.diagnostic(`went on ${((performance.now() - moved) / 1000).toFixed(1)} s after the move`);
+  await received(pair);
+  assert.equal(await via(pair), 'direct');
+  assert.ok(homes[2].media() > MIB, 'it went on in the new network');
+});
+
+/** All text of the page, shadow roots included. */
+function bodyText(visitor) {
+  return visitor.page.evaluate(() => {
+    const text = (node) => (node.shadowRoot ? text(node.shadowRoot) : '') + [...node.childNodes].map((child) => (child.nodeType === Node.TEXT_NODE ? child.data : text(child))).join(' ');
+    return text(document.body).replace(/\s+/g, ' ');
+  });
+}

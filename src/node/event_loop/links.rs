@@ -28,7 +28,7 @@ const MAX_RELAYED: usize = 32;
 const REDIAL_PAUSE: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// What a person is told of a pair that speaks through a relay.
-const RELAYED_WORDS: &str =
+pub(super) const RELAYED_WORDS: &str =
     "No direct path between the two networks: through the relay, slow and only a little at a time.";
 
 /// What a person is told when the budget is spent.
@@ -190,6 +190,15 @@ impl<S: Store> EventLoop<S> {
             }
             Via::Websocket | Via::Connecting | Via::Failed => {}
         }
+    }
+
+    /// Whether sessions with this peer run through a relay.
+    pub(super) fn speaks_through_relay(&mut self, id: &PeerId) -> bool {
+        let Some(peer) = self.peers.by_id(id).filter(|peer| !peer.is_direct()) else {
+            return false;
+        };
+        let key = peer.key;
+        self.sessions.values().any(|session| session.peer == key)
     }
 
     /// A connection to another browser is gone.

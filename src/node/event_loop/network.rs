@@ -138,8 +138,12 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             webrtc::Event::Failed { peer, reason, .. } => {
+                let words = match self.speaks_through_relay(&peer) {
+                    true => super::links::RELAYED_WORDS.into(),
+                    false => in_words(&reason),
+                };
                 let now = rt::unix_millis();
-                self.peers.enter(peer, now).complain(in_words(&reason), now);
+                self.peers.enter(peer, now).complain(words, now);
             }
             // The rest is for the links alone.
             _ => {}

@@ -22,7 +22,7 @@ export const nats = ['address', 'port', 'symmetric'];
 export function obstacle() {
   if (process.platform !== 'linux') return 'network namespaces are a thing of Linux';
   if (process.getuid() !== 0) return 'making network namespaces needs root';
-  for (const tool of ['ip', 'nft']) {
+  for (const tool of ['ip', 'nft', 'tc']) {
     if (spawnSync(tool, ['-V']).error) return `${tool} is not installed (on Debian: apt-get install iproute2 nftables)`;
   }
   const name = `gyre-${process.pid}-probe`;
@@ -98,6 +98,11 @@ class Home {
 
   next() {
     return { port: `host${++this.#machines}`, address: `${this.inside}.${1 + this.#machines}` };
+  }
+
+  /** Slows down what leaves this network, to a rate as tc writes it. */
+  limit(rate) {
+    command('tc', '-n', this.space, 'qdisc', 'add', 'dev', 'wan', 'root', 'tbf', 'rate', rate, 'burst', '32kb', 'latency', '100ms');
   }
 
   /** UDP bytes that this NAT has passed between its network and any public address but the relay's. */
