@@ -51,6 +51,13 @@ export class Internet {
     bridge(this.space, 'wire', `${relayAddress}/24`);
   }
 
+  /** Another public address besides the relay's. */
+  secondAddress() {
+    const address = `${PUBLIC}.2`;
+    command('ip', '-n', this.space, 'address', 'add', `${address}/24`, 'dev', 'wire');
+    return address;
+  }
+
   /** A home network behind a NAT of this kind. */
   home(kind) {
     const number = ++this.#homes;
