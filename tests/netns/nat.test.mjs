@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hashOf } from '../e2e/lib/app.mjs';
 import { until } from '../e2e/lib/browser.mjs';
-import { until } from '../e2e/lib/browser.mjs';
 import { obstacle } from './lib/net.mjs';
 import { NetScene } from './lib/scene.mjs';
 
@@ -81,7 +80,7 @@ test('a transfer goes on when a browser moves to another network', { skip }, asy
   await scene.relay();
   const homes = ['port', 'port', 'port'].map((kind) => scene.internet.home(kind));
   // Slow enough that the move comes in the middle.
-  homes[0].limit('8 mbit');
+  homes[0].limit('8mbit');
   const machine = scene.internet.machine(homes[1]);
   const pair = await pass(scene, scene.internet.machine(homes[0]), machine, 12 * MIB);
   await until('the first megabytes', async () => (await pair.taker.swarm(pair.link))?.have > 2 * MIB);
