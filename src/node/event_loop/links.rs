@@ -73,6 +73,10 @@ impl<S: Store> EventLoop<S> {
                 self.links.shaky.remove(peer);
             }
             webrtc::Event::NetworkChanged => {
+                // A websocket of the old network stays silent for a minute before anybody misses it.
+                for relay in &self.relays {
+                    let _ = self.swarm.disconnect_peer_id(relay.peer);
+                }
                 self.mend_links();
                 let blobs: Vec<_> = self.transfers.keys().copied().collect();
                 for blob in blobs {

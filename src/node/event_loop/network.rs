@@ -93,6 +93,13 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             BehaviourEvent::Identify(_) => {}
+            BehaviourEvent::Ping(ping::Event {
+                peer,
+                connection,
+                result: Err(ping::Failure::Timeout),
+            }) if self.relay_of(&peer).is_some() => {
+                self.swarm.close_connection(connection);
+            }
             BehaviourEvent::Ping(ping::Event { peer, result, .. }) => {
                 if let (Some(peer), Ok(rtt)) = (self.peers.by_id(&peer), result) {
                     peer.rtt = Some(u32::try_from(rtt.as_millis()).unwrap_or(u32::MAX));
