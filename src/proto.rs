@@ -7,8 +7,11 @@
 
 pub mod availability;
 pub mod bitfield;
+pub mod cache;
 pub mod config;
+pub mod container;
 pub mod discovery;
+pub mod limits;
 pub mod link;
 pub mod message;
 pub mod picker;

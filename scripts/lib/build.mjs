@@ -108,7 +108,7 @@ export function buildSteps({ fast = false } = {}) {
       run: async () => {
         // What was removed from the sources must not stay in the package.
         if (existsSync(join(root, 'pkg'))) {
-          for (const name of readdirSync(join(root, 'pkg'))) if (/\.(js|d\.ts)$/.test(name)) rmSync(join(root, 'pkg', name));
+          for (const name of readdirSync(join(root, 'pkg'))) if (name === 'tabs' || /\.(js|d\.ts)$/.test(name)) rmSync(join(root, 'pkg', name), { recursive: true });
         }
         await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...sdkTscArgs], { cwd: root, label: 'tsc' });
       },
@@ -207,7 +207,7 @@ async function writePackage() {
       './wasm/gyre_bg.wasm': './wasm/gyre_bg.wasm',
       './package.json': './package.json',
     },
-    files: ['*.js', '*.d.ts', 'wasm', 'README.md', 'LICENSE*'],
+    files: ['*.js', '*.d.ts', 'tabs', 'wasm', 'README.md', 'LICENSE*'],
     sideEffects: false,
   }, null, 2)}\n`);
   // wasm-bindgen would otherwise be hidden from npm by an ignore file of its own.

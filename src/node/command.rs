@@ -4,8 +4,9 @@ use futures::channel::oneshot;
 
 use super::error::Result;
 use super::meta::BlobMeta;
+use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
-use crate::store::{BlobRow, RowId};
+use crate::store::{BlobRow, RowId, StoredChunk};
 
 /// Commands waiting for the event loop.
 pub(super) const COMMAND_QUEUE: usize = 256;
@@ -53,6 +54,27 @@ pub(super) enum Command {
     },
     /// The person's word on uploads.
     SetUpload(bool),
+    /// The person's limits.
+    SetLimits(Limits),
+    /// What the page says of the machine.
+    SetSurroundings(Surroundings),
+    /// Free this many bytes; answers whether to try again.
+    MakeRoom {
+        bytes: u64,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Hand a chunk that was read back if it is what was verified; else (or if it was not there) it is fetched again.
+    Check {
+        blob: BlobHash,
+        index: ChunkIndex,
+        chunk: Option<StoredChunk>,
+        reply: oneshot::Sender<Option<StoredChunk>>,
+    },
+    /// The row, size and description of a blob that is here whole.
+    Whole {
+        blob: BlobHash,
+        reply: oneshot::Sender<Option<(BlobSize, BlobMeta)>>,
+    },
     /// Room was made, or taken away.
     QuotaChanged,
     /// End.

@@ -2,6 +2,8 @@
 
 use libp2p::Multiaddr;
 
+use crate::proto::limits::Surroundings;
+
 /// Relays that are linked at once; more are spares. Ours: two survive the loss of one, more only cost them memory.
 pub const MAX_RELAYS: usize = 8;
 
@@ -12,8 +14,10 @@ pub struct Config {
     pub relays: Vec<Multiaddr>,
     /// STUN servers as `stun:host:port`.
     pub stun: Vec<String>,
-    /// Show no address to peers: only relayed ICE candidates.
+    /// Show no address to peers in this run, whatever the person's limits say: only relayed ICE candidates.
     pub relay_only: bool,
+    /// What the platform says of the connection and the battery.
+    pub surroundings: Surroundings,
     /// Bytes of chunks to keep at most; `None` leaves what the store has.
     pub quota: Option<u64>,
 }

@@ -1,10 +1,13 @@
 //! The one async loop: takes what the network, the store, the handles and the clock bring, feeds the state machines, and
 //! does what they ask for. It decides nothing that `proto` could decide.
 
+mod integrity;
+mod limits;
 mod links;
 mod network;
 mod publish;
 mod relays;
+mod room;
 mod sessions;
 mod storage;
 mod transfers;
@@ -27,12 +30,17 @@ use super::snapshot::{Snapshot, StorageInfo};
 use super::transfer::Transfer;
 use crate::net::behaviour::Behaviour;
 use crate::net::session::OpenId;
+use crate::net::transport::webrtc::rtc::Switch;
 use crate::proto::message::Message;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::proto::uplink::Uplink;
 use crate::rt;
 use crate::store::{RowId, Store, StoreError, StoredChunk, Usage};
 
+use integrity::Finder;
+use room::Eviction;
+
+pub(super) use limits::{Gate, stored as stored_limits};
 pub use publish::Changed;
 pub(super) use publish::Shared;
 
@@ -63,11 +71,25 @@ pub(super) enum Event {
     },
     Loaded {
         blob: BlobHash,
-        peer: PeerKey,
-        index: ChunkIndex,
-        result: Result<StoredChunk, StoreError>,
+        /// Who asked for which chunk, and what came of it.
+        loads: Vec<((PeerKey, ChunkIndex), Result<StoredChunk, StoreError>)>,
     },
     Usage(Usage),
+    /// A write needs this many bytes; answers whether to try again.
+    NeedRoom {
+        bytes: u64,
+        reply: oneshot::Sender<bool>,
+    },
+    /// What was chosen to go has gone.
+    Evicted,
+    /// A damaged chunk is out of the store.
+    Dropped {
+        blob: BlobHash,
+        index: ChunkIndex,
+        finder: Finder,
+    },
+    /// The record of the day was written, or not.
+    Recorded(bool),
 }
 
 impl From<(SessionId, SessionEvent)> for Event {
@@ -82,7 +104,10 @@ enum Alarm {
     Swarm(BlobHash),
     Discovery(BlobHash),
     Write(BlobHash),
+    Read(BlobHash),
     Uplink(usize),
+    Serve,
+    Ask,
 }
 
 /// One open stream.
@@ -123,7 +148,9 @@ pub(super) struct EventLoop<S: Store> {
     opening: HashMap<OpenId, (BlobHash, PeerKey)>,
     next_id: u64,
     alarms: HashMap<Alarm, Time>,
-    upload_allowed: Option<bool>,
+    gate: Gate,
+    eviction: Eviction,
+    hide_address: Switch,
     accepting: usize,
     up: Meter,
     down: Meter,
@@ -141,7 +168,8 @@ pub(super) struct Start<S: Store> {
     pub store: S,
     pub commands: mpsc::Receiver<Command>,
     pub relays: Vec<(PeerId, Multiaddr)>,
-    pub upload_allowed: Option<bool>,
+    pub gate: Gate,
+    pub hide_address: Switch,
     pub storage: StorageInfo,
     pub shared: Rc<RefCell<Shared>>,
 }
@@ -183,7 +211,9 @@ impl<S: Store> EventLoop<S> {
             opening: HashMap::new(),
             next_id: 0,
             alarms: HashMap::new(),
-            upload_allowed: start.upload_allowed,
+            gate: start.gate,
+            eviction: Eviction::default(),
+            hide_address: start.hide_address,
             accepting: 0,
             up: Meter::default(),
             down: Meter::default(),
@@ -222,6 +252,8 @@ impl<S: Store> EventLoop<S> {
                     publish = Delay::new(PUBLISH_INTERVAL).fuse();
                     self.mend_links();
                     self.urgent = true;
+                    self.look_at_day();
+                    self.record_use();
                 }
             }
             self.ring_alarms();
@@ -237,6 +269,7 @@ impl<S: Store> EventLoop<S> {
         }
         // Sessions end when their senders go; the swarm closes its connections when it is dropped.
         self.sessions.clear();
+        self.close_books().await;
         self.store.close().await;
         drop(self.swarm);
         if let Some(reply) = reply {
@@ -258,18 +291,31 @@ impl<S: Store> EventLoop<S> {
                 chunks,
                 result,
             } => self.on_wrote(blob, row, chunks, result),
-            Event::Loaded {
-                blob,
-                peer,
-                index,
-                result,
-            } => self.on_loaded(blob, peer, index, result),
+            Event::Loaded { blob, loads } => {
+                for ((peer, index), result) in loads {
+                    if self.is_fit_to_serve(blob, &result) {
+                        self.on_loaded(blob, peer, index, result);
+                        self.settle_load(blob, peer, index);
+                    } else {
+                        self.drop_chunk(blob, index, Finder::Peer(peer));
+                    }
+                }
+            }
             Event::Usage(usage) => {
                 self.storage = StorageInfo {
                     used: usage.used,
                     quota: usage.quota,
-                }
+                };
+                self.shrink_to(usage);
             }
+            Event::NeedRoom { bytes, reply } => self.make_room(bytes, reply),
+            Event::Evicted => self.on_evicted(),
+            Event::Dropped {
+                blob,
+                index,
+                finder,
+            } => self.on_dropped(blob, index, finder),
+            Event::Recorded(durable) => self.on_recorded(durable),
         }
     }
 
@@ -302,6 +348,9 @@ impl<S: Store> EventLoop<S> {
                     self.tell_discovery(blob, crate::proto::discovery::Input::Tick)
                 }
                 Alarm::Write(blob) => self.write_some(blob),
+                Alarm::Read(blob) => self.read_some(blob),
+                Alarm::Serve => self.serve_when_due(),
+                Alarm::Ask => self.ask_when_due(),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),
             }
         }

@@ -22,7 +22,6 @@ const READ_AHEAD: u32 = 16;
 pub struct File<S: Store> {
     node: Node<S>,
     blob: BlobHash,
-    row: RowId,
     header: ShareHeader,
     map: ContentMap,
     opener: Option<Opener>,
@@ -48,7 +47,7 @@ impl<S: Store> File<S> {
             None => (ContentMap::public(size), None),
             Some(key) => {
                 let opener = Opener::new(&key, size);
-                let first = node.store.chunk(row, ChunkIndex(0)).await?;
+                let first = node.checked_chunk(blob, ChunkIndex(0)).await?;
                 let plain = opener
                     .open_chunk(ChunkIndex(0), &first.data)
                     .map_err(open_error)?;
@@ -67,7 +66,6 @@ impl<S: Store> File<S> {
         Ok(Self {
             node,
             blob,
-            row,
             header: meta.header(),
             map,
             opener,
@@ -130,8 +128,7 @@ impl<S: Store> File<S> {
         {
             return slice(bytes, range);
         }
-        self.node.wait_for(self.blob, index).await?;
-        let stored = self.node.store.chunk(self.row, index).await?;
+        let stored = self.node.checked_chunk(self.blob, index).await?;
         let bytes = match &self.opener {
             None => stored.data,
             Some(opener) => opener

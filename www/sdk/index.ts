@@ -22,6 +22,7 @@ export type {
   ByteRange,
   GyreEventMap,
   JoinOptions,
+  Limits,
   PeerInfo,
   PeerVia,
   Progress,
@@ -29,6 +30,7 @@ export type {
   Share,
   ShareOptions,
   Stats,
+  Surroundings,
   SwarmInfo,
   SwarmState,
 } from './types.js';

@@ -148,7 +148,9 @@ impl<S: Store> EventLoop<S> {
             }
             SessionEvent::Sent(index, bytes) => {
                 self.count_up(blob, peer, bytes as u64);
+                self.gate.on_sent(blob, peer, index, bytes as u64);
                 self.tell_swarm(blob, Input::Sent { peer, index });
+                self.review_uploads();
             }
             SessionEvent::Malformed => self.ban(blob, peer, Misconduct::Malformed),
             SessionEvent::Closed => self.end_session(id),
@@ -175,6 +177,7 @@ impl<S: Store> EventLoop<S> {
         };
         self.pairs.remove(&(session.blob, session.peer));
         self.count_sessions(session.peer);
+        self.gate.forget(session.blob, session.peer);
         self.urgent = true;
         self.tell_swarm(session.blob, Input::Disconnected { peer: session.peer });
         let gone = match session.answered {
@@ -236,6 +239,7 @@ impl<S: Store> EventLoop<S> {
     fn count_down(&mut self, blob: BlobHash, peer: PeerKey, bytes: u64) {
         self.links.pool.moved(peer, bytes, now());
         self.down.add(bytes);
+        self.gate.day.received(bytes);
         if let Some(transfer) = self.transfers.get_mut(&blob) {
             transfer.down.add(bytes);
         }
@@ -249,6 +253,7 @@ impl<S: Store> EventLoop<S> {
         self.up.add(bytes);
         if let Some(transfer) = self.transfers.get_mut(&blob) {
             transfer.up.add(bytes);
+            transfer.used();
         }
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.up.add(bytes);

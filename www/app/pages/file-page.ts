@@ -36,7 +36,6 @@ export class FilePage extends SessionElement {
   #eta = new Eta();
   /** Whether the node has listed the blob since it was opened: only then can it be missed. */
   #listed = false;
-  #generation = session.generation;
   #again: ReturnType<typeof setTimeout> | undefined;
 
   override disconnectedCallback(): void {
@@ -47,11 +46,9 @@ export class FilePage extends SessionElement {
 
   protected override willUpdate(changed: PropertyValues<this>): void {
     this.#listed ||= this.file !== null && this.swarm !== undefined;
-    const moved = this.#generation !== session.generation;
-    this.#generation = session.generation;
     // Room was made in the settings, and the node has gone on.
     const roomMade = this.problem?.code === 'QUOTA_EXCEEDED' && this.swarm !== undefined && this.swarm.state !== 'failed';
-    if (changed.has('fragment') || moved || roomMade) void this.openLink();
+    if (changed.has('fragment') || roomMade) void this.openLink();
   }
 
   protected override updated(): void {

@@ -4,6 +4,8 @@
 //! framing) is the same code in the page and in a native test. Backends buffer events in bounded queues from the moment
 //! an object exists: `datachannel` and `message` may fire before anybody polls.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -24,8 +26,32 @@ pub struct RtcConfig {
     /// STUN server URLs (`stun:host:port`); none on a loopback or LAN test.
     pub ice_servers: Vec<String>,
     /// Gather no host or reflexive candidates (`iceTransportPolicy: "relay"`).
-    pub relay_only: bool,
+    pub relay_only: Switch,
 }
+
+/// A setting that changes while the node runs; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Switch(Arc<AtomicBool>);
+
+impl Switch {
+    /// Whether it is on.
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Turns it on or off, for every peer connection that is made from now on.
+    pub fn set(&self, on: bool) {
+        self.0.store(on, Ordering::Relaxed);
+    }
+}
+
+impl PartialEq for Switch {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_on() == other.is_on()
+    }
+}
+
+impl Eq for Switch {}
 
 /// The platform refused or failed.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -209,13 +209,17 @@ impl MemNetwork {
 impl RtcFactory for MemNetwork {
     type Peer = MemPeer;
 
-    fn create(&self, _: &RtcConfig) -> Result<MemPeer, RtcError> {
+    fn create(&self, config: &RtcConfig) -> Result<MemPeer, RtcError> {
         let mut world = self.world();
         if world.unavailable {
             return Err(RtcError::Unavailable);
         }
         let id = world.next_id();
-        world.peers.insert(id, Peer::default());
+        let peer = Peer {
+            relay_only: config.relay_only.is_on(),
+            ..Peer::default()
+        };
+        world.peers.insert(id, peer);
         drop(world);
         Ok(MemPeer {
             network: self.clone(),

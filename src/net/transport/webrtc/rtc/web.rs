@@ -638,7 +638,7 @@ fn configuration(config: &RtcConfig) -> RtcConfiguration {
     }
     let configuration = RtcConfiguration::new();
     configuration.set_ice_servers(&servers);
-    if config.relay_only {
+    if config.relay_only.is_on() {
         configuration.set_ice_transport_policy(RtcIceTransportPolicy::Relay);
     }
     configuration

@@ -35,6 +35,8 @@ pub(super) struct Peer {
     pub(super) got_candidate: bool,
     /// Its path is gone for good.
     pub(super) cut: bool,
+    /// Neither side finds a way to it: there is no TURN server in this network.
+    pub(super) relay_only: bool,
     /// Connected, but not told so yet.
     pub(super) connected_held: bool,
     pub(super) events: VecDeque<Event>,
@@ -50,6 +52,7 @@ impl Default for Peer {
             answers: false,
             got_candidate: false,
             cut: false,
+            relay_only: false,
             connected_held: false,
             events: VecDeque::new(),
             waker: None,
@@ -198,7 +201,8 @@ impl World {
         let ready = |peer: &Peer| peer.local_set && peer.state == ConnectionState::Connecting;
         let both = ready(self.peer(id)) && ready(self.peer(remote));
         let path = self.peer(id).got_candidate || self.peer(remote).got_candidate;
-        if !joined || !both || !path || self.unreachable {
+        let hidden = self.peer(id).relay_only || self.peer(remote).relay_only;
+        if !joined || !both || !path || hidden || self.unreachable {
             return;
         }
         for id in [id, remote] {
