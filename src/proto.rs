@@ -16,6 +16,7 @@ pub mod limits;
 pub mod link;
 pub mod message;
 pub mod picker;
+pub mod pool;
 pub mod random;
 pub mod rate;
 pub mod share;

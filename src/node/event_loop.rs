@@ -3,6 +3,7 @@
 
 mod integrity;
 mod limits;
+mod links;
 mod network;
 mod publish;
 mod relays;
@@ -140,6 +141,7 @@ pub(super) struct EventLoop<S: Store> {
     outbox: mpsc::Sender<Event>,
     transfers: BTreeMap<BlobHash, Transfer>,
     peers: Peers,
+    links: links::Links,
     relays: Vec<Relay>,
     sessions: HashMap<SessionId, Session>,
     pairs: HashMap<(BlobHash, PeerKey), SessionId>,
@@ -202,6 +204,7 @@ impl<S: Store> EventLoop<S> {
             outbox,
             transfers: BTreeMap::new(),
             peers: Peers::default(),
+            links: links::Links::default(),
             relays,
             sessions: HashMap::new(),
             pairs: HashMap::new(),
@@ -247,6 +250,7 @@ impl<S: Store> EventLoop<S> {
                 () = alarm => rings_at = NEVER,
                 () = publish => {
                     publish = Delay::new(PUBLISH_INTERVAL).fuse();
+                    self.mend_links();
                     self.urgent = true;
                     self.look_at_day();
                     self.record_use();

@@ -38,9 +38,9 @@ impl<S: Store> EventLoop<S> {
             } => self.on_closed(peer_id, connection_id),
             SwarmEvent::OutgoingConnectionError {
                 peer_id: Some(peer),
+                connection_id,
                 error,
-                ..
-            } => self.on_dial_error(peer, &error),
+            } => self.on_dial_error(peer, Some(connection_id), &error),
             SwarmEvent::ListenerClosed {
                 listener_id,
                 reason,
@@ -93,6 +93,13 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             BehaviourEvent::Identify(_) => {}
+            BehaviourEvent::Ping(ping::Event {
+                peer,
+                connection,
+                result: Err(ping::Failure::Timeout),
+            }) if self.relay_of(&peer).is_some() => {
+                self.swarm.close_connection(connection);
+            }
             BehaviourEvent::Ping(ping::Event { peer, result, .. }) => {
                 if let (Some(peer), Ok(rtt)) = (self.peers.by_id(&peer), result) {
                     peer.rtt = Some(u32::try_from(rtt.as_millis()).unwrap_or(u32::MAX));
@@ -130,6 +137,7 @@ impl<S: Store> EventLoop<S> {
     }
 
     fn on_webrtc(&mut self, event: webrtc::Event) {
+        self.on_link(&event);
         match event {
             webrtc::Event::Upgraded { peer, .. } => {
                 if let Some(peer) = self.peers.by_id(&peer) {
@@ -137,9 +145,15 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             webrtc::Event::Failed { peer, reason, .. } => {
+                let words = match self.speaks_through_relay(&peer) {
+                    true => super::links::RELAYED_WORDS.into(),
+                    false => in_words(&reason),
+                };
                 let now = rt::unix_millis();
-                self.peers.enter(peer, now).complain(in_words(&reason), now);
+                self.peers.enter(peer, now).complain(words, now);
             }
+            // The rest is for the links alone.
+            _ => {}
         }
         self.urgent = true;
     }
@@ -170,8 +184,9 @@ impl<S: Store> EventLoop<S> {
                 self.open_session(blob, key);
             }
         }
-        if let Some(relay) = relay {
-            self.tell_uplink(relay, uplink::Input::Connected);
+        match relay {
+            Some(relay) => self.tell_uplink(relay, uplink::Input::Connected),
+            None => self.on_linked(id, key, connection, via),
         }
     }
 
@@ -187,9 +202,10 @@ impl<S: Store> EventLoop<S> {
                 }
             }
         }
+        self.on_unlinked(id);
     }
 
-    fn on_dial_error(&mut self, id: PeerId, error: &DialError) {
+    fn on_dial_error(&mut self, id: PeerId, dial: Option<ConnectionId>, error: &DialError) {
         // Another dial to the same peer is under way: its outcome counts.
         if matches!(error, DialError::DialPeerConditionFalse(_)) {
             return;
@@ -209,15 +225,30 @@ impl<S: Store> EventLoop<S> {
         let Some(peer) = self.peers.by_id(&id) else {
             return;
         };
-        if peer.is_direct() || !peer.dialling {
+        let (key, direct, dialling) = (peer.key, peer.is_direct(), peer.dialling);
+        if !direct && dialling && self.fall_back(id, dial) {
             return;
         }
+        self.links.pool.dial_ended(key);
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.dialling) else {
+            return;
+        };
         peer.dialling = false;
+        if direct {
+            return;
+        }
         let now = rt::unix_millis();
         if !peer.is_complaining(now) {
             peer.complain(format!("No link: {}.", first_cause(error)), now);
         }
-        let key = peer.key;
+        self.give_up(key);
+    }
+
+    /// Nothing came of the link that these sessions wait for.
+    fn give_up(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
         for blob in std::mem::take(&mut peer.awaited_by) {
             self.tell_discovery(blob, discovery::Input::Failed(key));
         }
@@ -225,6 +256,9 @@ impl<S: Store> EventLoop<S> {
 
     /// Dials another browser, by the addresses it announced, else through the relays that we share with it if any.
     pub(super) fn dial(&mut self, key: PeerKey) {
+        if !self.may_dial(key) {
+            return self.give_up(key);
+        }
         let Some(peer) = self.peers.get(key) else {
             return;
         };
@@ -250,7 +284,7 @@ impl<S: Store> EventLoop<S> {
             if matches!(error, DialError::DialPeerConditionFalse(_)) {
                 return;
             }
-            self.on_dial_error(id, &error);
+            self.on_dial_error(id, None, &error);
         }
     }
 }

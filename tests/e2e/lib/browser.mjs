@@ -24,9 +24,10 @@ export function find(kind) {
 }
 
 /** A page on a machine without a network must still offer its host candidates, so they are neither hidden behind mDNS nor without loopback. */
+const localNetwork = ['--disable-features=WebRtcHideLocalIpsWithMdns', '--allow-loopback-in-peer-connection'];
 const chromiumArguments = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--disable-features=WebRtcHideLocalIpsWithMdns', '--allow-loopback-in-peer-connection',
+  '--disable-sync',
   // Several windows share two cores here: none may be slowed because another covers it.
   '--disable-background-timer-throttling', '--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows',
   // /dev/shm is small in containers.
@@ -50,20 +51,22 @@ const BROWSER_TIMEOUT_MS = 120_000;
  * Starts a browser.
  *
  * With a `profile` folder it keeps what it stores there, also after it was killed; without one it forgets everything. What it
- * downloads goes to the folder `downloads`; `preferences` are Firefox's own.
+ * downloads goes to the folder `downloads`; `preferences` are Firefox's own. `program` is started in place of the browser's own
+ * and must become it; it is driven through a pipe, and its WebRTC is as people have it.
  */
-export async function launch(kind, { profile, args = [], preferences = {}, downloads } = {}) {
-  const executablePath = find(kind);
+export async function launch(kind, { profile, args = [], preferences = {}, downloads, program } = {}) {
+  const executablePath = program ?? find(kind);
   if (!executablePath) throw new Error(`${kind} is not installed`);
   const userDataDir = profile ?? mkdtempSync(join(tmpdir(), `gyre-${kind}-`));
   const browser = await puppeteer.launch({
     browser: kind === 'firefox' ? 'firefox' : 'chrome',
     executablePath,
     headless: true,
+    pipe: Boolean(program),
     userDataDir,
     timeout: BROWSER_TIMEOUT_MS,
     protocolTimeout: 5 * BROWSER_TIMEOUT_MS,
-    args: kind === 'firefox' ? args : [...chromiumArguments, ...args],
+    args: kind === 'firefox' ? args : [...chromiumArguments, ...(program ? [] : localNetwork), ...args],
     extraPrefsFirefox: { ...firefoxPreferences, ...(downloads ? { 'browser.download.folderList': 2, 'browser.download.dir': downloads, 'browser.download.useDownloadDir': true } : {}), ...preferences },
     ...(downloads ? { downloadBehavior: { policy: 'allow', downloadPath: downloads } } : {}),
   });

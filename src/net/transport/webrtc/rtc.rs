@@ -9,7 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::{
+    StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 
 #[cfg(any(test, feature = "test-utils"))]
 pub mod mem;
@@ -59,6 +63,9 @@ pub enum RtcError {
     /// The connection or channel is closed.
     #[error("closed")]
     Closed,
+    /// The platform allows no further connection for now.
+    #[error("too many connections were made lately")]
+    Exhausted,
     /// A queue of the backend was full; its bound is named.
     #[error("{0} overflowed")]
     Overflow(&'static str),
@@ -122,6 +129,11 @@ pub trait RtcFactory: Clone + Send + Unpin + 'static {
 
     /// Makes a peer connection; its handlers, `ondatachannel` included, are installed before this returns.
     fn create(&self, config: &RtcConfig) -> Result<Self::Peer, RtcError>;
+
+    /// An item whenever the machine has (again) a network, which may be another one. Never ends.
+    fn network_changes(&self) -> BoxStream<'static, ()> {
+        stream::pending().boxed()
+    }
 }
 
 /// One `RTCPeerConnection`. Dropping it detaches every handler and closes it.
