@@ -50,6 +50,7 @@ use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmInfo};
 use crate::net::behaviour;
 use crate::net::transport::{Parts, webrtc};
 use crate::proto::link::Link;
+use crate::proto::neighbours::SERVE_AFTER;
 use crate::proto::share::ShareHeader;
 use crate::proto::types::{BlobHash, ChunkIndex};
 use crate::rt;
@@ -165,6 +166,7 @@ impl<S: Store> Node<S> {
             store: store.clone(),
             commands: queue,
             relays,
+            serve_after: config.serve_after.unwrap_or(SERVE_AFTER),
             upload_allowed,
             storage,
             shared: shared.clone(),

@@ -7,10 +7,12 @@
 
 pub mod availability;
 pub mod bitfield;
+pub mod budget;
 pub mod config;
 pub mod discovery;
 pub mod link;
 pub mod message;
+pub mod neighbours;
 pub mod picker;
 pub mod random;
 pub mod rate;

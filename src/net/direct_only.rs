@@ -4,6 +4,10 @@
 //! die when the circuit is closed after the upgrade. Under this wrapper the inner behaviour never learns of a relayed
 //! connection: it has a dummy handler there, and the events, the counts in them and the commands that come back speak of
 //! the other connections only. Signalling and identify stay unwrapped.
+//!
+//! A link of the `/webrtc` transport was dialled under an address with `p2p-circuit` in it, which libp2p's own behaviours take
+//! for a relayed connection. They are told the address by which the other side knows such a link, `/webrtc/p2p/<peer>`:
+//! whoever introduced the two has no part in it any more.
 
 use std::{
     collections::HashMap,
@@ -13,7 +17,7 @@ use std::{
 use either::Either;
 use libp2p::{
     Multiaddr, PeerId,
-    core::{Endpoint, transport::PortUse},
+    core::{ConnectedPoint, Endpoint, transport::PortUse},
     swarm::{
         ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour,
         NotifyHandler, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
@@ -21,7 +25,7 @@ use libp2p::{
     },
 };
 
-use super::transport::webrtc::addr::{is_relayed, is_relayed_addr};
+use super::transport::webrtc::addr::{is_relayed, is_relayed_addr, is_webrtc, remote_addr};
 
 /// Wraps a behaviour so that it runs on connections that no relay carries.
 ///
@@ -124,12 +128,25 @@ impl<B: NetworkBehaviour> NetworkBehaviour for DirectOnly<B> {
         if is_relayed_addr(addr) {
             return Ok(Either::Right(dummy::ConnectionHandler));
         }
+        let endpoint = ConnectedPoint::Dialer {
+            address: addr.clone(),
+            role_override: role,
+            port_use,
+        };
+        let told = as_told(peer, &endpoint);
         self.inner
-            .handle_established_outbound_connection(id, peer, addr, role, port_use)
+            .handle_established_outbound_connection(
+                id,
+                peer,
+                told.get_remote_address(),
+                role,
+                port_use,
+            )
             .map(Either::Left)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
+        let told;
         let event = match event {
             FromSwarm::ConnectionEstablished(up) => {
                 if is_relayed(up.endpoint) {
@@ -138,8 +155,10 @@ impl<B: NetworkBehaviour> NetworkBehaviour for DirectOnly<B> {
                 let known = self.direct.entry(up.peer_id).or_default();
                 let other_established = known.len();
                 known.push(up.connection_id);
+                told = as_told(up.peer_id, up.endpoint);
                 FromSwarm::ConnectionEstablished(ConnectionEstablished {
                     other_established,
+                    endpoint: &told,
                     ..up
                 })
             }
@@ -156,8 +175,10 @@ impl<B: NetworkBehaviour> NetworkBehaviour for DirectOnly<B> {
                 if remaining_established == before {
                     return;
                 }
+                told = as_told(down.peer_id, down.endpoint);
                 FromSwarm::ConnectionClosed(ConnectionClosed {
                     remaining_established,
+                    endpoint: &told,
                     ..down
                 })
             }
@@ -207,6 +228,22 @@ impl<B: NetworkBehaviour> NetworkBehaviour for DirectOnly<B> {
     }
 }
 
+/// A connection as the inner behaviour is told of it.
+fn as_told(peer: PeerId, endpoint: &ConnectedPoint) -> ConnectedPoint {
+    match endpoint {
+        ConnectedPoint::Dialer {
+            role_override,
+            port_use,
+            ..
+        } if is_webrtc(endpoint) => ConnectedPoint::Dialer {
+            address: remote_addr(peer),
+            role_override: *role_override,
+            port_use: *port_use,
+        },
+        other => other.clone(),
+    }
+}
+
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -214,10 +251,7 @@ mod tests {
     use std::collections::VecDeque;
 
     use futures::task::noop_waker;
-    use libp2p::{
-        core::ConnectedPoint,
-        swarm::{ConnectionHandler, behaviour::AddressChange},
-    };
+    use libp2p::swarm::{ConnectionHandler, behaviour::AddressChange};
 
     use super::*;
 
@@ -291,6 +325,7 @@ mod tests {
         fn on_swarm_event(&mut self, event: FromSwarm) {
             self.heard.push(match event {
                 FromSwarm::ConnectionEstablished(up) => {
+                    assert!(!up.endpoint.is_relayed(), "libp2p would refuse to run on it");
                     format!("up {} others {}", up.connection_id, up.other_established)
                 }
                 FromSwarm::ConnectionClosed(down) => {

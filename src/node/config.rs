@@ -1,5 +1,7 @@
 //! What a node is told when it starts.
 
+use std::time::Duration;
+
 use libp2p::Multiaddr;
 
 /// Relays that are linked at once; more are spares. Ours: two survive the loss of one, more only cost them memory.
@@ -14,6 +16,9 @@ pub struct Config {
     pub stun: Vec<String>,
     /// Show no address to peers: only relayed ICE candidates.
     pub relay_only: bool,
+    /// How long enough links must have been there before this node serves the peers' index; `None` is
+    /// [`SERVE_AFTER`](crate::proto::neighbours::SERVE_AFTER).
+    pub serve_after: Option<Duration>,
     /// Bytes of chunks to keep at most; `None` leaves what the store has.
     pub quota: Option<u64>,
 }

@@ -1,6 +1,8 @@
 //! The one async loop: takes what the network, the store, the handles and the clock bring, feeds the state machines, and
 //! does what they ask for. It decides nothing that `proto` could decide.
 
+mod dialling;
+mod neighbours;
 mod network;
 mod publish;
 mod relays;
@@ -9,13 +11,14 @@ mod storage;
 mod transfers;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures::channel::{mpsc, oneshot};
 use futures::{FutureExt, StreamExt, select};
 use futures_timer::Delay;
+use libp2p::core::transport::ListenerId;
 use libp2p::{Multiaddr, PeerId, Swarm};
 
 use super::command::Command;
@@ -26,7 +29,9 @@ use super::snapshot::{Snapshot, StorageInfo};
 use super::transfer::Transfer;
 use crate::net::behaviour::Behaviour;
 use crate::net::session::OpenId;
+use crate::proto::budget::Budget;
 use crate::proto::message::Message;
+use crate::proto::neighbours::Neighbours;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::proto::uplink::Uplink;
 use crate::rt;
@@ -82,6 +87,7 @@ enum Alarm {
     Discovery(BlobHash),
     Write(BlobHash),
     Uplink(usize),
+    Neighbours,
 }
 
 /// One open stream.
@@ -102,7 +108,7 @@ struct Relay {
     peer: PeerId,
     address: Multiaddr,
     uplink: Uplink,
-    listener: Option<libp2p::core::transport::ListenerId>,
+    listener: Option<ListenerId>,
     detail: String,
 }
 
@@ -116,6 +122,14 @@ pub(super) struct EventLoop<S: Store> {
     transfers: BTreeMap<BlobHash, Transfer>,
     peers: Peers,
     relays: Vec<Relay>,
+    neighbours: Neighbours,
+    /// What is reserved, or asked for, at peers.
+    reservations: HashMap<PeerId, ListenerId>,
+    /// Linked servers of the peers' index, and how many there were when everything was announced to them.
+    servers: HashSet<PeerId>,
+    announced_to: usize,
+    /// Dials to relays that are not ours.
+    strange_dials: Budget,
     sessions: HashMap<SessionId, Session>,
     pairs: HashMap<(BlobHash, PeerKey), SessionId>,
     opening: HashMap<OpenId, (BlobHash, PeerKey)>,
@@ -139,6 +153,7 @@ pub(super) struct Start<S: Store> {
     pub store: S,
     pub commands: mpsc::Receiver<Command>,
     pub relays: Vec<(PeerId, Multiaddr)>,
+    pub serve_after: Duration,
     pub upload_allowed: Option<bool>,
     pub storage: StorageInfo,
     pub shared: Rc<RefCell<Shared>>,
@@ -175,6 +190,11 @@ impl<S: Store> EventLoop<S> {
             transfers: BTreeMap::new(),
             peers: Peers::default(),
             relays,
+            neighbours: Neighbours::new(u64::from_le_bytes(rt::random()), start.serve_after),
+            reservations: HashMap::new(),
+            servers: HashSet::new(),
+            announced_to: 0,
+            strange_dials: dialling::strange_dials(),
             sessions: HashMap::new(),
             pairs: HashMap::new(),
             opening: HashMap::new(),
@@ -196,6 +216,7 @@ impl<S: Store> EventLoop<S> {
     /// Runs until `Stop`, or until every handle is gone.
     pub async fn run(mut self) {
         self.start_relays();
+        self.start_neighbours();
         let mut publish = Delay::new(PUBLISH_INTERVAL).fuse();
         let mut alarm = Delay::new(PUBLISH_INTERVAL).fuse();
         let mut rings_at = NEVER;
@@ -298,6 +319,9 @@ impl<S: Store> EventLoop<S> {
                     self.tell_discovery(blob, crate::proto::discovery::Input::Tick)
                 }
                 Alarm::Write(blob) => self.write_some(blob),
+                Alarm::Neighbours => {
+                    self.tell_neighbours(crate::proto::neighbours::Input::Tick)
+                }
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),
             }
         }

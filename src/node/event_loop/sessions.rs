@@ -8,6 +8,7 @@ use crate::net::session as streams;
 use crate::node::session::{self, Halves, SEND_QUEUE, SessionEvent, SessionId};
 use crate::proto::discovery;
 use crate::proto::message::Message;
+use crate::proto::neighbours;
 use crate::proto::swarm::{Input, Misconduct};
 use crate::proto::types::{BlobHash, PeerKey};
 use crate::rt;
@@ -222,6 +223,7 @@ impl<S: Store> EventLoop<S> {
         for blob in blobs {
             self.tell_discovery(blob, discovery::Input::Banned(peer));
         }
+        self.tell_neighbours(neighbours::Input::Banned(peer));
         let _ = self.swarm.disconnect_peer_id(id);
         self.urgent = true;
     }

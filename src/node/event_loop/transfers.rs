@@ -7,6 +7,7 @@ use crate::node::meta::BlobMeta;
 use crate::node::transfer::Transfer;
 use crate::proto::config::Config;
 use crate::proto::discovery::{self, Discovery};
+use crate::proto::neighbours;
 use crate::proto::swarm::{self, Swarm};
 use crate::proto::tree::Tree;
 use crate::proto::types::{BlobHash, ChunkIndex};
@@ -120,7 +121,7 @@ impl<S: Store> EventLoop<S> {
         for peer in self.peers.iter_mut() {
             peer.awaited_by.remove(&blob);
         }
-        self.swarm.behaviour_mut().index.get_mut().withdraw(blob);
+        self.withdraw(blob);
         self.usage_stale = true;
         Some(transfer.row)
     }
@@ -160,9 +161,16 @@ impl<S: Store> EventLoop<S> {
                 self.announce_if_due(blob);
             } else if let Some(transfer) = self.transfers.get_mut(&blob) {
                 transfer.announced = false;
-                self.swarm.behaviour_mut().index.get_mut().withdraw(blob);
+                self.withdraw(blob);
             }
         }
+        self.tell_neighbours(neighbours::Input::Allow(allowed));
+    }
+
+    fn withdraw(&mut self, blob: BlobHash) {
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.index.get_mut().withdraw(blob);
+        behaviour.peers_index.get_mut().withdraw(blob);
     }
 
     /// Tells discovery whether peers are wanted.
@@ -186,7 +194,9 @@ impl<S: Store> EventLoop<S> {
         };
         let holds = transfer.swarm.progress().stored > 0;
         if joined && holds && !transfer.announced && self.upload_allowed == Some(true) {
-            transfer.announced = self.swarm.behaviour_mut().index.get_mut().announce(blob);
+            let behaviour = self.swarm.behaviour_mut();
+            transfer.announced = behaviour.index.get_mut().announce(blob);
+            behaviour.peers_index.get_mut().announce(blob);
         }
     }
 
@@ -247,7 +257,7 @@ impl<S: Store> EventLoop<S> {
         let outputs: Vec<_> = std::iter::from_fn(|| transfer.discovery.poll_output()).collect();
         for output in outputs {
             match output {
-                discovery::Output::Lookup => self.swarm.behaviour_mut().index.get_mut().find(blob),
+                discovery::Output::Lookup => self.look_up(blob),
                 discovery::Output::Connect(peer) => self.connect(blob, peer),
                 discovery::Output::Nobody => self.on_nobody(blob),
                 discovery::Output::WakeAt(at) => self.set_alarm(Alarm::Discovery(blob), at),
