@@ -99,9 +99,13 @@ async fn share(node: &Node<MemoryStore>, content: &Bytes) -> Share {
         header: ShareHeader::cleaned("a file.bin", "application/x-test"),
         public: false,
     };
-    node.import(futures::stream::iter([Ok(content.clone())]), options, |_| {})
-        .await
-        .unwrap()
+    node.import(
+        futures::stream::iter([Ok(content.clone())]),
+        options,
+        |_| {},
+    )
+    .await
+    .unwrap()
 }
 
 /// Opens a link as a person does who tries again when told that nobody was found.

@@ -259,8 +259,12 @@ mod tests {
             .with(Protocol::P2pCircuit)
             .with(Protocol::WebRTC)
             .with(Protocol::P2p(target));
-        let plain = relay().with(Protocol::P2pCircuit).with(Protocol::P2p(target));
-        let long: Multiaddr = format!("/dns4/{}/tcp/1/ws", "a".repeat(250)).parse().unwrap();
+        let plain = relay()
+            .with(Protocol::P2pCircuit)
+            .with(Protocol::P2p(target));
+        let long: Multiaddr = format!("/dns4/{}/tcp/1/ws", "a".repeat(250))
+            .parse()
+            .unwrap();
         let long = Route::Relay(target, long.with(Protocol::P2p(PeerId::random()))).to(target);
         for address in [relay(), chained, plain, long, Multiaddr::empty()] {
             assert_eq!(Route::read(&address, target), None, "{address}");
@@ -272,17 +276,25 @@ mod tests {
     fn only_so_many_addresses_are_heard_and_room_is_made_by_those_that_end() {
         let mut heard = Heard::new(dummy::Behaviour, is_dialable, 2);
         let target = PeerId::random();
-        let all: Vec<_> = (0..4).map(|_| Route::Peer(PeerId::random()).to(target)).collect();
+        let all: Vec<_> = (0..4)
+            .map(|_| Route::Peer(PeerId::random()).to(target))
+            .collect();
         for addr in &all {
-            heard.on_swarm_event(FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed { addr }));
+            heard.on_swarm_event(FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed {
+                addr,
+            }));
         }
         assert_eq!(heard.told, all[..2]);
         let addr = &all[0];
         heard.on_swarm_event(FromSwarm::ExternalAddrExpired(ExternalAddrExpired { addr }));
         let addr = &all[3];
-        heard.on_swarm_event(FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed { addr }));
+        heard.on_swarm_event(FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed {
+            addr,
+        }));
         let addr = &relay();
-        heard.on_swarm_event(FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed { addr }));
+        heard.on_swarm_event(FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed {
+            addr,
+        }));
         assert_eq!(heard.told, [all[1].clone(), all[3].clone()]);
     }
 

@@ -59,14 +59,16 @@ impl<B> DirectOnly<B> {
         &mut self.inner
     }
 
-    fn knows(&self, peer: &PeerId, id: ConnectionId) -> bool {
-        self.direct.get(peer).is_some_and(|ids| ids.contains(&id))
+    /// Whether the inner behaviour knows this connection. Of whom it is does not count, as for the swarm: libp2p's relay names the
+    /// peer that asked for a circuit when it speaks to the connection of the peer that shall get it.
+    fn knows(&self, id: ConnectionId) -> bool {
+        self.direct.values().any(|ids| ids.contains(&id))
     }
 
     /// The connection of the inner behaviour that a command is for, if it is up.
     fn addressee(&self, peer: &PeerId, handler: &NotifyHandler) -> Option<ConnectionId> {
         match handler {
-            NotifyHandler::One(id) => self.knows(peer, *id).then_some(*id),
+            NotifyHandler::One(id) => self.knows(*id).then_some(*id),
             // The swarm's choice might be a relayed one, whose handler is a dummy.
             NotifyHandler::Any => self.direct.get(peer)?.first().copied(),
         }
@@ -325,7 +327,10 @@ mod tests {
         fn on_swarm_event(&mut self, event: FromSwarm) {
             self.heard.push(match event {
                 FromSwarm::ConnectionEstablished(up) => {
-                    assert!(!up.endpoint.is_relayed(), "libp2p would refuse to run on it");
+                    assert!(
+                        !up.endpoint.is_relayed(),
+                        "libp2p would refuse to run on it"
+                    );
                     format!("up {} others {}", up.connection_id, up.other_established)
                 }
                 FromSwarm::ConnectionClosed(down) => {
@@ -502,8 +507,14 @@ mod tests {
         commands.push_back(say(NotifyHandler::One(id(1)), "lost again"));
         commands.push_back(say(NotifyHandler::Any, "any"));
         commands.push_back(say(NotifyHandler::One(id(2)), "one"));
+        commands.push_back(ToSwarm::NotifyHandler {
+            peer_id: PeerId::random(),
+            handler: NotifyHandler::One(id(2)),
+            event: "by its id",
+        });
         assert_eq!(next(&mut wrapper), Some((id(2), "any")));
         assert_eq!(next(&mut wrapper), Some((id(2), "one")));
+        assert_eq!(next(&mut wrapper), Some((id(2), "by its id")));
         assert_eq!(next(&mut wrapper), None);
 
         wrapper.on_connection_handler_event(peer, id(2), Either::Left("hello".to_owned()));

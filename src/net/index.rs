@@ -299,8 +299,9 @@ impl Behaviour {
         match self.scope {
             Scope::Relays => addresses.retain(direct),
             Scope::Peers => addresses.retain(|address| {
-                Route::read(address, peer)
-                    .is_some_and(|route| matches!(route, Route::Peer(through) if self.linked.contains(&through)))
+                Route::read(address, peer).is_some_and(
+                    |route| matches!(route, Route::Peer(through) if self.linked.contains(&through)),
+                )
             }),
         }
         addresses.truncate(MAX_DIALLED);

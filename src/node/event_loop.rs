@@ -319,9 +319,7 @@ impl<S: Store> EventLoop<S> {
                     self.tell_discovery(blob, crate::proto::discovery::Input::Tick)
                 }
                 Alarm::Write(blob) => self.write_some(blob),
-                Alarm::Neighbours => {
-                    self.tell_neighbours(crate::proto::neighbours::Input::Tick)
-                }
+                Alarm::Neighbours => self.tell_neighbours(crate::proto::neighbours::Input::Tick),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),
             }
         }

@@ -53,7 +53,8 @@ mod tests {
     fn a_burst_and_then_one_at_a_time() {
         let mut budget = Budget::new(3, Duration::from_secs(10));
         let at = |seconds| Time::default() + Duration::from_secs(seconds);
-        let taken = |budget: &mut Budget, seconds| (0..5).filter(|_| budget.try_take(at(seconds))).count();
+        let taken =
+            |budget: &mut Budget, seconds| (0..5).filter(|_| budget.try_take(at(seconds))).count();
         assert_eq!(taken(&mut budget, 100), 3);
         assert_eq!(taken(&mut budget, 109), 0);
         assert_eq!(taken(&mut budget, 110), 1);

@@ -228,9 +228,7 @@ impl Neighbours {
             .links
             .iter_mut()
             .filter(|(_, link)| {
-                link.introduces
-                    && link.reservation == Reservation::None
-                    && link.not_before <= now
+                link.introduces && link.reservation == Reservation::None && link.not_before <= now
             })
             .collect();
         ready.sort_by_key(|(peer, link)| (link.since, **peer));

@@ -267,9 +267,8 @@ impl RecordStore for ProviderIndex {
     }
 
     fn provided(&self) -> Self::ProvidedIter<'_> {
-        let own = |key: &RecordKey| {
-            Cow::Owned(ProviderRecord::new(key.clone(), self.local, Vec::new()))
-        };
+        let own =
+            |key: &RecordKey| Cow::Owned(ProviderRecord::new(key.clone(), self.local, Vec::new()));
         self.own.iter().map(own).collect::<Vec<_>>().into_iter()
     }
 

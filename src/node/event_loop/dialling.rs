@@ -126,6 +126,10 @@ impl<S: Store> EventLoop<S> {
             .iter()
             .filter(|peer| peer.is_direct() && peer.introduces && peer.id != id)
             .map(|peer| Route::Peer(peer.id).to(id));
-        relays.take(MAX_WAYS - 1).chain(peers).take(MAX_WAYS).collect()
+        relays
+            .take(MAX_WAYS - 1)
+            .chain(peers)
+            .take(MAX_WAYS)
+            .collect()
     }
 }

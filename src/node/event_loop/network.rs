@@ -5,11 +5,11 @@ use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{PeerId, identify, ping, relay};
 
 use super::EventLoop;
-use crate::net::behaviour::BehaviourEvent;
 use crate::net::addresses::is_dialable;
+use crate::net::behaviour::BehaviourEvent;
 use crate::net::index::Scope;
-use crate::net::{index, introductions};
 use crate::net::transport::webrtc;
+use crate::net::{index, introductions};
 use crate::node::snapshot::Via;
 use crate::proto::{discovery, neighbours, uplink};
 use crate::rt;
@@ -121,8 +121,10 @@ impl<S: Store> EventLoop<S> {
                     if !peer.is_relay {
                         let key = peer.key;
                         found.push(key);
-                        self.peers
-                            .add_addresses(key, addresses.into_iter().filter(is_dialable).collect());
+                        self.peers.add_addresses(
+                            key,
+                            addresses.into_iter().filter(is_dialable).collect(),
+                        );
                     }
                 }
                 if blob == index::neighbourhood() {

@@ -4,8 +4,8 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 
 use super::{Alarm, EventLoop, now};
-use crate::proto::{discovery, neighbours};
 use crate::proto::uplink::{Input, Output, State};
+use crate::proto::{discovery, neighbours};
 use crate::rt;
 use crate::store::Store;
 

@@ -279,7 +279,9 @@ mod tests {
             &format!("/p2p/{R}")
         )));
         assert!(is_relayed(&dialer(&format!("{peer}/p2p-circuit/p2p/{R}"))));
-        assert!(is_relayed(&dialer(&format!("/webrtc/p2p/{R}/p2p-circuit/p2p/{B}"))));
+        assert!(is_relayed(&dialer(&format!(
+            "/webrtc/p2p/{R}/p2p-circuit/p2p/{B}"
+        ))));
     }
 
     fn parts() -> impl Strategy<Value = Vec<Protocol<'static>>> {
