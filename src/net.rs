@@ -5,5 +5,6 @@ pub mod behaviour;
 pub mod direct_only;
 pub mod index;
 pub mod introductions;
+pub mod pex;
 pub mod session;
 pub mod transport;

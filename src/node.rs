@@ -162,6 +162,7 @@ impl<S: Store> Node<S> {
         let shared = Rc::new(RefCell::new(shared));
         let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
         let start = Start {
+            key,
             swarm,
             store: store.clone(),
             commands: queue,

@@ -13,6 +13,7 @@ pub mod discovery;
 pub mod link;
 pub mod message;
 pub mod neighbours;
+pub mod pex;
 pub mod picker;
 pub mod random;
 pub mod rate;

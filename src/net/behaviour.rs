@@ -14,7 +14,7 @@ use super::addresses::{Heard, is_dialable};
 use super::direct_only::DirectOnly;
 use super::index::Scope;
 use super::transport::{Parts, swarm_config, webrtc};
-use super::{index, introductions, session};
+use super::{index, introductions, pex, session};
 
 /// What identify says of us.
 const IDENTIFY_PROTOCOL: &str = "/gyre/1.0.0";
@@ -43,6 +43,7 @@ pub struct Behaviour {
     pub index: DirectOnly<index::Behaviour>,
     pub peers_index: DirectOnly<index::Behaviour>,
     pub session: DirectOnly<session::Behaviour>,
+    pub pex: DirectOnly<session::Behaviour>,
 }
 
 impl std::fmt::Debug for Behaviour {
@@ -74,7 +75,8 @@ pub fn swarm(key: &Keypair, parts: Parts) -> io::Result<Swarm<Behaviour>> {
         )),
         index: DirectOnly::new(index::Behaviour::new(local, Scope::Relays)),
         peers_index: DirectOnly::new(index::Behaviour::new(local, Scope::Peers)),
-        session: DirectOnly::new(session::Behaviour::default()),
+        session: DirectOnly::new(session::Behaviour::new(session::PROTOCOL)),
+        pex: DirectOnly::new(session::Behaviour::new(pex::PROTOCOL)),
     };
     let config = swarm_config().with_idle_connection_timeout(IDLE_TIMEOUT);
     let mut swarm = Swarm::new(parts.transport, behaviour, local, config);

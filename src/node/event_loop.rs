@@ -4,6 +4,7 @@
 mod dialling;
 mod neighbours;
 mod network;
+mod pex;
 mod publish;
 mod relays;
 mod sessions;
@@ -15,10 +16,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::channel::{mpsc, oneshot};
 use futures::{FutureExt, StreamExt, select};
 use futures_timer::Delay;
 use libp2p::core::transport::ListenerId;
+use libp2p::identity::Keypair;
 use libp2p::{Multiaddr, PeerId, Swarm};
 
 use super::command::Command;
@@ -32,6 +35,7 @@ use crate::net::session::OpenId;
 use crate::proto::budget::Budget;
 use crate::proto::message::Message;
 use crate::proto::neighbours::Neighbours;
+use crate::proto::pex::Pex;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::proto::uplink::Uplink;
 use crate::rt;
@@ -72,6 +76,11 @@ pub(super) enum Event {
         result: Result<StoredChunk, StoreError>,
     },
     Usage(Usage),
+    /// What a peer said of others, if it did.
+    Pex {
+        peer: PeerId,
+        bytes: Option<Bytes>,
+    },
 }
 
 impl From<(SessionId, SessionEvent)> for Event {
@@ -88,6 +97,7 @@ enum Alarm {
     Write(BlobHash),
     Uplink(usize),
     Neighbours,
+    Pex,
 }
 
 /// One open stream.
@@ -123,6 +133,12 @@ pub(super) struct EventLoop<S: Store> {
     peers: Peers,
     relays: Vec<Relay>,
     neighbours: Neighbours,
+    /// Signs what we say of ourselves.
+    key: Keypair,
+    pex: Pex,
+    /// Messages of peer exchange that wait for their stream.
+    telling: HashMap<OpenId, Bytes>,
+    reading: usize,
     /// What is reserved, or asked for, at peers.
     reservations: HashMap<PeerId, ListenerId>,
     /// Linked servers of the peers' index, and how many there were when everything was announced to them.
@@ -149,6 +165,7 @@ pub(super) struct EventLoop<S: Store> {
 
 /// What the loop starts with.
 pub(super) struct Start<S: Store> {
+    pub key: Keypair,
     pub swarm: Swarm<Behaviour>,
     pub store: S,
     pub commands: mpsc::Receiver<Command>,
@@ -191,6 +208,10 @@ impl<S: Store> EventLoop<S> {
             peers: Peers::default(),
             relays,
             neighbours: Neighbours::new(u64::from_le_bytes(rt::random()), start.serve_after),
+            key: start.key,
+            pex: Pex::default(),
+            telling: HashMap::new(),
+            reading: 0,
             reservations: HashMap::new(),
             servers: HashSet::new(),
             announced_to: 0,
@@ -281,6 +302,7 @@ impl<S: Store> EventLoop<S> {
                 index,
                 result,
             } => self.on_loaded(blob, peer, index, result),
+            Event::Pex { peer, bytes } => self.on_pex(peer, bytes),
             Event::Usage(usage) => {
                 self.storage = StorageInfo {
                     used: usage.used,
@@ -319,6 +341,7 @@ impl<S: Store> EventLoop<S> {
                     self.tell_discovery(blob, crate::proto::discovery::Input::Tick)
                 }
                 Alarm::Write(blob) => self.write_some(blob),
+                Alarm::Pex => self.tell_pex(crate::proto::pex::Input::Tick),
                 Alarm::Neighbours => self.tell_neighbours(crate::proto::neighbours::Input::Tick),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),
             }

@@ -16,7 +16,7 @@ export interface SwarmInfo { cid: string; fragment: string | null; name: string 
   addedAt: number; chunks: number; chunksHave: number }
 export interface PeerInfo { peerId: string; role: 'browser' | 'relay'; via: 'direct' | 'relayed' | 'websocket' | 'connecting' | 'failed'; agent: string;
   rtt: number | null; up: number; down: number; upRate: number; downRate: number; since: number; detail: string }
-export interface Stats { peerId: string; state: 'connecting' | 'joined' | 'offline';
+export interface Stats { peerId: string; state: 'connecting' | 'joined' | 'peers' | 'offline';
   relays: { address: string; state: 'connecting' | 'connected' | 'reserved' | 'failed'; detail: string }[];
   uploadAllowed: boolean | null; up: number; down: number; upRate: number; downRate: number; storage: { used: number; quota: number } }
 "#;

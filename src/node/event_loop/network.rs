@@ -37,6 +37,9 @@ impl<S: Store> EventLoop<S> {
                 error,
                 ..
             } => self.on_dial_error(peer, &error),
+            SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => {
+                self.sign_record()
+            }
             SwarmEvent::ListenerClosed {
                 listener_id,
                 reason,
@@ -72,6 +75,7 @@ impl<S: Store> EventLoop<S> {
     fn on_behaviour(&mut self, event: BehaviourEvent) {
         match event {
             BehaviourEvent::Session(event) => self.on_stream(event),
+            BehaviourEvent::Pex(event) => self.on_pex_stream(event),
             BehaviourEvent::Index(events) => events
                 .into_iter()
                 .for_each(|event| self.on_index(event, Scope::Relays)),

@@ -9,6 +9,7 @@ use crate::node::session::{self, Halves, SEND_QUEUE, SessionEvent, SessionId};
 use crate::proto::discovery;
 use crate::proto::message::Message;
 use crate::proto::neighbours;
+use crate::proto::pex;
 use crate::proto::swarm::{Input, Misconduct};
 use crate::proto::types::{BlobHash, PeerKey};
 use crate::rt;
@@ -140,6 +141,7 @@ impl<S: Store> EventLoop<S> {
                         transfer.found();
                     }
                     self.tell_discovery(blob, discovery::Input::Connected(peer));
+                    self.tell_pex(pex::Input::Joined(blob, peer));
                 }
                 if let Message::Chunk { data, .. } = &message {
                     self.count_down(blob, peer, data.len() as u64);
@@ -174,6 +176,7 @@ impl<S: Store> EventLoop<S> {
             return;
         };
         self.pairs.remove(&(session.blob, session.peer));
+        self.tell_pex(pex::Input::Left(session.blob, session.peer));
         self.urgent = true;
         self.tell_swarm(session.blob, Input::Disconnected { peer: session.peer });
         let gone = match session.answered {
