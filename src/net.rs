@@ -1,7 +1,10 @@
 //! The network edge: libp2p behaviours, wire codecs and transports.
 
+pub mod addresses;
 pub mod behaviour;
 pub mod direct_only;
 pub mod index;
+pub mod introductions;
+pub mod pex;
 pub mod session;
 pub mod transport;

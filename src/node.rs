@@ -57,6 +57,7 @@ use crate::net::behaviour;
 use crate::net::transport::{Parts, webrtc};
 use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::link::Link;
+use crate::proto::neighbours::SERVE_AFTER;
 use crate::proto::share::ShareHeader;
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 use crate::rt;
@@ -185,12 +186,14 @@ impl<S: Store> Node<S> {
         let shared = Rc::new(RefCell::new(shared));
         let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
         let start = Start {
+            key,
             swarm,
             store: store.clone(),
             commands: queue,
             relays,
             gate,
             hide_address,
+            serve_after: config.serve_after.unwrap_or(SERVE_AFTER),
             storage,
             shared: shared.clone(),
         };

@@ -7,6 +7,7 @@
 
 pub mod availability;
 pub mod bitfield;
+pub mod budget;
 pub mod cache;
 pub mod config;
 pub mod container;
@@ -15,6 +16,8 @@ pub mod focus;
 pub mod limits;
 pub mod link;
 pub mod message;
+pub mod neighbours;
+pub mod pex;
 pub mod picker;
 pub mod pool;
 pub mod random;

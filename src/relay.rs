@@ -10,7 +10,6 @@ mod allowance;
 mod app;
 mod client_address;
 mod http;
-mod index;
 mod key;
 mod links;
 mod metrics;
@@ -160,7 +159,7 @@ impl Default for Limits {
             rate_per_ip: Rate::new(600, Duration::from_secs(1)),
             rate_per_peer: Rate::new(240, Duration::from_secs(2)),
             max_provider_records: 1_000_000,
-            provider_ttl: index::DEFAULT_TTL,
+            provider_ttl: crate::net::index::providers::DEFAULT_TTL,
         }
     }
 }

@@ -10,9 +10,11 @@ use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{Swarm, identify, ping, relay};
 
+use super::addresses::{Heard, is_dialable};
 use super::direct_only::DirectOnly;
+use super::index::Scope;
 use super::transport::{Parts, swarm_config, webrtc};
-use super::{index, session};
+use super::{index, introductions, pex, session};
 
 /// What identify says of us.
 const IDENTIFY_PROTOCOL: &str = "/gyre/1.0.0";
@@ -23,6 +25,9 @@ const AGENT: &str = concat!("gyre/", env!("CARGO_PKG_VERSION"));
 /// A direct link with no stream on it is closed after this: long enough to be reused for the next blob.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Addresses of ours that identify repeats; its message has room for 4 KiB.
+const MAX_IDENTIFY_ADDRESSES: usize = 8;
+
 /// How often a link is measured. Ours; timers of a hidden tab are late anyway.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
@@ -31,11 +36,14 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 #[derive(NetworkBehaviour)]
 pub struct Behaviour {
     pub webrtc: webrtc::Behaviour,
-    pub relay: relay::client::Behaviour,
-    pub identify: identify::Behaviour,
+    pub relay: DirectOnly<relay::client::Behaviour>,
+    pub introductions: DirectOnly<introductions::Behaviour>,
+    pub identify: Heard<identify::Behaviour>,
     pub ping: DirectOnly<ping::Behaviour>,
     pub index: DirectOnly<index::Behaviour>,
+    pub peers_index: DirectOnly<index::Behaviour>,
     pub session: DirectOnly<session::Behaviour>,
+    pub pex: DirectOnly<session::Behaviour>,
 }
 
 impl std::fmt::Debug for Behaviour {
@@ -55,13 +63,20 @@ pub fn swarm(key: &Keypair, parts: Parts) -> io::Result<Swarm<Behaviour>> {
         .with_hide_listen_addrs(true);
     let behaviour = Behaviour {
         webrtc: parts.webrtc,
-        relay: parts.relay,
-        identify: identify::Behaviour::new(identify),
+        relay: DirectOnly::new(parts.relay),
+        introductions: DirectOnly::new(introductions::new(local)),
+        identify: Heard::new(
+            identify::Behaviour::new(identify),
+            is_dialable,
+            MAX_IDENTIFY_ADDRESSES,
+        ),
         ping: DirectOnly::new(ping::Behaviour::new(
             ping::Config::new().with_interval(PING_INTERVAL),
         )),
-        index: DirectOnly::new(index::Behaviour::new(local)),
-        session: DirectOnly::new(session::Behaviour::default()),
+        index: DirectOnly::new(index::Behaviour::new(local, Scope::Relays)),
+        peers_index: DirectOnly::new(index::Behaviour::new(local, Scope::Peers)),
+        session: DirectOnly::new(session::Behaviour::new(session::PROTOCOL)),
+        pex: DirectOnly::new(session::Behaviour::new(pex::PROTOCOL)),
     };
     let config = swarm_config().with_idle_connection_timeout(IDLE_TIMEOUT);
     let mut swarm = Swarm::new(parts.transport, behaviour, local, config);

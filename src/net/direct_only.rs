@@ -7,6 +7,10 @@
 //!
 //! The one exception is a pair between whose networks there is no path: [`DirectOnly::permit_relayed`] lets the inner behaviour
 //! see the relayed connections to that peer that come up from then on, and [`DirectOnly::forbid_relayed`] ends that.
+//!
+//! A link of the `/webrtc` transport was dialled under an address with `p2p-circuit` in it, which libp2p's own behaviours take
+//! for a relayed connection. They are told the address by which the other side knows such a link, `/webrtc/p2p/<peer>`:
+//! whoever introduced the two has no part in it any more.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,7 +20,7 @@ use std::{
 use either::Either;
 use libp2p::{
     Multiaddr, PeerId,
-    core::{Endpoint, transport::PortUse},
+    core::{ConnectedPoint, Endpoint, transport::PortUse},
     swarm::{
         ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour,
         NotifyHandler, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
@@ -24,7 +28,7 @@ use libp2p::{
     },
 };
 
-use super::transport::webrtc::addr::{is_relayed, is_relayed_addr};
+use super::transport::webrtc::addr::{is_relayed, is_relayed_addr, is_webrtc, remote_addr};
 
 /// Wraps a behaviour so that it runs on connections that no relay carries.
 ///
@@ -87,14 +91,16 @@ impl<B> DirectOnly<B> {
         &mut self.inner
     }
 
-    fn knows(&self, peer: &PeerId, id: ConnectionId) -> bool {
-        self.direct.get(peer).is_some_and(|ids| ids.contains(&id))
+    /// Whether the inner behaviour knows this connection. Of whom it is does not count, as for the swarm: libp2p's relay names the
+    /// peer that asked for a circuit when it speaks to the connection of the peer that shall get it.
+    fn knows(&self, id: ConnectionId) -> bool {
+        self.direct.values().any(|ids| ids.contains(&id))
     }
 
     /// The connection of the inner behaviour that a command is for, if it is up.
     fn addressee(&self, peer: &PeerId, handler: &NotifyHandler) -> Option<ConnectionId> {
         match handler {
-            NotifyHandler::One(id) => self.knows(peer, *id).then_some(*id),
+            NotifyHandler::One(id) => self.knows(*id).then_some(*id),
             // The swarm's choice might be a relayed one, whose handler is a dummy.
             NotifyHandler::Any => {
                 let known = self.direct.get(peer)?;
@@ -160,12 +166,25 @@ impl<B: NetworkBehaviour> NetworkBehaviour for DirectOnly<B> {
         if self.keeps_out(id, &peer, is_relayed_addr(addr)) {
             return Ok(Either::Right(dummy::ConnectionHandler));
         }
+        let endpoint = ConnectedPoint::Dialer {
+            address: addr.clone(),
+            role_override: role,
+            port_use,
+        };
+        let told = as_told(peer, &endpoint);
         self.inner
-            .handle_established_outbound_connection(id, peer, addr, role, port_use)
+            .handle_established_outbound_connection(
+                id,
+                peer,
+                told.get_remote_address(),
+                role,
+                port_use,
+            )
             .map(Either::Left)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
+        let told;
         let event = match event {
             FromSwarm::ConnectionEstablished(up) => {
                 if is_relayed(up.endpoint) && !self.admitted.contains(&up.connection_id) {
@@ -174,8 +193,10 @@ impl<B: NetworkBehaviour> NetworkBehaviour for DirectOnly<B> {
                 let known = self.direct.entry(up.peer_id).or_default();
                 let other_established = known.len();
                 known.push(up.connection_id);
+                told = as_told(up.peer_id, up.endpoint);
                 FromSwarm::ConnectionEstablished(ConnectionEstablished {
                     other_established,
+                    endpoint: &told,
                     ..up
                 })
             }
@@ -193,8 +214,10 @@ impl<B: NetworkBehaviour> NetworkBehaviour for DirectOnly<B> {
                 if remaining_established == before {
                     return;
                 }
+                told = as_told(down.peer_id, down.endpoint);
                 FromSwarm::ConnectionClosed(ConnectionClosed {
                     remaining_established,
+                    endpoint: &told,
                     ..down
                 })
             }
@@ -248,6 +271,22 @@ impl<B: NetworkBehaviour> NetworkBehaviour for DirectOnly<B> {
     }
 }
 
+/// A connection as the inner behaviour is told of it.
+fn as_told(peer: PeerId, endpoint: &ConnectedPoint) -> ConnectedPoint {
+    match endpoint {
+        ConnectedPoint::Dialer {
+            role_override,
+            port_use,
+            ..
+        } if is_webrtc(endpoint) => ConnectedPoint::Dialer {
+            address: remote_addr(peer),
+            role_override: *role_override,
+            port_use: *port_use,
+        },
+        other => other.clone(),
+    }
+}
+
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -255,10 +294,7 @@ mod tests {
     use std::collections::VecDeque;
 
     use futures::task::noop_waker;
-    use libp2p::{
-        core::ConnectedPoint,
-        swarm::{ConnectionHandler, behaviour::AddressChange},
-    };
+    use libp2p::swarm::{ConnectionHandler, behaviour::AddressChange};
 
     use super::*;
 
@@ -332,6 +368,10 @@ mod tests {
         fn on_swarm_event(&mut self, event: FromSwarm) {
             self.heard.push(match event {
                 FromSwarm::ConnectionEstablished(up) => {
+                    assert!(
+                        !up.endpoint.is_relayed(),
+                        "libp2p would refuse to run on it"
+                    );
                     format!("up {} others {}", up.connection_id, up.other_established)
                 }
                 FromSwarm::ConnectionClosed(down) => {
@@ -548,8 +588,14 @@ mod tests {
         commands.push_back(say(NotifyHandler::One(id(1)), "lost again"));
         commands.push_back(say(NotifyHandler::Any, "any"));
         commands.push_back(say(NotifyHandler::One(id(2)), "one"));
+        commands.push_back(ToSwarm::NotifyHandler {
+            peer_id: PeerId::random(),
+            handler: NotifyHandler::One(id(2)),
+            event: "by its id",
+        });
         assert_eq!(next(&mut wrapper), Some((id(2), "any")));
         assert_eq!(next(&mut wrapper), Some((id(2), "one")));
+        assert_eq!(next(&mut wrapper), Some((id(2), "by its id")));
         assert_eq!(next(&mut wrapper), None);
 
         wrapper.on_connection_handler_event(peer, id(2), Either::Left("hello".to_owned()));

@@ -1,17 +1,23 @@
-//! The provider index: who holds a blob, asked of and told to the relays' Kademlia.
+//! The provider indexes: who holds a blob, asked of and told to a Kademlia of relays and another one of nodes.
 //!
-//! A thin wrapper around `kad` as a *client*. It differs from the plain behaviour in two ways: it never lets a look-up
-//! dial the providers that it finds (kad would contact each of them, through a relay and ICE, merely because an answer
-//! names them; other relays it may dial), and it hands out the providers' addresses, which kad keeps to itself.
+//! A thin wrapper around `kad`, of which a node runs two. In the relays' index it is a client. In the peers' index it is a client
+//! until the node has stayed long enough, then a server too (the rule is [`proto::neighbours`](crate::proto::neighbours)). They are
+//! apart so that lies among nodes cannot displace what the relays know, and a newcomer who reaches only relays finds everything.
+//!
+//! It differs from the plain behaviour in three ways: a look-up never dials the providers that it finds (kad would contact each
+//! of them, through a relay and ICE, merely because an answer names them); servers that an answer names it dials within a
+//! budget, and nodes only where a linked peer introduces them; and it hands out the providers' addresses, which kad keeps to
+//! itself.
 
-use std::collections::HashMap;
+pub mod providers;
+
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
-use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
 use libp2p::kad::{self, GetProvidersOk, Mode, QueryId, QueryResult, RecordKey};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{
@@ -20,10 +26,31 @@ use libp2p::swarm::{
 };
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 
-use crate::proto::types::BlobHash;
+use self::providers::{Limits, ProviderIndex};
+use super::addresses::{Route, is_behind_relay, is_dialable};
+use crate::proto::budget::Budget;
+use crate::proto::types::{BlobHash, Time};
+use crate::rt;
 
-/// Our own DHT: nothing else speaks it, so public IPFS peers never enter its tables.
+/// The relays' index. Nothing else speaks it, so public IPFS peers never enter its tables.
 pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/gyre/kad/1.0.0");
+
+/// The peers' index. Only its servers offer the protocol.
+pub const PEERS_PROTOCOL: StreamProtocol = StreamProtocol::new("/gyre/peers/kad/1.0.0");
+
+/// Which of the two indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The relays'.
+    Relays,
+    /// The nodes' own.
+    Peers,
+}
+
+/// The key under which nodes that want neighbours are found: `b3sum` of the text, so that it is nobody's blob.
+pub fn neighbourhood() -> BlobHash {
+    BlobHash(*blake3::hash(b"gyre neighbourhood 1").as_bytes())
+}
 
 /// Multihash code and length of BLAKE3-256, which make a hash an IPFS-style provider key.
 const BLAKE3_256: [u8; 2] = [0x1e, 32];
@@ -34,10 +61,39 @@ const MAX_ANNOUNCED: usize = 16 * 1024;
 /// How often what we hold is announced anew; relays forget a provider after two hours.
 const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(30 * 60);
 
+/// The same among nodes, which come and go faster.
+const PEERS_ANNOUNCE_INTERVAL: Duration = Duration::from_secs(10 * 60);
+
+/// How long a node remembers a provider.
+const PEERS_TTL: Duration = Duration::from_secs(30 * 60);
+
+/// What a node that serves the peers' index keeps: at about 400 bytes each, 3 MiB at most. One provider gets a thirty-second of it.
+const PEERS_MAX_RECORDS: usize = 8 * 1024;
+
+/// Keys one provider may put on one node.
+const PEERS_MAX_KEYS: usize = 256;
+
+/// Servers of the peers' index that look-ups may link to at once beside those that are linked; then one more in each
+/// [`DIAL_INTERVAL`]. Ours: a look-up asks some three to six servers, each link costs an ICE run, and an index full of lies
+/// costs no more than this.
+const DIAL_BURST: u32 = 12;
+
+/// Time in which look-ups may link to one more.
+const DIAL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Addresses under which a node of an answer is dialled.
+const MAX_DIALLED: usize = 2;
+
+/// Addresses of ours that an announcement carries; relays keep four.
+const MAX_TOLD: usize = 4;
+
+/// How often provider records that have ended are dropped.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
 /// A look-up that found nothing ends after this.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Relays that a provider record is put on.
+/// Servers that a provider record is put on, and that a look-up asks at least.
 const REPLICATION: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
 
 /// What a look-up or an announcement came to.
@@ -64,10 +120,18 @@ pub enum Event {
     },
 }
 
-/// The kad client and its look-ups.
+/// One of the indexes and the look-ups in it.
 pub struct Behaviour {
-    kad: kad::Behaviour<MemoryStore>,
+    scope: Scope,
+    local: PeerId,
+    kad: kad::Behaviour<ProviderIndex>,
     lookups: HashMap<QueryId, BlobHash>,
+    /// Relays that the node links to by itself, in its own time.
+    uplinks: HashSet<PeerId>,
+    linked: HashSet<PeerId>,
+    told: Vec<Multiaddr>,
+    budget: Budget,
+    swept_at: Time,
 }
 
 impl std::fmt::Debug for Behaviour {
@@ -79,33 +143,74 @@ impl std::fmt::Debug for Behaviour {
 }
 
 impl Behaviour {
-    /// An index client with an empty list of relays.
-    pub fn new(local: PeerId) -> Self {
-        let mut config = kad::Config::new(PROTOCOL);
+    /// A client that knows no server yet.
+    pub fn new(local: PeerId, scope: Scope) -> Self {
+        let (protocol, interval, ttl) = match scope {
+            Scope::Relays => (PROTOCOL, ANNOUNCE_INTERVAL, providers::DEFAULT_TTL),
+            Scope::Peers => (PEERS_PROTOCOL, PEERS_ANNOUNCE_INTERVAL, PEERS_TTL),
+        };
+        let mut config = kad::Config::new(protocol);
         config
             .set_query_timeout(QUERY_TIMEOUT)
             .set_replication_factor(REPLICATION)
-            .set_provider_publication_interval(Some(ANNOUNCE_INTERVAL))
+            .set_provider_publication_interval(Some(interval))
+            .set_provider_record_ttl(Some(ttl))
             .set_kbucket_inserts(kad::BucketInserts::Manual)
-            .set_periodic_bootstrap_interval(None);
-        let store = MemoryStoreConfig {
-            max_provided_keys: MAX_ANNOUNCED,
-            max_records: 0,
-            ..Default::default()
+            .set_periodic_bootstrap_interval(None)
+            .set_replication_interval(None)
+            .set_publication_interval(None);
+        let limits = Limits {
+            max_records: PEERS_MAX_RECORDS,
+            max_keys_per_provider: PEERS_MAX_KEYS,
+            max_own: MAX_ANNOUNCED,
         };
-        let mut kad =
-            kad::Behaviour::with_config(local, MemoryStore::with_config(local, store), config);
+        let store = ProviderIndex::new(local, limits, u64::from_le_bytes(rt::random()));
+        let mut kad = kad::Behaviour::with_config(local, store, config);
         // A reservation gives us an external address, which would make kad a server by itself.
         kad.set_mode(Some(Mode::Client));
         Self {
+            scope,
+            local,
             kad,
             lookups: HashMap::new(),
+            uplinks: HashSet::new(),
+            linked: HashSet::new(),
+            told: Vec::new(),
+            budget: Budget::new(DIAL_BURST, DIAL_INTERVAL),
+            swept_at: Time::default(),
         }
     }
 
-    /// Adds a relay to ask and to tell.
+    /// Adds a relay to ask and to tell. Look-ups do not dial it: after its restart everybody's would, at once.
     pub fn add_relay(&mut self, peer: PeerId, address: Multiaddr) {
+        self.uplinks.insert(peer);
         self.kad.add_address(&peer, address);
+    }
+
+    /// A linked peer serves the peers' index, or no longer. It is told to others as one that we introduce.
+    pub fn set_server(&mut self, peer: PeerId, serves: bool) {
+        if serves {
+            let through_us = Route::Peer(self.local).to(peer);
+            self.kad.add_address(&peer, through_us);
+        } else {
+            self.kad.remove_peer(&peer);
+        }
+    }
+
+    /// Whether we introduce a peer to others.
+    pub fn set_introduced(&mut self, peer: PeerId, introduced: bool) {
+        self.kad.store_mut().set_introduced(peer, introduced);
+    }
+
+    /// Answers others, or only asks them.
+    pub fn serve(&mut self, serves: bool) {
+        let mode = if serves { Mode::Server } else { Mode::Client };
+        self.kad.set_mode(Some(mode));
+    }
+
+    /// Provider records of others that are kept here.
+    pub fn records(&mut self) -> usize {
+        self.kad.store_mut().records()
     }
 
     /// Asks who holds `blob`; a look-up that is under way already is not repeated.
@@ -116,12 +221,13 @@ impl Behaviour {
         }
     }
 
-    /// Tells the relays that we hold `blob`, and again every 30 minutes. `false` if too many are announced already.
+    /// Tells the servers that we hold `blob`, and again every 30 minutes, or 10 among nodes. `false` if too many are announced
+    /// already.
     pub fn announce(&mut self, blob: BlobHash) -> bool {
         self.kad.start_providing(key_of(blob)).is_ok()
     }
 
-    /// Stops telling; the relays forget within two hours.
+    /// Stops telling; relays forget within two hours, nodes within half an hour.
     pub fn withdraw(&mut self, blob: BlobHash) {
         self.kad.stop_providing(&key_of(blob));
     }
@@ -176,17 +282,47 @@ impl Behaviour {
                 Endpoint::Dialer,
             )
             .unwrap_or_default();
+        addresses.extend(self.kad.store_mut().addresses(&peer));
         addresses.sort();
         addresses.dedup();
         addresses
     }
-}
 
-impl Behaviour {
-    /// Only relays have an address that is not behind a circuit; the node decides which other peer is worth a link.
-    fn is_relay(&mut self, peer: PeerId) -> bool {
+    /// Where a server may be dialled: a relay under an address that is not behind a circuit, a node where a peer that we are linked to
+    /// introduces it. Whatever else an answer may say leads nowhere from here.
+    fn ways_to(&mut self, peer: PeerId) -> Vec<Multiaddr> {
         let direct = |address: &Multiaddr| address.iter().all(|part| part != Protocol::P2pCircuit);
-        self.addresses_of(peer).iter().any(direct)
+        if self.uplinks.contains(&peer) {
+            return Vec::new();
+        }
+        let mut addresses = self.addresses_of(peer);
+        match self.scope {
+            Scope::Relays => addresses.retain(direct),
+            Scope::Peers => addresses.retain(|address| {
+                Route::read(address, peer).is_some_and(
+                    |route| matches!(route, Route::Peer(through) if self.linked.contains(&through)),
+                )
+            }),
+        }
+        addresses.truncate(MAX_DIALLED);
+        addresses
+    }
+
+    fn may_tell(&self, address: &Multiaddr) -> bool {
+        self.told.len() < MAX_TOLD
+            && !self.told.contains(address)
+            && match self.scope {
+                Scope::Relays => is_behind_relay(address),
+                Scope::Peers => is_dialable(address),
+            }
+    }
+
+    fn sweep(&mut self) {
+        let now = Time::default() + rt::now();
+        if now.since(self.swept_at) >= SWEEP_INTERVAL {
+            self.swept_at = now;
+            self.kad.store_mut().sweep(web_time::Instant::now());
+        }
     }
 }
 
@@ -200,7 +336,7 @@ fn blob_of(key: &RecordKey) -> Option<BlobHash> {
 }
 
 impl NetworkBehaviour for Behaviour {
-    type ConnectionHandler = <kad::Behaviour<MemoryStore> as NetworkBehaviour>::ConnectionHandler;
+    type ConnectionHandler = <kad::Behaviour<ProviderIndex> as NetworkBehaviour>::ConnectionHandler;
     type ToSwarm = Vec<Event>;
 
     fn handle_established_inbound_connection(
@@ -226,7 +362,40 @@ impl NetworkBehaviour for Behaviour {
             .handle_established_outbound_connection(id, peer, address, role, port_use)
     }
 
+    fn handle_pending_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: Option<PeerId>,
+        _: &[Multiaddr],
+        _: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        Ok(peer.map(|peer| self.ways_to(peer)).unwrap_or_default())
+    }
+
     fn on_swarm_event(&mut self, event: FromSwarm) {
+        match &event {
+            // What an announcement carries must fit and be of use: no address twice in its two forms, none that we only listen on.
+            FromSwarm::NewListenAddr(_) | FromSwarm::ExpiredListenAddr(_) => return,
+            FromSwarm::ExternalAddrConfirmed(new) => {
+                if !self.may_tell(new.addr) {
+                    return;
+                }
+                self.told.push(new.addr.clone());
+            }
+            FromSwarm::ExternalAddrExpired(old) => {
+                let Some(at) = self.told.iter().position(|told| told == old.addr) else {
+                    return;
+                };
+                self.told.remove(at);
+            }
+            FromSwarm::ConnectionEstablished(up) => {
+                self.linked.insert(up.peer_id);
+            }
+            FromSwarm::ConnectionClosed(down) if down.remaining_established == 0 => {
+                self.linked.remove(&down.peer_id);
+            }
+            _ => {}
+        }
         self.kad.on_swarm_event(event);
     }
 
@@ -243,10 +412,15 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        self.sweep();
         loop {
             match std::task::ready!(self.kad.poll(cx)) {
                 ToSwarm::Dial { opts } => {
-                    if opts.get_peer_id().is_some_and(|peer| self.is_relay(peer)) {
+                    let now = Time::default() + rt::now();
+                    let there_is_a_way = opts
+                        .get_peer_id()
+                        .is_some_and(|peer| !self.ways_to(peer).is_empty());
+                    if there_is_a_way && self.budget.try_take(now) {
                         return Poll::Ready(ToSwarm::Dial { opts });
                     }
                     // Told at once, or the look-up would wait ten seconds for an answer that cannot come.

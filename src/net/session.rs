@@ -1,4 +1,4 @@
-//! Streams of `/gyre/swarm/1.0.0`: opens them to a peer and accepts them, one per blob and pair of peers.
+//! Streams of one protocol, `/gyre/swarm/1.0.0` or another: opens them to a peer and accepts them.
 //!
 //! The behaviour only hands over streams; what is said on them is `proto::message`, who says it is the node.
 
@@ -55,8 +55,9 @@ pub enum Event {
 }
 
 /// Keeps the direct connections of each peer and opens streams on the newest.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Behaviour {
+    protocol: StreamProtocol,
     connections: HashMap<PeerId, Vec<ConnectionId>>,
     opening: HashMap<OpenId, (PeerId, ConnectionId)>,
     out: VecDeque<ToSwarm<Event, OpenId>>,
@@ -64,6 +65,17 @@ pub struct Behaviour {
 }
 
 impl Behaviour {
+    /// Streams of `protocol`.
+    pub fn new(protocol: StreamProtocol) -> Self {
+        Self {
+            protocol,
+            connections: HashMap::new(),
+            opening: HashMap::new(),
+            out: VecDeque::new(),
+            waker: None,
+        }
+    }
+
     /// Opens a stream to a connected peer; `Opened` or `Failed` follows.
     pub fn open(&mut self, peer: PeerId, id: OpenId) {
         let event = match self.connections.get(&peer).and_then(|known| known.last()) {
@@ -88,7 +100,11 @@ impl Behaviour {
 
     fn established(&mut self, peer: PeerId, id: ConnectionId) -> Handler {
         self.connections.entry(peer).or_default().push(id);
-        Handler::default()
+        Handler {
+            protocol: self.protocol.clone(),
+            wanted: VecDeque::new(),
+            out: VecDeque::new(),
+        }
     }
 }
 
@@ -191,8 +207,9 @@ pub enum FromHandler {
 }
 
 /// The part that stands at one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Handler {
+    protocol: StreamProtocol,
     wanted: VecDeque<OpenId>,
     out: VecDeque<FromHandler>,
 }
@@ -206,7 +223,7 @@ impl ConnectionHandler for Handler {
     type OutboundOpenInfo = OpenId;
 
     fn listen_protocol(&self) -> SubstreamProtocol<Self::InboundProtocol> {
-        SubstreamProtocol::new(ReadyUpgrade::new(PROTOCOL), ())
+        SubstreamProtocol::new(ReadyUpgrade::new(self.protocol.clone()), ())
     }
 
     fn on_behaviour_event(&mut self, id: OpenId) {
@@ -249,8 +266,8 @@ impl ConnectionHandler for Handler {
             return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(event));
         }
         if let Some(id) = self.wanted.pop_front() {
-            let protocol =
-                SubstreamProtocol::new(ReadyUpgrade::new(PROTOCOL), id).with_timeout(OPEN_TIMEOUT);
+            let protocol = SubstreamProtocol::new(ReadyUpgrade::new(self.protocol.clone()), id)
+                .with_timeout(OPEN_TIMEOUT);
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol });
         }
         Poll::Pending

@@ -1,5 +1,7 @@
 //! What a node is told when it starts.
 
+use std::time::Duration;
+
 use libp2p::Multiaddr;
 
 use crate::proto::limits::Surroundings;
@@ -18,6 +20,9 @@ pub struct Config {
     pub relay_only: bool,
     /// What the platform says of the connection and the battery.
     pub surroundings: Surroundings,
+    /// How long enough links must have been there before this node serves the peers' index; `None` is
+    /// [`SERVE_AFTER`](crate::proto::neighbours::SERVE_AFTER).
+    pub serve_after: Option<Duration>,
     /// Bytes of chunks to keep at most; `None` leaves what the store has.
     pub quota: Option<u64>,
 }

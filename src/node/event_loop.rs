@@ -1,10 +1,13 @@
 //! The one async loop: takes what the network, the store, the handles and the clock bring, feeds the state machines, and
 //! does what they ask for. It decides nothing that `proto` could decide.
 
+mod dialling;
 mod integrity;
 mod limits;
 mod links;
+mod neighbours;
 mod network;
+mod pex;
 mod publish;
 mod relays;
 mod room;
@@ -13,13 +16,16 @@ mod storage;
 mod transfers;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::channel::{mpsc, oneshot};
 use futures::{FutureExt, StreamExt, select};
 use futures_timer::Delay;
+use libp2p::core::transport::ListenerId;
+use libp2p::identity::Keypair;
 use libp2p::{Multiaddr, PeerId, Swarm};
 
 use super::command::Command;
@@ -31,7 +37,10 @@ use super::transfer::Transfer;
 use crate::net::behaviour::Behaviour;
 use crate::net::session::OpenId;
 use crate::net::transport::webrtc::rtc::Switch;
+use crate::proto::budget::Budget;
 use crate::proto::message::Message;
+use crate::proto::neighbours::Neighbours;
+use crate::proto::pex::Pex;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::proto::uplink::Uplink;
 use crate::rt;
@@ -90,6 +99,11 @@ pub(super) enum Event {
     },
     /// The record of the day was written, or not.
     Recorded(bool),
+    /// What a peer said of others, if it did.
+    Pex {
+        peer: PeerId,
+        bytes: Option<Bytes>,
+    },
 }
 
 impl From<(SessionId, SessionEvent)> for Event {
@@ -108,6 +122,8 @@ enum Alarm {
     Uplink(usize),
     Serve,
     Ask,
+    Neighbours,
+    Pex,
 }
 
 /// One open stream.
@@ -128,7 +144,7 @@ struct Relay {
     peer: PeerId,
     address: Multiaddr,
     uplink: Uplink,
-    listener: Option<libp2p::core::transport::ListenerId>,
+    listener: Option<ListenerId>,
     detail: String,
 }
 
@@ -143,6 +159,20 @@ pub(super) struct EventLoop<S: Store> {
     peers: Peers,
     links: links::Links,
     relays: Vec<Relay>,
+    neighbours: Neighbours,
+    /// Signs what we say of ourselves.
+    key: Keypair,
+    pex: Pex,
+    /// Messages of peer exchange that wait for their stream.
+    telling: HashMap<OpenId, Bytes>,
+    reading: usize,
+    /// What is reserved, or asked for, at peers.
+    reservations: HashMap<PeerId, ListenerId>,
+    /// Linked servers of the peers' index, and how many there were when everything was announced to them.
+    servers: HashSet<PeerId>,
+    announced_to: usize,
+    /// Dials to relays that are not ours.
+    strange_dials: Budget,
     sessions: HashMap<SessionId, Session>,
     pairs: HashMap<(BlobHash, PeerKey), SessionId>,
     opening: HashMap<OpenId, (BlobHash, PeerKey)>,
@@ -164,12 +194,14 @@ pub(super) struct EventLoop<S: Store> {
 
 /// What the loop starts with.
 pub(super) struct Start<S: Store> {
+    pub key: Keypair,
     pub swarm: Swarm<Behaviour>,
     pub store: S,
     pub commands: mpsc::Receiver<Command>,
     pub relays: Vec<(PeerId, Multiaddr)>,
     pub gate: Gate,
     pub hide_address: Switch,
+    pub serve_after: Duration,
     pub storage: StorageInfo,
     pub shared: Rc<RefCell<Shared>>,
 }
@@ -206,6 +238,15 @@ impl<S: Store> EventLoop<S> {
             peers: Peers::default(),
             links: links::Links::default(),
             relays,
+            neighbours: Neighbours::new(u64::from_le_bytes(rt::random()), start.serve_after),
+            key: start.key,
+            pex: Pex::default(),
+            telling: HashMap::new(),
+            reading: 0,
+            reservations: HashMap::new(),
+            servers: HashSet::new(),
+            announced_to: 0,
+            strange_dials: dialling::strange_dials(),
             sessions: HashMap::new(),
             pairs: HashMap::new(),
             opening: HashMap::new(),
@@ -229,6 +270,7 @@ impl<S: Store> EventLoop<S> {
     /// Runs until `Stop`, or until every handle is gone.
     pub async fn run(mut self) {
         self.start_relays();
+        self.start_neighbours();
         let mut publish = Delay::new(PUBLISH_INTERVAL).fuse();
         let mut alarm = Delay::new(PUBLISH_INTERVAL).fuse();
         let mut rings_at = NEVER;
@@ -301,6 +343,7 @@ impl<S: Store> EventLoop<S> {
                     }
                 }
             }
+            Event::Pex { peer, bytes } => self.on_pex(peer, bytes),
             Event::Usage(usage) => {
                 self.storage = StorageInfo {
                     used: usage.used,
@@ -351,6 +394,8 @@ impl<S: Store> EventLoop<S> {
                 Alarm::Read(blob) => self.read_some(blob),
                 Alarm::Serve => self.serve_when_due(),
                 Alarm::Ask => self.ask_when_due(),
+                Alarm::Pex => self.tell_pex(crate::proto::pex::Input::Tick),
+                Alarm::Neighbours => self.tell_neighbours(crate::proto::neighbours::Input::Tick),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),
             }
         }

@@ -15,6 +15,9 @@ const MAX_PEERS: usize = 2048;
 /// Addresses kept of one peer: one for each relay that it may be reserved at.
 const MAX_ADDRESSES: usize = 8;
 
+/// Tellers kept of one peer: as many as are tried as introducers.
+const MAX_TELLERS: usize = 2;
+
 /// How long a peer without a link is shown with the reason: the index may name those that left for two hours.
 const COMPLAINT_MILLIS: u64 = 60_000;
 
@@ -31,6 +34,12 @@ pub(super) struct Peer {
     pub is_relay: bool,
     pub dialling: bool,
     pub banned: bool,
+    /// A link is wanted for its own sake.
+    pub near: bool,
+    /// It introduces others, as it says.
+    pub introduces: bool,
+    /// Linked peers that named it: who was named by a neighbour may be introduced by it.
+    pub told_by: Vec<PeerId>,
     /// Blobs for which a session is wanted as soon as a direct link is up.
     pub awaited_by: BTreeSet<BlobHash>,
     pub agent: String,
@@ -64,6 +73,14 @@ impl Peer {
             && !self.dialling
             && !self.is_relay
             && self.awaited_by.is_empty()
+            && !self.near
+    }
+
+    /// Remembers who named it; the latest survive.
+    pub fn add_teller(&mut self, teller: PeerId) {
+        self.told_by.retain(|known| *known != teller);
+        self.told_by.insert(0, teller);
+        self.told_by.truncate(MAX_TELLERS);
     }
 
     /// Says what is wrong, in a sentence; shown for as long as it matters.
@@ -123,6 +140,9 @@ impl Peers {
             is_relay: false,
             dialling: false,
             banned: false,
+            near: false,
+            introduces: false,
+            told_by: Vec::new(),
             awaited_by: BTreeSet::new(),
             agent: String::new(),
             rtt: None,
@@ -144,6 +164,10 @@ impl Peers {
 
     pub fn by_id(&mut self, id: &PeerId) -> Option<&mut Peer> {
         self.table.get_mut(self.keys.get(id)?)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Peer> {
+        self.table.values()
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
@@ -179,7 +203,7 @@ impl Peers {
             })
             .map(|peer| PeerInfo {
                 peer_id: peer.id.to_string(),
-                role: if peer.is_relay {
+                role: if peer.is_relay || peer.via() == Via::Websocket {
                     Role::Relay
                 } else {
                     Role::Browser

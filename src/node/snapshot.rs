@@ -138,7 +138,9 @@ pub enum JoinState {
     Connecting,
     /// Reachable through at least one relay.
     Joined,
-    /// Every relay has failed; trying again.
+    /// No relay answers; reachable through linked peers.
+    Peers,
+    /// Every relay has failed and no peer introduces us; trying again.
     Offline,
 }
 

@@ -92,6 +92,7 @@ struct Candidate {
 /// The look-ups and candidates of one blob.
 #[derive(Debug)]
 pub struct Discovery {
+    target: usize,
     wanted: bool,
     waiting_since: Time,
     told: bool,
@@ -106,7 +107,13 @@ pub struct Discovery {
 impl Discovery {
     /// Nothing wanted yet. `seed` decides only the order in which candidates are tried and the jitter of pauses.
     pub fn new(seed: u64) -> Self {
+        Self::with_target(seed, TARGET_SESSIONS)
+    }
+
+    /// As [`new`](Self::new), for another number of sessions that are enough.
+    pub fn with_target(seed: u64, target: usize) -> Self {
         Self {
+            target,
             wanted: false,
             waiting_since: Time::default(),
             told: false,
@@ -227,7 +234,7 @@ impl Discovery {
             return;
         }
         let connected = self.count(State::Connected);
-        if connected < TARGET_SESSIONS && !self.looking && now >= self.next_lookup {
+        if connected < self.target && !self.looking && now >= self.next_lookup {
             self.looking = true;
             self.next_lookup = now + self.pause + self.pause.mul_f64(self.jitter());
             self.pause = (self.pause * 3 / 2).min(LOOKUP_PAUSE_MAX);
@@ -247,7 +254,7 @@ impl Discovery {
             .collect();
         ready.sort_unstable();
         for (_, _, peer) in ready {
-            if dialling >= MAX_DIALLING || connected + dialling >= TARGET_SESSIONS {
+            if dialling >= MAX_DIALLING || connected + dialling >= self.target {
                 break;
             }
             if let Some(candidate) = self.live(peer) {

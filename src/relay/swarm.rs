@@ -20,12 +20,12 @@ use libp2p::{
 use tokio::sync::{mpsc, watch};
 
 use super::addresses::{is_websocket, socket_multiaddr};
-use super::index::ProviderIndex;
 use super::links::{LinkEvent, Links};
 use super::metrics::Metrics;
 use super::rate::{Buckets, address_group};
 use super::ws_listener::WsListener;
 use super::{Limits, stopped};
+use crate::net::index::providers::{self, ProviderIndex};
 
 /// Protocol name of the provider index.
 pub const INDEX_PROTOCOL: StreamProtocol = StreamProtocol::new("/gyre/kad/1.0.0");
@@ -310,7 +310,15 @@ fn behaviour(key: &Keypair, limits: &Limits) -> Behaviour {
         .set_periodic_bootstrap_interval(None)
         .set_replication_interval(None)
         .set_publication_interval(None);
-    let store = ProviderIndex::new(limits.max_provider_records);
+    let store = ProviderIndex::new(
+        local,
+        providers::Limits {
+            max_records: limits.max_provider_records,
+            max_keys_per_provider: MAX_KEYS_PER_PROVIDER,
+            max_own: 0,
+        },
+        fastrand::u64(..),
+    );
     let mut index = kad::Behaviour::with_config(local, store, index_config);
     index.set_mode(Some(kad::Mode::Server));
     Behaviour {
@@ -392,6 +400,8 @@ const MAX_NEGOTIATING_STREAMS: usize = 32;
 const MAX_LEARNED: usize = 8;
 /// How often the gauges of the index are set.
 const TICK: Duration = Duration::from_secs(5);
+/// Keys one provider may announce: a large library of files, and a thousandth of the default ceiling.
+const MAX_KEYS_PER_PROVIDER: usize = 1_000;
 /// How often expired provider records are dropped.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Time to close connections at a shutdown.

@@ -20,7 +20,7 @@ export interface PeerInfo { peerId: string; role: 'browser' | 'relay'; via: 'dir
   rtt: number | null; up: number; down: number; upRate: number; downRate: number; since: number; detail: string }
 export interface Limits { upRate: number | null; downRate: number | null; upPerDay: number | null; sendOnMetered: boolean; pauseOnBattery: boolean; hideAddress: boolean }
 export interface Surroundings { metered: boolean; onBattery: boolean }
-export interface Stats { peerId: string; state: 'connecting' | 'joined' | 'offline';
+export interface Stats { peerId: string; state: 'connecting' | 'joined' | 'peers' | 'offline';
   relays: { address: string; state: 'connecting' | 'connected' | 'reserved' | 'failed'; detail: string }[];
   uploadAllowed: boolean | null; uploadHold: 'unasked' | 'refused' | 'metered' | 'battery' | 'day' | null; limits: Limits;
   today: { up: number; down: number }; up: number; down: number; upRate: number; downRate: number; storage: { used: number; quota: number } }

@@ -293,7 +293,7 @@ export class Gyre extends EventTarget {
   }
 
   #noteState(stats: Stats): void {
-    if (stats.state !== 'joined') return;
+    if (stats.state !== 'joined' && stats.state !== 'peers') return;
     this.#settleJoined?.resolve();
     this.#settleJoined = null;
   }

@@ -93,8 +93,8 @@ export interface RelayInfo {
 /** The node as a whole. */
 export interface Stats {
   readonly peerId: string;
-  /** `joined` once a relay holds a reservation for this peer. */
-  readonly state: 'connecting' | 'joined' | 'offline';
+  /** `joined` once a relay holds a reservation for this peer; `peers` while none does and linked peers introduce it. */
+  readonly state: 'connecting' | 'joined' | 'peers' | 'offline';
   readonly relays: readonly RelayInfo[];
   /** The person's consent to sending; `null` means not asked yet, and nothing is sent. */
   readonly uploadAllowed: boolean | null;

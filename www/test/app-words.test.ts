@@ -75,6 +75,8 @@ test('the header counts reserved relays and linked browsers only', () => {
   assert.equal(joinStatus('joined', stats, peers, null).short, 'Joined · 2 peers');
   assert.match(joinStatus('offline', stats, [], null).hint, /keeps trying.*\(refused\)/);
   assert.equal(joinStatus('offline', stats, peers, null).label, 'No relay · 2 peers');
+  assert.equal(joinStatus('peers', stats, peers, null).label, 'No relay · joined through 2 peers');
+  assert.match(joinStatus('peers', stats, peers, null).hint, /introduce/);
   assert.equal(joinStatus('failed', null, [], 'STORE_BUSY').label, 'Another version runs');
   assert.equal(joinStatus('failed', null, [], null).label, 'Not running');
 });

@@ -12,6 +12,7 @@ use crate::node::snapshot::Today;
 use crate::node::{LIMITS, TRAFFIC};
 use crate::proto::limits::{Admission, DayLedger, Hold, Limits, Pacer, Surroundings};
 use crate::proto::message::Message;
+use crate::proto::neighbours;
 use crate::proto::swarm::Input;
 use crate::proto::types::{BlobHash, CHUNK_SIZE, ChunkIndex, PeerKey};
 use crate::rt;
@@ -195,9 +196,10 @@ impl<S: Store> EventLoop<S> {
                 self.announce_if_due(blob);
             } else if let Some(transfer) = self.transfers.get_mut(&blob) {
                 transfer.announced = false;
-                self.swarm.behaviour_mut().index.get_mut().withdraw(blob);
+                self.withdraw(blob);
             }
         }
+        self.tell_neighbours(neighbours::Input::Allow(may_send));
         self.serve_when_due();
     }
 

@@ -1,23 +1,20 @@
-//! What libp2p reports, and dialling other browsers.
+//! What libp2p reports.
 
 use libp2p::core::ConnectedPoint;
-use libp2p::multiaddr::Protocol;
-use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, identify, ping, relay};
+use libp2p::{PeerId, identify, ping, relay};
 
 use super::EventLoop;
+use crate::net::addresses::is_dialable;
 use crate::net::behaviour::BehaviourEvent;
-use crate::net::index;
+use crate::net::index::Scope;
 use crate::net::transport::webrtc;
+use crate::net::{index, introductions};
 use crate::node::snapshot::Via;
 use crate::proto::types::PeerKey;
-use crate::proto::{discovery, uplink};
+use crate::proto::{discovery, neighbours, uplink};
 use crate::rt;
 use crate::store::Store;
-
-/// Relays tried for a peer whose own addresses are not known.
-const MAX_GUESSES: usize = 4;
 
 impl<S: Store> EventLoop<S> {
     pub(super) fn on_network(&mut self, event: SwarmEvent<BehaviourEvent>) {
@@ -40,7 +37,11 @@ impl<S: Store> EventLoop<S> {
                 peer_id: Some(peer),
                 connection_id,
                 error,
+                ..
             } => self.on_dial_error(peer, Some(connection_id), &error),
+            SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => {
+                self.sign_record()
+            }
             SwarmEvent::ListenerClosed {
                 listener_id,
                 reason,
@@ -52,10 +53,12 @@ impl<S: Store> EventLoop<S> {
                     .position(|relay| relay.listener == Some(listener_id))
                 {
                     self.relays[relay].listener = None;
-                    if let Err(error) = reason {
+                    if let Err(error) = &reason {
                         self.relays[relay].detail = error.to_string();
                     }
                     self.tell_uplink(relay, uplink::Input::Unreserved);
+                } else {
+                    self.on_unreserved(listener_id, reason.is_err());
                 }
             }
             SwarmEvent::ListenerError { listener_id, error } => {
@@ -74,9 +77,14 @@ impl<S: Store> EventLoop<S> {
     fn on_behaviour(&mut self, event: BehaviourEvent) {
         match event {
             BehaviourEvent::Session(event) => self.on_stream(event),
-            BehaviourEvent::Index(events) => {
-                events.into_iter().for_each(|event| self.on_index(event))
-            }
+            BehaviourEvent::Pex(event) => self.on_pex_stream(event),
+            BehaviourEvent::Index(events) => events
+                .into_iter()
+                .for_each(|event| self.on_index(event, Scope::Relays)),
+            BehaviourEvent::PeersIndex(events) => events
+                .into_iter()
+                .for_each(|event| self.on_index(event, Scope::Peers)),
+            BehaviourEvent::Introductions(event) => self.on_introductions(event),
             BehaviourEvent::Webrtc(event) => self.on_webrtc(event),
             BehaviourEvent::Relay(relay::client::Event::ReservationReqAccepted {
                 relay_peer_id,
@@ -84,6 +92,8 @@ impl<S: Store> EventLoop<S> {
             }) => {
                 if let Some(relay) = self.relay_of(&relay_peer_id) {
                     self.tell_uplink(relay, uplink::Input::Reserved);
+                } else {
+                    self.on_reserved_at(relay_peer_id);
                 }
             }
             BehaviourEvent::Relay(_) => {}
@@ -91,6 +101,12 @@ impl<S: Store> EventLoop<S> {
                 if let Some(peer) = self.peers.by_id(&peer_id) {
                     peer.set_agent(&info.agent_version);
                 }
+                let offers = |protocol| info.protocols.contains(&protocol);
+                self.on_offers(
+                    peer_id,
+                    offers(introductions::PROTOCOL),
+                    offers(index::PEERS_PROTOCOL),
+                );
             }
             BehaviourEvent::Identify(_) => {}
             BehaviourEvent::Ping(ping::Event {
@@ -108,7 +124,7 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
-    fn on_index(&mut self, event: index::Event) {
+    fn on_index(&mut self, event: index::Event, scope: Scope) {
         match event {
             index::Event::Providers { blob, providers } => {
                 let local = *self.swarm.local_peer_id();
@@ -118,18 +134,29 @@ impl<S: Store> EventLoop<S> {
                     if !peer.is_relay {
                         let key = peer.key;
                         found.push(key);
-                        self.peers
-                            .add_addresses(key, addresses.into_iter().filter(is_webrtc).collect());
+                        self.peers.add_addresses(
+                            key,
+                            addresses.into_iter().filter(is_dialable).collect(),
+                        );
                     }
                 }
-                self.tell_discovery(blob, discovery::Input::Found(found));
+                if blob == index::neighbourhood() {
+                    self.tell_neighbours(neighbours::Input::Found(found));
+                } else {
+                    self.tell_discovery(blob, discovery::Input::Found(found));
+                }
+            }
+            index::Event::LookupEnded { blob } if blob == index::neighbourhood() => {
+                self.tell_neighbours(neighbours::Input::LookupEnded)
             }
             index::Event::LookupEnded { blob } => {
                 self.tell_discovery(blob, discovery::Input::LookupEnded)
             }
             index::Event::Announced { blob, ok } => {
-                // Not taken by any relay: due again at the next occasion.
-                if let Some(transfer) = self.transfers.get_mut(&blob) {
+                // Not taken by any server: due again at the next occasion.
+                if scope == Scope::Relays
+                    && let Some(transfer) = self.transfers.get_mut(&blob)
+                {
                     transfer.announced &= ok;
                 }
             }
@@ -161,16 +188,18 @@ impl<S: Store> EventLoop<S> {
     fn on_connected(&mut self, id: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
         self.urgent = true;
         let relay = self.relay_of(&id);
-        let via = match relay {
-            Some(_) => Via::Websocket,
-            None if webrtc::is_relayed(endpoint) => Via::Relayed,
-            None => Via::Direct,
+        let via = match () {
+            () if webrtc::is_webrtc(endpoint) => Via::Direct,
+            () if webrtc::is_relayed(endpoint) => Via::Relayed,
+            // Ours, or one through which somebody else is reached.
+            () => Via::Websocket,
         };
         let now = rt::unix_millis();
         let peer = self.peers.enter(id, now);
         if peer.connections.is_empty() {
             peer.since = now;
         }
+        let first = via == Via::Direct && !peer.is_direct();
         peer.connections.insert(connection, via);
         let (key, banned) = (peer.key, peer.banned);
         if banned {
@@ -179,9 +208,13 @@ impl<S: Store> EventLoop<S> {
         }
         if via == Via::Direct {
             peer.dialling = false;
+            peer.near = false;
             peer.settle();
             for blob in std::mem::take(&mut peer.awaited_by) {
                 self.open_session(blob, key);
+            }
+            if first {
+                self.on_neighbour(key);
             }
         }
         match relay {
@@ -193,19 +226,31 @@ impl<S: Store> EventLoop<S> {
     fn on_closed(&mut self, id: PeerId, connection: ConnectionId) {
         self.urgent = true;
         let relay = self.relay_of(&id);
-        if let Some(peer) = self.peers.by_id(&id) {
-            peer.connections.remove(&connection);
-            if peer.connections.is_empty() {
-                peer.rtt = None;
-                if let Some(relay) = relay {
-                    self.tell_uplink(relay, uplink::Input::Lost);
-                }
-            }
+        let Some(peer) = self.peers.by_id(&id) else {
+            return;
+        };
+        let was_direct = peer.is_direct();
+        peer.connections.remove(&connection);
+        let (key, unlinked) = (peer.key, was_direct && !peer.is_direct());
+        let gone = peer.connections.is_empty();
+        if gone {
+            peer.rtt = None;
+        }
+        if unlinked {
+            self.on_neighbour_lost(id, key);
+        }
+        if let Some(relay) = relay.filter(|_| gone) {
+            self.tell_uplink(relay, uplink::Input::Lost);
         }
         self.on_unlinked(id);
     }
 
-    fn on_dial_error(&mut self, id: PeerId, dial: Option<ConnectionId>, error: &DialError) {
+    pub(super) fn on_dial_error(
+        &mut self,
+        id: PeerId,
+        dial: Option<ConnectionId>,
+        error: &DialError,
+    ) {
         // Another dial to the same peer is under way: its outcome counts.
         if matches!(error, DialError::DialPeerConditionFalse(_)) {
             return;
@@ -244,62 +289,19 @@ impl<S: Store> EventLoop<S> {
         self.give_up(key);
     }
 
-    /// Nothing came of the link that these sessions wait for.
-    fn give_up(&mut self, key: PeerKey) {
+    /// Nothing came of the link that these sessions, or the neighbourhood, wait for.
+    pub(super) fn give_up(&mut self, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
+        let near = std::mem::take(&mut peer.near);
         for blob in std::mem::take(&mut peer.awaited_by) {
             self.tell_discovery(blob, discovery::Input::Failed(key));
         }
-    }
-
-    /// Dials another browser, by the addresses it announced, else through the relays that we share with it if any.
-    pub(super) fn dial(&mut self, key: PeerKey) {
-        if !self.may_dial(key) {
-            return self.give_up(key);
-        }
-        let Some(peer) = self.peers.get(key) else {
-            return;
-        };
-        let id = peer.id;
-        let mut addresses = peer.addresses.clone();
-        if addresses.is_empty() {
-            addresses = self
-                .relays
-                .iter()
-                .take(MAX_GUESSES)
-                .map(|relay| behind(&relay.address, id))
-                .collect();
-        }
-        // A relayed connection may be there already; it must not keep the direct one from being made.
-        let opts = DialOpts::peer_id(id)
-            .addresses(addresses)
-            .condition(PeerCondition::NotDialing)
-            .build();
-        if let Some(peer) = self.peers.get_mut(key) {
-            peer.dialling = true;
-        }
-        if let Err(error) = self.swarm.dial(opts) {
-            if matches!(error, DialError::DialPeerConditionFalse(_)) {
-                return;
-            }
-            self.on_dial_error(id, None, &error);
+        if near {
+            self.tell_neighbours(neighbours::Input::Failed(key));
         }
     }
-}
-
-fn is_webrtc(address: &Multiaddr) -> bool {
-    address.iter().any(|part| part == Protocol::WebRTC)
-}
-
-/// `<relay>/p2p-circuit/webrtc/p2p/<peer>`.
-fn behind(relay: &Multiaddr, peer: PeerId) -> Multiaddr {
-    relay
-        .clone()
-        .with(Protocol::P2pCircuit)
-        .with(Protocol::WebRTC)
-        .with(Protocol::P2p(peer))
 }
 
 /// What a person is told of a link that did not come up.

@@ -112,6 +112,7 @@ impl<S: Store> EventLoop<S> {
             {
                 JoinState::Joined
             }
+            () if self.neighbours.introducers() > 0 => JoinState::Peers,
             () if self.relays.iter().all(|relay| relay.uplink.failures() > 1) => JoinState::Offline,
             () => JoinState::Connecting,
         };

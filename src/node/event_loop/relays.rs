@@ -4,8 +4,8 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 
 use super::{Alarm, EventLoop, now};
-use crate::proto::discovery;
 use crate::proto::uplink::{Input, Output, State};
+use crate::proto::{discovery, neighbours};
 use crate::rt;
 use crate::store::Store;
 
@@ -27,10 +27,13 @@ impl<S: Store> EventLoop<S> {
         self.relays.iter().position(|relay| relay.peer == *peer)
     }
 
+    /// Whether others can reach us, through a relay or through a peer.
     pub(super) fn is_joined(&self) -> bool {
-        self.relays
-            .iter()
-            .any(|relay| relay.uplink.state() == State::Reserved)
+        self.neighbours.introducers() > 0
+            || self
+                .relays
+                .iter()
+                .any(|relay| relay.uplink.state() == State::Reserved)
     }
 
     pub(super) fn tell_uplink(&mut self, index: usize, input: Input) {
@@ -91,14 +94,24 @@ impl<S: Store> EventLoop<S> {
     }
 
     /// A reservation is there (again): tell the index what we hold under the address we have now, and look around.
-    fn on_joined(&mut self) {
+    pub(super) fn on_joined(&mut self) {
+        self.announce_all();
+        let blobs: Vec<_> = self.transfers.keys().copied().collect();
+        for blob in blobs {
+            self.tell_discovery(blob, discovery::Input::NetworkUp);
+        }
+        self.tell_neighbours(neighbours::Input::NetworkUp);
+    }
+
+    /// Tells the indexes what we hold, and that we are here.
+    pub(super) fn announce_all(&mut self) {
+        self.announce_neighbourhood();
         let blobs: Vec<_> = self.transfers.keys().copied().collect();
         for blob in blobs {
             if let Some(transfer) = self.transfers.get_mut(&blob) {
                 transfer.announced = false;
             }
             self.announce_if_due(blob);
-            self.tell_discovery(blob, discovery::Input::NetworkUp);
         }
     }
 }

@@ -8,6 +8,8 @@ use crate::net::session as streams;
 use crate::node::session::{self, Halves, SEND_QUEUE, SessionEvent, SessionId};
 use crate::proto::discovery;
 use crate::proto::message::Message;
+use crate::proto::neighbours;
+use crate::proto::pex;
 use crate::proto::swarm::{Input, Misconduct};
 use crate::proto::types::{BlobHash, PeerKey};
 use crate::rt;
@@ -140,6 +142,7 @@ impl<S: Store> EventLoop<S> {
                         transfer.found();
                     }
                     self.tell_discovery(blob, discovery::Input::Connected(peer));
+                    self.tell_pex(pex::Input::Joined(blob, peer));
                 }
                 if let Message::Chunk { data, .. } = &message {
                     self.count_down(blob, peer, data.len() as u64);
@@ -178,6 +181,7 @@ impl<S: Store> EventLoop<S> {
         self.pairs.remove(&(session.blob, session.peer));
         self.count_sessions(session.peer);
         self.gate.forget(session.blob, session.peer);
+        self.tell_pex(pex::Input::Left(session.blob, session.peer));
         self.urgent = true;
         self.tell_swarm(session.blob, Input::Disconnected { peer: session.peer });
         let gone = match session.answered {
@@ -227,6 +231,7 @@ impl<S: Store> EventLoop<S> {
         for blob in blobs {
             self.tell_discovery(blob, discovery::Input::Banned(peer));
         }
+        self.tell_neighbours(neighbours::Input::Banned(peer));
         let _ = self.swarm.disconnect_peer_id(id);
         self.urgent = true;
     }

@@ -159,7 +159,7 @@ impl<S: Store> EventLoop<S> {
         for peer in self.peers.iter_mut() {
             peer.awaited_by.remove(&blob);
         }
-        self.swarm.behaviour_mut().index.get_mut().withdraw(blob);
+        self.withdraw(blob);
         self.usage_stale = true;
         Some(transfer.row)
     }
@@ -190,6 +190,12 @@ impl<S: Store> EventLoop<S> {
         Ok(remember)
     }
 
+    pub(super) fn withdraw(&mut self, blob: BlobHash) {
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.index.get_mut().withdraw(blob);
+        behaviour.peers_index.get_mut().withdraw(blob);
+    }
+
     /// Tells discovery whether peers are wanted.
     pub(super) fn set_wanted(&mut self, blob: BlobHash) {
         let Some(transfer) = self.transfers.get(&blob) else {
@@ -211,7 +217,9 @@ impl<S: Store> EventLoop<S> {
         };
         let holds = transfer.swarm.progress().stored > 0;
         if joined && holds && !transfer.announced && self.gate.may_send() {
-            transfer.announced = self.swarm.behaviour_mut().index.get_mut().announce(blob);
+            let behaviour = self.swarm.behaviour_mut();
+            transfer.announced = behaviour.index.get_mut().announce(blob);
+            behaviour.peers_index.get_mut().announce(blob);
         }
     }
 
@@ -273,7 +281,7 @@ impl<S: Store> EventLoop<S> {
         let outputs: Vec<_> = std::iter::from_fn(|| transfer.discovery.poll_output()).collect();
         for output in outputs {
             match output {
-                discovery::Output::Lookup => self.swarm.behaviour_mut().index.get_mut().find(blob),
+                discovery::Output::Lookup => self.look_up(blob),
                 discovery::Output::Connect(peer) => self.connect(blob, peer),
                 discovery::Output::Nobody => self.on_nobody(blob),
                 discovery::Output::WakeAt(at) => self.set_alarm(Alarm::Discovery(blob), at),

@@ -5,7 +5,7 @@ import { adviceFor } from './advice.js';
 import { count, formatBytes, formatDuration, formatRate, percent } from './format.js';
 
 /** Where the page stands: its peer is being loaded, runs, or could not be started. */
-export type Phase = 'loading' | 'connecting' | 'joined' | 'offline' | 'failed';
+export type Phase = 'loading' | 'connecting' | 'joined' | 'peers' | 'offline' | 'failed';
 
 /** What the header shows. */
 export interface JoinStatus {
@@ -33,6 +33,11 @@ export function joinStatus(
       const relays = (stats?.relays ?? []).filter((relay) => relay.state === 'reserved').length;
       const linked = count(connectedPeers(peers).length, 'peer');
       return { phase, label: `Joined · ${count(relays, 'relay')} · ${linked}`, short: `Joined · ${linked}`, hint: '' };
+    }
+    case 'peers': {
+      const linked = count(connectedPeers(peers).length, 'peer');
+      const hint = 'No relay answers. Linked peers introduce this one to others, so it still finds and is found.';
+      return { phase, label: `No relay · joined through ${linked}`, short: `No relay · ${linked}`, hint };
     }
     case 'offline': {
       const reason = (stats?.relays ?? []).find((relay) => relay.detail !== '')?.detail ?? '';

@@ -128,7 +128,7 @@ export class FilePage extends SessionElement {
     if (session.phase === 'loading') return { state: 'waiting', words: 'Starting the peer of this page…' };
     if (session.phase === 'failed') return { state: 'waiting', words: 'Waiting until the peer of this page can start' };
     if (!this.file) {
-      return session.phase === 'joined'
+      return session.phase === 'joined' || session.phase === 'peers'
         ? { state: 'finding', words: 'Looking for somebody who has it…' }
         : { state: 'finding', words: 'Joining, then looking for somebody who has it…' };
     }

@@ -94,9 +94,18 @@ pub fn webrtc_form(addr: &Multiaddr) -> Option<Multiaddr> {
     Some(form)
 }
 
-/// Whether bytes sent to this address pass through a relay: `p2p-circuit` without `webrtc` behind it.
+/// Whether bytes sent to this address pass through a relay: its last `p2p-circuit` has no `webrtc` behind it. The last one
+/// counts because the relay of a circuit may itself have been reached over a circuit.
 pub fn is_relayed_addr(addr: &Multiaddr) -> bool {
-    has_circuit(addr) && !is_signalled(addr)
+    let mut relayed = false;
+    for part in addr.iter() {
+        match part {
+            Protocol::P2pCircuit => relayed = true,
+            Protocol::WebRTC => relayed = false,
+            _ => {}
+        }
+    }
+    relayed
 }
 
 /// Whether the bytes of this connection pass through a relay.
@@ -137,10 +146,6 @@ fn telling_addr(endpoint: &ConnectedPoint) -> &Multiaddr {
         ConnectedPoint::Dialer { address, .. } => address,
         ConnectedPoint::Listener { local_addr, .. } => local_addr,
     }
-}
-
-fn has_circuit(addr: &Multiaddr) -> bool {
-    addr.iter().any(|p| p == Protocol::P2pCircuit)
 }
 
 fn is_signalled(addr: &Multiaddr) -> bool {
@@ -202,6 +207,17 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_is_a_relay_too() {
+        let through = addr(&format!("/webrtc/p2p/{R}/p2p-circuit/webrtc/p2p/{B}"));
+        let parsed = WebRtcAddr::parse(&through).unwrap();
+        assert_eq!(
+            parsed.circuit,
+            addr(&format!("/webrtc/p2p/{R}/p2p-circuit/p2p/{B}"))
+        );
+        assert_eq!(webrtc_form(&parsed.circuit), Some(through));
+    }
+
+    #[test]
     fn declines_what_others_dial_and_refuses_what_nobody_may() {
         for (text, error) in [
             (
@@ -256,6 +272,16 @@ mod tests {
         assert!(!is_relayed(&up) && is_webrtc(&up));
         let plain = dialer(&relay);
         assert!(!is_relayed(&plain) && !is_webrtc(&plain));
+        // A circuit through a peer that was itself reached over one, on either side.
+        let peer = format!("{relay}/p2p-circuit/webrtc/p2p/{B}");
+        assert!(is_relayed(&listener(
+            &format!("{peer}/p2p-circuit"),
+            &format!("/p2p/{R}")
+        )));
+        assert!(is_relayed(&dialer(&format!("{peer}/p2p-circuit/p2p/{R}"))));
+        assert!(is_relayed(&dialer(&format!(
+            "/webrtc/p2p/{R}/p2p-circuit/p2p/{B}"
+        ))));
     }
 
     fn parts() -> impl Strategy<Value = Vec<Protocol<'static>>> {

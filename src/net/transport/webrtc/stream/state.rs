@@ -501,9 +501,10 @@ impl State {
         self.send_fin_ack = false;
         self.out.release();
         self.decoder = Decoder::default();
+        // What arrived before a reset was said before it: who answers and lets go (a relay, an index) resets without a word.
         if !matches!(
             reason,
-            StreamError::ChannelClosed | StreamError::ConnectionLost
+            StreamError::Reset | StreamError::ChannelClosed | StreamError::ConnectionLost
         ) {
             if !self.unread.is_empty() {
                 // What is thrown away was not read: the reader must not take the rest for a complete stream.

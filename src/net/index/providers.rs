@@ -1,26 +1,50 @@
 //! The provider index: who says they hold which blob.
 //!
-//! It is the record store of the relay's Kademlia server. Records carry no signature and are only hints: whoever follows one
+//! It is the record store of a Kademlia server, a relay's or a node's, and holds what a node announces itself. Records carry no signature and are only hints: whoever follows one
 //! verifies what it gets. So the index keeps little and bounds everything: a record ends after its time to live, a key keeps
 //! its latest [`MAX_PROVIDERS_PER_KEY`] announcements, a provider has a quota, and the whole has a ceiling. Addresses are kept
 //! once for each provider, the latest announced, because a tab that reloads has new ones for everything it holds. An answer is a
 //! random sample, which spreads the load over a swarm, within what fits one Kademlia message. Values are not stored.
+//!
+//! A node that serves the peers' index adds itself as the way to those providers that it introduces: whoever asks it has a
+//! link to it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use libp2p::kad::store::{Error, RecordStore, Result};
 use libp2p::kad::{ProviderRecord, Record, RecordKey};
 use libp2p::{Multiaddr, PeerId};
+use web_time::Instant;
 
-/// The provider records of one relay, in memory only.
+use crate::net::addresses::{MAX_ADDRESS_BYTES, Route};
+use crate::proto::random::Random;
+
+/// How much an index keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Announcements in all.
+    pub max_records: usize,
+    /// Keys that one provider may announce.
+    pub max_keys_per_provider: usize,
+    /// Keys that we announce ourselves.
+    pub max_own: usize,
+}
+
+/// The provider records of one relay or node, in memory only.
 #[derive(Debug)]
-pub(crate) struct ProviderIndex {
-    max_records: usize,
+pub struct ProviderIndex {
+    local: PeerId,
+    limits: Limits,
     keys: HashMap<RecordKey, Vec<Announcement>>,
     providers: HashMap<PeerId, Provider>,
     records: usize,
+    own: HashSet<RecordKey>,
+    introduced: HashSet<PeerId>,
+    /// Which of many are named; `providers` of the trait takes `&self`.
+    random: RefCell<Random>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,27 +60,54 @@ struct Provider {
 }
 
 impl ProviderIndex {
-    pub(crate) fn new(max_records: usize) -> Self {
+    /// An empty index of the node `local`; `seed` decides which of many providers are named.
+    pub fn new(local: PeerId, limits: Limits, seed: u64) -> Self {
         Self {
-            max_records,
+            local,
+            limits,
             keys: HashMap::new(),
             providers: HashMap::new(),
             records: 0,
+            own: HashSet::new(),
+            introduced: HashSet::new(),
+            random: RefCell::new(Random::new(seed)),
         }
     }
 
+    /// Whether others can be sent to `provider` through us; as many as there are reservations.
+    pub fn set_introduced(&mut self, provider: PeerId, introduced: bool) {
+        match introduced {
+            true => self.introduced.insert(provider),
+            false => self.introduced.remove(&provider),
+        };
+    }
+
+    /// Where `provider` said it is, and the way through us if there is one.
+    pub fn addresses(&self, provider: &PeerId) -> Vec<Multiaddr> {
+        let through_us = self
+            .introduced
+            .contains(provider)
+            .then(|| Route::Peer(self.local).to(*provider));
+        let told = self.providers.get(provider).map(|known| &known.addresses);
+        through_us
+            .into_iter()
+            .chain(told.into_iter().flatten().cloned())
+            .take(MAX_ADDRESSES)
+            .collect()
+    }
+
     /// Provider records held, the expired ones that no sweep has met included.
-    pub(crate) fn records(&self) -> usize {
+    pub fn records(&self) -> usize {
         self.records
     }
 
     /// Keys that have a provider record.
-    pub(crate) fn keys(&self) -> usize {
+    pub fn keys(&self) -> usize {
         self.keys.len()
     }
 
     /// Drops what has expired. Visits every record.
-    pub(crate) fn sweep(&mut self, now: Instant) {
+    pub fn sweep(&mut self, now: Instant) {
         let mut gone = Vec::new();
         self.keys.retain(|_, announcements| {
             announcements.retain(|one| {
@@ -84,17 +135,20 @@ impl ProviderIndex {
     }
 
     fn sample(&self, key: &RecordKey, now: Instant) -> Vec<ProviderRecord> {
-        let Some(announcements) = self.keys.get(key) else {
-            return Vec::new();
-        };
-        let alive = announcements.iter().filter(|one| one.expires > now);
         let mut room = MAX_ANSWER_BYTES;
         let mut answer = Vec::new();
-        for one in fastrand::choose_multiple(alive, MAX_PROVIDERS_PER_ANSWER) {
-            let addresses = self
-                .providers
-                .get(&one.provider)
-                .map_or(&[][..], |p| &p.addresses);
+        if self.own.contains(key) {
+            // Without addresses: kad puts in those of the moment.
+            answer.push(ProviderRecord::new(key.clone(), self.local, Vec::new()));
+        }
+        let announcements = self.keys.get(key).map_or(&[][..], Vec::as_slice);
+        let mut alive: Vec<_> = announcements
+            .iter()
+            .filter(|one| one.expires > now)
+            .collect();
+        self.random.borrow_mut().shuffle(&mut alive);
+        for one in alive.into_iter().take(MAX_PROVIDERS_PER_ANSWER) {
+            let addresses = self.addresses(&one.provider);
             let bytes = PROVIDER_OVERHEAD
                 + addresses
                     .iter()
@@ -108,7 +162,7 @@ impl ProviderIndex {
                 key: key.clone(),
                 provider: one.provider,
                 expires: Some(one.expires),
-                addresses: addresses.to_vec(),
+                addresses,
             });
         }
         answer
@@ -117,7 +171,7 @@ impl ProviderIndex {
 
 impl RecordStore for ProviderIndex {
     type RecordsIter<'a> = std::iter::Empty<Cow<'a, Record>>;
-    type ProvidedIter<'a> = std::iter::Empty<Cow<'a, ProviderRecord>>;
+    type ProvidedIter<'a> = std::vec::IntoIter<Cow<'a, ProviderRecord>>;
 
     fn get(&self, _: &RecordKey) -> Option<Cow<'_, Record>> {
         None
@@ -142,6 +196,13 @@ impl RecordStore for ProviderIndex {
         } = record;
         if key.as_ref().len() > MAX_KEY_BYTES {
             return Err(Error::ValueTooLarge);
+        }
+        if provider == self.local {
+            if self.own.len() >= self.limits.max_own && !self.own.contains(&key) {
+                return Err(Error::MaxProvidedKeys);
+            }
+            self.own.insert(key);
+            return Ok(());
         }
         let expires = expires.unwrap_or_else(|| Instant::now() + DEFAULT_TTL);
         let mut addresses: Vec<Multiaddr> = addresses
@@ -169,7 +230,7 @@ impl RecordStore for ProviderIndex {
         if self
             .providers
             .get(&provider)
-            .is_some_and(|known| known.records >= MAX_KEYS_PER_PROVIDER)
+            .is_some_and(|known| known.records >= self.limits.max_keys_per_provider)
         {
             return Err(Error::MaxProvidedKeys);
         }
@@ -177,7 +238,7 @@ impl RecordStore for ProviderIndex {
             .keys
             .get(&key)
             .is_some_and(|announcements| announcements.len() >= MAX_PROVIDERS_PER_KEY);
-        if !crowded && self.records >= self.max_records {
+        if !crowded && self.records >= self.limits.max_records {
             return Err(Error::MaxProvidedKeys);
         }
         // Most keys have one provider, and a growing vector would begin with room for four.
@@ -206,10 +267,16 @@ impl RecordStore for ProviderIndex {
     }
 
     fn provided(&self) -> Self::ProvidedIter<'_> {
-        std::iter::empty()
+        let own =
+            |key: &RecordKey| Cow::Owned(ProviderRecord::new(key.clone(), self.local, Vec::new()));
+        self.own.iter().map(own).collect::<Vec<_>>().into_iter()
     }
 
     fn remove_provider(&mut self, key: &RecordKey, provider: &PeerId) {
+        if *provider == self.local {
+            self.own.remove(key);
+            return;
+        }
         let Some(announcements) = self.keys.get_mut(key) else {
             return;
         };
@@ -228,17 +295,13 @@ impl RecordStore for ProviderIndex {
 }
 
 /// How long a provider record lasts; a tab announces again well within it, and a closed tab is forgotten after it.
-pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(2 * 60 * 60);
+pub const DEFAULT_TTL: Duration = Duration::from_secs(2 * 60 * 60);
 /// Longest key in bytes: a SHA-512 multihash has 66, and a CID of it 68.
 const MAX_KEY_BYTES: usize = 80;
 /// Announcements kept for one key: many times one answer, so that samples differ, and few enough to scan.
 const MAX_PROVIDERS_PER_KEY: usize = 256;
-/// Keys one provider may announce: a large library of files, and a thousandth of the default ceiling.
-const MAX_KEYS_PER_PROVIDER: usize = 1_000;
 /// Addresses kept for one provider: one for each of a few relays.
 const MAX_ADDRESSES: usize = 4;
-/// Longest address in bytes: `/dns4/…/tcp/443/tls/ws/p2p/…/p2p-circuit/webrtc/p2p/…` with a name of 100 letters has about 210.
-const MAX_ADDRESS_BYTES: usize = 256;
 /// Providers in one answer: Kademlia's k.
 const MAX_PROVIDERS_PER_ANSWER: usize = 20;
 /// Room for providers in one answer in bytes; a Kademlia message has at most 16 KiB, and closer relays stand there too.
@@ -248,11 +311,52 @@ const PROVIDER_OVERHEAD: usize = 64;
 /// Bytes around one address in a message.
 const ADDRESS_OVERHEAD: usize = 4;
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
+
+    const MAX_KEYS_PER_PROVIDER: usize = 1_000;
+
+    fn index(max_records: usize) -> ProviderIndex {
+        let limits = Limits {
+            max_records,
+            max_keys_per_provider: MAX_KEYS_PER_PROVIDER,
+            max_own: 2,
+        };
+        ProviderIndex::new(PeerId::random(), limits, 7)
+    }
+
+    #[test]
+    fn what_we_hold_is_ours_and_bounded() {
+        let mut index = index(10);
+        let local = index.local;
+        let later = Instant::now() + DEFAULT_TTL;
+        for key in [b"a", b"b"] {
+            index.add_provider(record(key, local, later)).unwrap();
+            index.add_provider(record(key, local, later)).unwrap();
+        }
+        assert!(index.add_provider(record(b"c", local, later)).is_err());
+        assert_eq!((index.provided().count(), index.records()), (2, 0));
+        assert_eq!(index.providers(&RecordKey::new(b"a"))[0].provider, local);
+        index.remove_provider(&RecordKey::new(b"a"), &local);
+        assert!(index.providers(&RecordKey::new(b"a")).is_empty());
+    }
+
+    #[test]
+    fn those_that_we_introduce_are_reached_through_us() {
+        let mut index = index(10);
+        let peer = PeerId::random();
+        let later = Instant::now() + DEFAULT_TTL;
+        index.add_provider(record(b"key", peer, later)).unwrap();
+        index.set_introduced(peer, true);
+        let through_us = Route::Peer(index.local).to(peer);
+        let key = RecordKey::new(b"key");
+        assert_eq!(index.providers(&key)[0].addresses[0], through_us);
+        index.set_introduced(peer, false);
+        assert!(!index.providers(&key)[0].addresses.contains(&through_us));
+    }
 
     fn record(key: &[u8], provider: PeerId, expires: Instant) -> ProviderRecord {
         let addresses = vec!["/dns4/relay.example/tcp/443/tls/ws".parse().unwrap()];
@@ -274,7 +378,7 @@ mod tests {
 
     #[test]
     fn latest_announcement_wins() {
-        let mut index = ProviderIndex::new(1_000);
+        let mut index = index(1_000);
         let later = Instant::now() + DEFAULT_TTL;
         let (key, peer) = (RecordKey::new(b"key"), PeerId::random());
         index.add_provider(record(b"key", peer, later)).unwrap();
@@ -292,7 +396,7 @@ mod tests {
 
     #[test]
     fn records_expire() {
-        let mut index = ProviderIndex::new(1_000);
+        let mut index = index(1_000);
         let now = Instant::now();
         index
             .add_provider(record(
@@ -325,7 +429,7 @@ mod tests {
 
     #[test]
     fn everything_is_bounded() {
-        let mut index = ProviderIndex::new(MAX_KEYS_PER_PROVIDER + MAX_PROVIDERS_PER_KEY);
+        let mut index = index(MAX_KEYS_PER_PROVIDER + MAX_PROVIDERS_PER_KEY);
         let later = Instant::now() + DEFAULT_TTL;
         let peer = PeerId::random();
         for n in 0..MAX_KEYS_PER_PROVIDER {
@@ -362,7 +466,7 @@ mod tests {
 
     #[test]
     fn an_answer_fits_one_message() {
-        let mut index = ProviderIndex::new(1_000);
+        let mut index = index(1_000);
         let later = Instant::now() + DEFAULT_TTL;
         let name = "a".repeat(60);
         let long: Multiaddr = format!("/dns4/{name}.{name}.{name}.example/tcp/443/tls/ws")
@@ -392,7 +496,7 @@ mod tests {
         fn counts_agree_after_anything(steps in proptest::collection::vec((0u8..4, 0u8..6, 0usize..5, 1u64..20), 0..200)) {
             let peers: Vec<PeerId> = (0..5).map(|_| PeerId::random()).collect();
             let start = Instant::now();
-            let mut index = ProviderIndex::new(12);
+            let mut index = index(12);
             for (action, key, peer, seconds) in steps {
                 let at = start + Duration::from_secs(seconds);
                 match action {

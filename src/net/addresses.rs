@@ -1,0 +1,332 @@
+//! The shapes of addresses that nodes tell each other, and which of them a behaviour hears of.
+//!
+//! A node is reachable through relays, `<relay>/p2p/R/p2p-circuit/webrtc/p2p/B`, and through peers that introduce it,
+//! `/webrtc/p2p/P/p2p-circuit/webrtc/p2p/B`. libp2p's behaviours would repeat every external address, in both of the forms
+//! in which the swarm has them, and overflow the messages that carry them.
+
+use std::task::{Context, Poll};
+
+use libp2p::core::Endpoint;
+use libp2p::core::transport::PortUse;
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::{
+    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
+    THandlerOutEvent, ToSwarm,
+};
+use libp2p::{Multiaddr, PeerId};
+
+use super::transport::webrtc::addr::{WebRtcAddr, remote_addr};
+
+/// Longest address that is taken from others, in bytes: `/dns4/…/tcp/443/tls/ws/p2p/…/p2p-circuit/webrtc/p2p/…` with a name of 100
+/// letters has about 210.
+pub const MAX_ADDRESS_BYTES: usize = 256;
+
+/// The way to a node: who introduces, and where that one is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// Through a relay: `<address>/p2p/<relay>`.
+    Relay(PeerId, Multiaddr),
+    /// Through a peer, of use to those that have a link to it.
+    Peer(PeerId),
+}
+
+impl Route {
+    /// Reads the way to `target` off an address; `None` for any other address, and for one that is too long.
+    pub fn read(address: &Multiaddr, target: PeerId) -> Option<Self> {
+        if address.len() > MAX_ADDRESS_BYTES {
+            return None;
+        }
+        let parsed = WebRtcAddr::parse(address).ok()?;
+        if parsed.target != target {
+            return None;
+        }
+        let before: Vec<Protocol<'_>> = address
+            .iter()
+            .take_while(|part| *part != Protocol::P2pCircuit)
+            .collect();
+        match before.as_slice() {
+            [Protocol::WebRTC, Protocol::P2p(peer)] => Some(Self::Peer(*peer)),
+            // A browser reaches relays by websocket only, and a chain of introductions is nobody's address.
+            [socket @ .., Protocol::P2p(relay)]
+                if !socket.is_empty() && !socket.contains(&Protocol::WebRTC) =>
+            {
+                Some(Self::Relay(*relay, before.iter().cloned().collect()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The address of `target` on this way.
+    pub fn to(&self, target: PeerId) -> Multiaddr {
+        let before = match self {
+            Self::Relay(_, address) => address.clone(),
+            Self::Peer(peer) => remote_addr(*peer),
+        };
+        before
+            .with(Protocol::P2pCircuit)
+            .with(Protocol::WebRTC)
+            .with(Protocol::P2p(target))
+    }
+
+    /// Who introduces.
+    pub fn through(&self) -> PeerId {
+        match self {
+            Self::Relay(peer, _) | Self::Peer(peer) => *peer,
+        }
+    }
+}
+
+/// Where a reservation at a linked peer is asked for.
+pub fn listen_at(peer: PeerId) -> Multiaddr {
+    remote_addr(peer).with(Protocol::P2pCircuit)
+}
+
+/// Whether this is an address of the `/webrtc` transport behind a relay or a peer.
+pub fn is_dialable(address: &Multiaddr) -> bool {
+    WebRtcAddr::parse(address).is_ok()
+}
+
+/// Whether this is an address of the `/webrtc` transport behind a relay.
+pub fn is_behind_relay(address: &Multiaddr) -> bool {
+    is_dialable(address) && address.iter().next() != Some(Protocol::WebRTC)
+}
+
+/// Lets a behaviour hear of a few of our external addresses only.
+pub struct Heard<B> {
+    inner: B,
+    keep: fn(&Multiaddr) -> bool,
+    max: usize,
+    told: Vec<Multiaddr>,
+}
+
+impl<B> std::fmt::Debug for Heard<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Heard")
+            .field("told", &self.told)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B: NetworkBehaviour> Heard<B> {
+    /// Wraps `inner`, which hears of the first `max` external addresses that `keep` says yes to.
+    pub fn new(inner: B, keep: fn(&Multiaddr) -> bool, max: usize) -> Self {
+        Self {
+            inner,
+            keep,
+            max,
+            told: Vec::new(),
+        }
+    }
+
+    /// The wrapped behaviour.
+    pub fn get_ref(&self) -> &B {
+        &self.inner
+    }
+
+    /// The wrapped behaviour, for commands.
+    pub fn get_mut(&mut self) -> &mut B {
+        &mut self.inner
+    }
+}
+
+impl<B: NetworkBehaviour> NetworkBehaviour for Heard<B> {
+    type ConnectionHandler = B::ConnectionHandler;
+    type ToSwarm = B::ToSwarm;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        self.inner
+            .handle_pending_inbound_connection(id, local, remote)
+    }
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.inner
+            .handle_established_inbound_connection(id, peer, local, remote)
+    }
+
+    fn handle_pending_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: Option<PeerId>,
+        addresses: &[Multiaddr],
+        role: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        self.inner
+            .handle_pending_outbound_connection(id, peer, addresses, role)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        address: &Multiaddr,
+        role: Endpoint,
+        port_use: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.inner
+            .handle_established_outbound_connection(id, peer, address, role, port_use)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm) {
+        match &event {
+            FromSwarm::ExternalAddrConfirmed(new) => {
+                if !(self.keep)(new.addr)
+                    || self.told.len() >= self.max
+                    || self.told.contains(new.addr)
+                {
+                    return;
+                }
+                self.told.push(new.addr.clone());
+            }
+            FromSwarm::ExternalAddrExpired(old) => {
+                let before = self.told.len();
+                self.told.retain(|told| told != old.addr);
+                if self.told.len() == before {
+                    return;
+                }
+            }
+            _ => {}
+        }
+        self.inner.on_swarm_event(event);
+    }
+
+    fn on_connection_handler_event(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
+        self.inner.on_connection_handler_event(peer, id, event);
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        self.inner.poll(cx)
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use libp2p::swarm::behaviour::{ExternalAddrConfirmed, ExternalAddrExpired};
+    use libp2p::swarm::dummy;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn relay() -> Multiaddr {
+        "/dns4/relay.example/tcp/443/tls/ws/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
+            .parse()
+            .unwrap()
+    }
+
+    #[test]
+    fn routes_are_read_as_they_are_written() {
+        let (introducer, target) = (PeerId::random(), PeerId::random());
+        let Some(Protocol::P2p(relay_id)) = relay().iter().last() else {
+            panic!("a relay without a name")
+        };
+        for route in [Route::Peer(introducer), Route::Relay(relay_id, relay())] {
+            let address = route.to(target);
+            assert!(is_dialable(&address));
+            assert_eq!(Route::read(&address, target), Some(route));
+            assert_eq!(Route::read(&address, introducer), None, "of somebody else");
+        }
+        assert!(is_behind_relay(&Route::Relay(relay_id, relay()).to(target)));
+        assert!(!is_behind_relay(&Route::Peer(introducer).to(target)));
+    }
+
+    #[test]
+    fn other_addresses_are_no_routes() {
+        let target = PeerId::random();
+        let through = Route::Peer(PeerId::random()).to(target);
+        let chained = relay()
+            .with(Protocol::P2pCircuit)
+            .with(Protocol::WebRTC)
+            .with(Protocol::P2p(PeerId::random()))
+            .with(Protocol::P2pCircuit)
+            .with(Protocol::WebRTC)
+            .with(Protocol::P2p(target));
+        let plain = relay()
+            .with(Protocol::P2pCircuit)
+            .with(Protocol::P2p(target));
+        let long: Multiaddr = format!("/dns4/{}/tcp/1/ws", "a".repeat(250))
+            .parse()
+            .unwrap();
+        let long = Route::Relay(target, long.with(Protocol::P2p(PeerId::random()))).to(target);
+        for address in [relay(), chained, plain, long, Multiaddr::empty()] {
+            assert_eq!(Route::read(&address, target), None, "{address}");
+        }
+        assert!(Route::read(&through, target).is_some());
+    }
+
+    #[test]
+    fn only_so_many_addresses_are_heard_and_room_is_made_by_those_that_end() {
+        let mut heard = Heard::new(dummy::Behaviour, is_dialable, 2);
+        let target = PeerId::random();
+        let all: Vec<_> = (0..4)
+            .map(|_| Route::Peer(PeerId::random()).to(target))
+            .collect();
+        for addr in &all {
+            heard.on_swarm_event(FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed {
+                addr,
+            }));
+        }
+        assert_eq!(heard.told, all[..2]);
+        let addr = &all[0];
+        heard.on_swarm_event(FromSwarm::ExternalAddrExpired(ExternalAddrExpired { addr }));
+        let addr = &all[3];
+        heard.on_swarm_event(FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed {
+            addr,
+        }));
+        let addr = &relay();
+        heard.on_swarm_event(FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed {
+            addr,
+        }));
+        assert_eq!(heard.told, [all[1].clone(), all[3].clone()]);
+    }
+
+    fn part() -> impl Strategy<Value = Protocol<'static>> {
+        let names: Vec<PeerId> = (0..3u8)
+            .map(|n| {
+                let mut seed = [n; 32];
+                libp2p::identity::Keypair::ed25519_from_bytes(&mut seed)
+                    .unwrap()
+                    .public()
+                    .to_peer_id()
+            })
+            .collect();
+        prop_oneof![
+            Just(Protocol::Ip4([127, 0, 0, 1].into())),
+            Just(Protocol::Tcp(1)),
+            prop::sample::select(names).prop_map(Protocol::P2p),
+            Just(Protocol::P2pCircuit),
+            Just(Protocol::WebRTC),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_leads_back_to_the_same_address(parts in prop::collection::vec(part(), 0..8)) {
+            let address: Multiaddr = parts.into_iter().collect();
+            if let Some(Protocol::P2p(target)) = address.iter().last()
+                && let Some(route) = Route::read(&address, target)
+            {
+                prop_assert_eq!(route.to(target), address.clone());
+                prop_assert!(is_dialable(&address));
+            }
+        }
+    }
+}
