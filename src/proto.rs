@@ -18,6 +18,7 @@ pub mod share;
 #[cfg(feature = "test-utils")]
 pub mod sim;
 pub mod swarm;
+pub mod tail;
 pub mod tree;
 pub mod types;
 pub mod uplink;
