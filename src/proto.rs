@@ -26,6 +26,7 @@ pub mod share;
 #[cfg(feature = "test-utils")]
 pub mod sim;
 pub mod swarm;
+pub mod tail;
 pub mod tree;
 pub mod types;
 pub mod uplink;

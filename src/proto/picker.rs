@@ -66,6 +66,11 @@ impl Picker {
         self.order.is_empty()
     }
 
+    /// Chunks left to be asked for.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
     /// Whether chunk `index` is still to be asked for.
     pub fn wants(&self, index: u32) -> bool {
         self.place
@@ -120,6 +125,20 @@ impl Picker {
                 bits.first_without(&self.unwanted, random.below(bits.len()))
             }
             _ => found,
+        }
+    }
+
+    /// Whether a peer with `holds` has any wanted chunk.
+    pub fn wants_any(&self, holds: &Holds) -> bool {
+        match holds {
+            Holds::Nothing => false,
+            Holds::All => !self.order.is_empty(),
+            Holds::Some(bits) => {
+                let mut near = self.order.iter().take(PICK_SCAN);
+                near.any(|index| bits.contains(*index))
+                    || self.order.len() > PICK_SCAN
+                        && bits.first_without(&self.unwanted, 0).is_some()
+            }
         }
     }
 
