@@ -154,7 +154,8 @@ class Guest {
     // What only reads changes no snapshot.
     const after = (): Snapshot | null => (said.kind === 'read' || this.#closed ? null : snapshotOf(this.#node));
     try {
-      if (this.#calls.size >= MAX_CALLS || this.#calls.has(id)) throw new GyreError('INTERNAL', 'Too many calls at once.');
+      if (this.#calls.size >= MAX_CALLS || this.#calls.has(id))
+        throw new GyreError('INTERNAL', 'Too many calls at once.');
       this.#calls.set(id, { abort, source });
       const value = await this.#run(said, abort.signal, source);
       if (this.#closed) return;

@@ -40,7 +40,13 @@ export type Notice =
 export type ToLeader =
   | { readonly kind: 'call'; readonly id: number; readonly name: PlainCall; readonly args: readonly unknown[] }
   | { readonly kind: 'open'; readonly id: number; readonly link: string }
-  | { readonly kind: 'read'; readonly id: number; readonly file: number; readonly offset: number; readonly length: number }
+  | {
+      readonly kind: 'read';
+      readonly id: number;
+      readonly file: number;
+      readonly offset: number;
+      readonly length: number;
+    }
   | { readonly kind: 'free'; readonly file: number }
   /** With `blob` the leader reads that; else it pulls pieces. */
   | {
@@ -157,9 +163,12 @@ export function readToFollower(value: unknown): ToFollower | null {
     case 'bye':
       return { kind };
     case 'welcome':
-      return typeof peerId === 'string' && isNetwork(network) && isSnapshot(snapshot) ? { kind, peerId, network, snapshot } : null;
+      return typeof peerId === 'string' && isNetwork(network) && isSnapshot(snapshot)
+        ? { kind, peerId, network, snapshot }
+        : null;
     case 'changed': {
-      const fits = what === 'state' ? isRecord(value['value']) && isCount(value['memoryBytes']) : Array.isArray(value['value']);
+      const fits =
+        what === 'state' ? isRecord(value['value']) && isCount(value['memoryBytes']) : Array.isArray(value['value']);
       return isChanged(what) && fits ? (value as ToFollower) : null;
     }
   }

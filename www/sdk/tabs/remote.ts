@@ -10,7 +10,14 @@ import type { GyreNode, ImportOptions, PlainArguments, PlainCall, PlainResult, S
 import type { Opened } from '../source.js';
 import type { PeerInfo, Stats, SwarmInfo } from '../types.js';
 import type { WasmEvent, WasmFile, WasmShare } from '../wasm/gyre.js';
-import { isOpenedFile, readToFollower, type Changed, type Network, type ToFollower, type ToLeader } from './messages.js';
+import {
+  isOpenedFile,
+  readToFollower,
+  type Changed,
+  type Network,
+  type ToFollower,
+  type ToLeader,
+} from './messages.js';
 import { moved, type Wire } from './wire.js';
 
 /** The leader went away before it had answered. */
@@ -80,7 +87,10 @@ export class RemoteNode implements GyreNode {
   }
 
   async openLink(link: string, options: { signal?: AbortSignal } = {}): Promise<WasmFile> {
-    const opened = await this.#ask({ kind: 'open', link }, { signal: options.signal, unwanted: (value) => this.#free(value) });
+    const opened = await this.#ask(
+      { kind: 'open', link },
+      { signal: options.signal, unwanted: (value) => this.#free(value) },
+    );
     if (!isOpenedFile(opened)) throw new GyreError('INTERNAL', 'The other tab opened something that is no file.');
     const { file, ...about } = opened;
     return {
@@ -99,7 +109,10 @@ export class RemoteNode implements GyreNode {
     const blob = source.blob();
     const reader = blob ? undefined : source.stream().getReader();
     try {
-      const made = await this.#ask({ kind: 'import', blob, name, type, size, public: open }, { signal, onProgress, reader });
+      const made = await this.#ask(
+        { kind: 'import', blob, name, type, size, public: open },
+        { signal, onProgress, reader },
+      );
       return made as WasmShare;
     } catch (thrown) {
       await reader?.cancel(thrown).catch(() => undefined);
@@ -166,7 +179,8 @@ export class RemoteNode implements GyreNode {
         this.#settle(id)?.reject(new GyreError('ABORTED', 'Cancelled.', { cause: signal?.reason }));
         this.#post({ kind: 'abort', id });
         // The answer may be under way; what it holds must not stay open.
-        if (extra.unwanted) this.#pending.set(id, { ...extra, resolve: extra.unwanted, reject: () => undefined, done: () => undefined });
+        if (extra.unwanted)
+          this.#pending.set(id, { ...extra, resolve: extra.unwanted, reject: () => undefined, done: () => undefined });
       };
       signal?.addEventListener('abort', abort, { once: true });
       this.#pending.set(id, { ...extra, resolve, reject, done: () => signal?.removeEventListener('abort', abort) });

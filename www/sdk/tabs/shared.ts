@@ -15,9 +15,10 @@ import type { PeerInfo, Stats, SwarmInfo } from '../types.js';
 import type { WasmEvent, WasmFile, WasmShare } from '../wasm/gyre.js';
 import { SharedFile } from './file.js';
 import { Host } from './host.js';
+import { connect } from './link.js';
 import { readNotice, VERSION, type Network, type Notice } from './messages.js';
 import type { Platform } from './platform.js';
-import { Lost, RemoteNode } from './remote.js';
+import { Lost, type RemoteNode } from './remote.js';
 import { channelWire, portWire, type Wire } from './wire.js';
 
 /** How a tab gets a node of its own. */
@@ -130,8 +131,8 @@ export class SharedNode implements GyreNode {
     }, options.signal);
   }
 
-  async importSource(source: Opened, options: ImportOptions): Promise<WasmShare> {
-    const repeatable = source.blob() !== null;
+  importSource(source: Opened, options: ImportOptions): Promise<WasmShare> {
+    const repeatable = (): boolean => source.blob() !== null;
     return this.#attempt((node) => node.importSource(source, options), options.signal, repeatable);
   }
 
@@ -162,7 +163,11 @@ export class SharedNode implements GyreNode {
   }
 
   /** Runs `work` at the node of the moment; if that is lost meanwhile, again at the next one. */
-  async #attempt<T>(work: (node: GyreNode) => Promise<T>, signal: AbortSignal | undefined, again = true): Promise<T> {
+  async #attempt<T>(
+    work: (node: GyreNode) => Promise<T>,
+    signal: AbortSignal | undefined,
+    again = () => true,
+  ): Promise<T> {
     for (let tries = 0; ; tries++) {
       const node = await this.#present(signal);
       try {
@@ -170,7 +175,7 @@ export class SharedNode implements GyreNode {
       } catch (thrown) {
         const lost = thrown instanceof Lost || (node as LocalNode | RemoteNode).gone;
         if (!lost || this.#stopped || signal?.aborted) throw thrown;
-        if (!again || tries >= MAX_LEADERS) throw new Lost();
+        if (!again() || tries >= MAX_LEADERS) throw new Lost();
       }
     }
   }
@@ -252,7 +257,8 @@ export class SharedNode implements GyreNode {
     await this.#announce(false);
     try {
       // A hung tab holds the store as well.
-      if (stolen) await this.#platform.locks.request(storeName(this.#starter.database), { steal: true }, () => undefined);
+      if (stolen)
+        await this.#platform.locks.request(storeName(this.#starter.database), { steal: true }, () => undefined);
       const { node, network } = await this.#startNode();
       if (this.#stopped || reign !== this.#reign) return void (await node.stop());
       const host = (this.#host = new Host(node, network, this.#platform.soon));
@@ -271,7 +277,9 @@ export class SharedNode implements GyreNode {
       return;
     }
     const until = new Promise<void>((resign) => (this.#resign = resign));
-    const untake = this.#platform.broker?.take(this.#starter.database, this.#tab, (tab, port) => this.#admit(tab, portWire(port)));
+    const untake = this.#platform.broker?.take(this.#starter.database, this.#tab, (tab, port) =>
+      this.#admit(tab, portWire(port)),
+    );
     this.#arrived(this.#local);
     await this.#announce(true);
     await until;
@@ -367,7 +375,8 @@ export class SharedNode implements GyreNode {
         if (this.#leader === this.#tab) this.#platform.soon(() => void this.#announce(this.#local !== null));
         return;
       case 'link':
-        if (notice.to === this.#tab && this.#host) this.#admit(notice.tab, channelWire(this.#platform.channel(notice.channel)));
+        if (notice.to === this.#tab && this.#host)
+          this.#admit(notice.tab, channelWire(this.#platform.channel(notice.channel)));
         return;
       case 'pass':
         if (notice.to === this.#tab && this.#leader !== this.#tab) this.#seek(true);
@@ -385,7 +394,10 @@ export class SharedNode implements GyreNode {
     // A tab that has the lock is told by the lock that it has it no more, not by who says so.
     if (this.#leader === this.#tab) return;
     if (version !== VERSION) {
-      if (!this.#joined) this.#failed(new GyreError('STORE_BUSY', 'Another tab runs a different version. Reload that tab, or close it.'));
+      if (!this.#joined)
+        this.#failed(
+          new GyreError('STORE_BUSY', 'Another tab runs a different version. Reload that tab, or close it.'),
+        );
       return;
     }
     if (tab !== this.#leader) this.#forsake();
@@ -413,7 +425,8 @@ export class SharedNode implements GyreNode {
   async #link(leader: string, client: string | null): Promise<void> {
     this.#linking += 1;
     try {
-      const remote = (await this.#throughBroker(leader, client)) ?? (await this.#throughChannel(leader));
+      const link = { database: this.#starter.database, tab: this.#tab, leader, client };
+      const remote = await connect(link, this.#platform, (notice) => this.#say(notice), this.#heard);
       if (!remote) return;
       if (this.#leader !== leader || this.#local || this.#stopped) return void (await remote.stop());
       this.#remote = remote;
@@ -428,23 +441,6 @@ export class SharedNode implements GyreNode {
       // Another tab may have taken the lead meanwhile.
       if (!this.#node && !this.#stopped) this.#askWho();
     }
-  }
-
-  async #throughBroker(leader: string, client: string | null): Promise<RemoteNode | null> {
-    const { broker, timing } = this.#platform;
-    if (!broker || !client || (await broker.clientId()) === null) return null;
-    const { port1, port2 } = new MessageChannel();
-    const welcome = RemoteNode.welcomed(portWire(port1), timing.welcome, this.#heard);
-    broker.pass(client, { database: this.#starter.database, leader, tab: this.#tab }, port2);
-    return welcome;
-  }
-
-  #throughChannel(leader: string): Promise<RemoteNode | null> {
-    const channel = `gyre-tab:${this.#starter.database}:${this.#platform.name()}`;
-    const wire = channelWire(this.#platform.channel(channel));
-    const welcome = RemoteNode.welcomed(wire, this.#platform.timing.welcome, this.#heard);
-    this.#say({ kind: 'link', to: leader, tab: this.#tab, channel });
-    return welcome;
   }
 
   /** A tab that may lead one day fetches what it needs for that while it is quiet. */
