@@ -104,7 +104,12 @@ export class Gyre extends EventTarget {
         signal: options.signal,
         onProgress: report && ((done) => report({ done, total: opened.size })),
       });
-      return { link: formatLink(made.fragment, this.#linkBase), fragment: made.fragment, cid: made.cid, size: made.size };
+      return {
+        link: formatLink(made.fragment, this.#linkBase),
+        fragment: made.fragment,
+        cid: made.cid,
+        size: made.size,
+      };
     });
   }
 

@@ -7,7 +7,9 @@
 
 /** What is needed of the worker's global scope. */
 export interface BrokerScope {
-  readonly clients: { get(id: string): Promise<{ postMessage(message: unknown, transfer: Transferable[]): void } | undefined> };
+  readonly clients: {
+    get(id: string): Promise<{ postMessage(message: unknown, transfer: Transferable[]): void } | undefined>;
+  };
 }
 
 /** What is needed of an `ExtendableMessageEvent`. */

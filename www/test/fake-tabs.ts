@@ -17,7 +17,11 @@ export class FakeLocks {
   #queues = new Map<string, Request[]>();
 
   of(tab: Tab): Pick<LockManager, 'request'> {
-    const request = (name: string, options: LockOptions | LockGrantedCallback<unknown>, callback?: LockGrantedCallback<unknown>) => {
+    const request = (
+      name: string,
+      options: LockOptions | LockGrantedCallback<unknown>,
+      callback?: LockGrantedCallback<unknown>,
+    ) => {
       const [settings, work] = typeof options === 'function' ? [{} as LockOptions, options] : [options, callback!];
       return new Promise<unknown>((resolve, reject) => {
         const grant = async (): Promise<unknown> => {
@@ -29,7 +33,10 @@ export class FakeLocks {
         settings.signal?.addEventListener('abort', () => {
           const queue = this.#queues.get(name) ?? [];
           if (!queue.includes(wanted)) return;
-          this.#queues.set(name, queue.filter((other) => other !== wanted));
+          this.#queues.set(
+            name,
+            queue.filter((other) => other !== wanted),
+          );
           reject(new DOMException('aborted', 'AbortError'));
         });
         if (settings.steal) {
@@ -51,7 +58,11 @@ export class FakeLocks {
 
   /** Frees all that a dead tab held or waited for. */
   bury(tab: Tab): void {
-    for (const [name, queue] of this.#queues) this.#queues.set(name, queue.filter((request) => request.tab !== tab));
+    for (const [name, queue] of this.#queues)
+      this.#queues.set(
+        name,
+        queue.filter((request) => request.tab !== tab),
+      );
     for (const [name, held] of [...this.#held]) {
       const left = held.filter((request) => request.tab !== tab);
       this.#held.set(name, left);
@@ -72,7 +83,10 @@ export class FakeLocks {
   #give(name: string, request: Request): void {
     this.#held.set(name, [...(this.#held.get(name) ?? []), request]);
     const free = (): void => {
-      this.#held.set(name, (this.#held.get(name) ?? []).filter((other) => other !== request));
+      this.#held.set(
+        name,
+        (this.#held.get(name) ?? []).filter((other) => other !== request),
+      );
       this.#next(name);
     };
     request.grant().then(free, free);
@@ -144,7 +158,8 @@ export class Tab {
     const tab = this;
     return new Proxy(channel, {
       get(target, key) {
-        if (key === 'postMessage') return (message: unknown) => void (tab.hung || tab.dead || target.postMessage(message));
+        if (key === 'postMessage')
+          return (message: unknown) => void (tab.hung || tab.dead || target.postMessage(message));
         const value: unknown = Reflect.get(target, key, target);
         return typeof value === 'function' ? value.bind(target) : value;
       },
@@ -201,4 +216,13 @@ export class Tab {
 }
 
 /** Short enough for tests, long enough for a loaded machine: nothing is judged by them but a leader that is really hung. */
-const QUICK: Timing = { watch: 50, ask: 200, hung: 60_000, hidden: 60_000, pass: 500, welcome: 3_000, hello: 50, wait: 20_000, store: 2_000, again: 100 };
+const QUICK: Timing = {
+  watch: 50,
+  ask: 200,
+  hung: 60_000,
+  welcome: 3_000,
+  hello: 50,
+  wait: 20_000,
+  store: 2_000,
+  again: 100,
+};

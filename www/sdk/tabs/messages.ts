@@ -31,8 +31,6 @@ export type Notice =
     }
   /** A tab asks the leader `to` to talk over the channel `channel`. */
   | { readonly kind: 'link'; readonly to: string; readonly tab: string; readonly channel: string }
-  /** The leader has stopped and wants the tab `to` in its place. */
-  | { readonly kind: 'pass'; readonly tab: string; readonly to: string }
   /** The leader has stopped. */
   | { readonly kind: 'bye'; readonly tab: string };
 
@@ -40,7 +38,13 @@ export type Notice =
 export type ToLeader =
   | { readonly kind: 'call'; readonly id: number; readonly name: PlainCall; readonly args: readonly unknown[] }
   | { readonly kind: 'open'; readonly id: number; readonly link: string }
-  | { readonly kind: 'read'; readonly id: number; readonly file: number; readonly offset: number; readonly length: number }
+  | {
+      readonly kind: 'read';
+      readonly id: number;
+      readonly file: number;
+      readonly offset: number;
+      readonly length: number;
+    }
   | { readonly kind: 'free'; readonly file: number }
   /** With `blob` the leader reads that; else it pulls pieces. */
   | {
@@ -59,8 +63,6 @@ export type ToLeader =
   /** A snapshot of this kind has arrived; the next may follow. */
   | { readonly kind: 'ack'; readonly what: Changed }
   | { readonly kind: 'ping' }
-  /** Whether a person may be looking at this tab. */
-  | { readonly kind: 'seen'; readonly visible: boolean }
   | { readonly kind: 'bye' };
 
 /** From the leader to a follower, over their own wire. */
@@ -106,7 +108,6 @@ export function readNotice(value: unknown): Notice | null {
     return { kind, version, tab, ready, client };
   }
   if (kind === 'link' && isName(to) && isName(channel)) return { kind, to, tab, channel };
-  if (kind === 'pass' && isName(to)) return { kind, tab, to };
   return kind === 'bye' ? { kind, tab } : null;
 }
 
@@ -120,8 +121,6 @@ export function readToLeader(value: unknown): ToLeader | null {
       return { kind };
     case 'ack':
       return isChanged(what) ? { kind, what } : null;
-    case 'seen':
-      return { kind, visible: value['visible'] === true };
     case 'free':
       return isCount(file) ? { kind, file } : null;
   }
@@ -161,9 +160,12 @@ export function readToFollower(value: unknown): ToFollower | null {
     case 'bye':
       return { kind };
     case 'welcome':
-      return typeof peerId === 'string' && isNetwork(network) && isSnapshot(snapshot) ? { kind, peerId, network, snapshot } : null;
+      return typeof peerId === 'string' && isNetwork(network) && isSnapshot(snapshot)
+        ? { kind, peerId, network, snapshot }
+        : null;
     case 'changed': {
-      const fits = what === 'state' ? isRecord(value['value']) && isCount(value['memoryBytes']) : Array.isArray(value['value']);
+      const fits =
+        what === 'state' ? isRecord(value['value']) && isCount(value['memoryBytes']) : Array.isArray(value['value']);
       return isChanged(what) && fits ? (value as ToFollower) : null;
     }
   }

@@ -10,7 +10,14 @@ import type { GyreNode, ImportOptions, PlainArguments, PlainCall, PlainResult, S
 import type { Opened } from '../source.js';
 import type { PeerInfo, Stats, SwarmInfo } from '../types.js';
 import type { WasmEvent, WasmFile, WasmShare } from '../wasm/gyre.js';
-import { isOpenedFile, readToFollower, type Changed, type Network, type ToFollower, type ToLeader } from './messages.js';
+import {
+  isOpenedFile,
+  readToFollower,
+  type Changed,
+  type Network,
+  type ToFollower,
+  type ToLeader,
+} from './messages.js';
 import { moved, type Wire } from './wire.js';
 
 /** The leader went away before it had answered. */
@@ -34,8 +41,6 @@ export class RemoteNode implements GyreNode {
   #tell: (event: WasmEvent) => void = () => undefined;
   #pending = new Map<number, Pending>();
   #ids = 0;
-  /** As the leader was told; it takes a tab for hidden until then. */
-  #visible = false;
   /** Calls beyond what a leader takes at once. */
   #queue: (() => void)[] = [];
   #lost: () => void = () => undefined;
@@ -80,7 +85,10 @@ export class RemoteNode implements GyreNode {
   }
 
   async openLink(link: string, options: { signal?: AbortSignal } = {}): Promise<WasmFile> {
-    const opened = await this.#ask({ kind: 'open', link }, { signal: options.signal, unwanted: (value) => this.#free(value) });
+    const opened = await this.#ask(
+      { kind: 'open', link },
+      { signal: options.signal, unwanted: (value) => this.#free(value) },
+    );
     if (!isOpenedFile(opened)) throw new GyreError('INTERNAL', 'The other tab opened something that is no file.');
     const { file, ...about } = opened;
     return {
@@ -99,7 +107,10 @@ export class RemoteNode implements GyreNode {
     const blob = source.blob();
     const reader = blob ? undefined : source.stream().getReader();
     try {
-      const made = await this.#ask({ kind: 'import', blob, name, type, size, public: open, exported }, { signal, onProgress, reader });
+      const made = await this.#ask(
+        { kind: 'import', blob, name, type, size, public: open, exported },
+        { signal, onProgress, reader },
+      );
       return made as WasmShare;
     } catch (thrown) {
       await reader?.cancel(thrown).catch(() => undefined);
@@ -126,13 +137,6 @@ export class RemoteNode implements GyreNode {
   /** Asks for a sign of life. */
   ping(): void {
     if (!this.gone) this.#post({ kind: 'ping' });
-  }
-
-  /** Tells the leader whether this tab can be seen. */
-  seen(visible: boolean): void {
-    if (visible === this.#visible) return;
-    this.#visible = visible;
-    this.#post({ kind: 'seen', visible });
   }
 
   /** Gives the wire up; the node behind it runs on. */
@@ -166,7 +170,8 @@ export class RemoteNode implements GyreNode {
         this.#settle(id)?.reject(new GyreError('ABORTED', 'Cancelled.', { cause: signal?.reason }));
         this.#post({ kind: 'abort', id });
         // The answer may be under way; what it holds must not stay open.
-        if (extra.unwanted) this.#pending.set(id, { ...extra, resolve: extra.unwanted, reject: () => undefined, done: () => undefined });
+        if (extra.unwanted)
+          this.#pending.set(id, { ...extra, resolve: extra.unwanted, reject: () => undefined, done: () => undefined });
       };
       signal?.addEventListener('abort', abort, { once: true });
       this.#pending.set(id, { ...extra, resolve, reject, done: () => signal?.removeEventListener('abort', abort) });

@@ -15,9 +15,10 @@ import type { PeerInfo, Stats, SwarmInfo } from '../types.js';
 import type { WasmEvent, WasmFile, WasmShare } from '../wasm/gyre.js';
 import { SharedFile } from './file.js';
 import { Host } from './host.js';
+import { connect } from './link.js';
 import { readNotice, VERSION, type Network, type Notice } from './messages.js';
 import type { Platform } from './platform.js';
-import { Lost, RemoteNode } from './remote.js';
+import { Lost, type RemoteNode } from './remote.js';
 import { channelWire, portWire, type Wire } from './wire.js';
 
 /** How a tab gets a node of its own. */
@@ -54,9 +55,6 @@ export class SharedNode implements GyreNode {
   #heardAt: number;
   #watchedAt: number;
   #askedAt = -Infinity;
-  /** Since when this tab can be seen, or cannot. */
-  #turnedAt: number;
-  #seen: boolean;
   #timer: ReturnType<typeof setInterval>;
   #stopped: Promise<void> | null = null;
   #alive: () => void = () => undefined;
@@ -74,8 +72,7 @@ export class SharedNode implements GyreNode {
       const notice = readNotice(data);
       if (notice && !this.#stopped) this.#hear(notice);
     };
-    this.#heardAt = this.#watchedAt = this.#turnedAt = platform.now();
-    this.#seen = platform.visible();
+    this.#heardAt = this.#watchedAt = platform.now();
     this.#timer = setInterval(() => this.#watch(), platform.timing.hello);
   }
 
@@ -130,8 +127,8 @@ export class SharedNode implements GyreNode {
     }, options.signal);
   }
 
-  async importSource(source: Opened, options: ImportOptions): Promise<WasmShare> {
-    const repeatable = source.blob() !== null;
+  importSource(source: Opened, options: ImportOptions): Promise<WasmShare> {
+    const repeatable = (): boolean => source.blob() !== null;
     return this.#attempt((node) => node.importSource(source, options), options.signal, repeatable);
   }
 
@@ -162,7 +159,11 @@ export class SharedNode implements GyreNode {
   }
 
   /** Runs `work` at the node of the moment; if that is lost meanwhile, again at the next one. */
-  async #attempt<T>(work: (node: GyreNode) => Promise<T>, signal: AbortSignal | undefined, again = true): Promise<T> {
+  async #attempt<T>(
+    work: (node: GyreNode) => Promise<T>,
+    signal: AbortSignal | undefined,
+    again = () => true,
+  ): Promise<T> {
     for (let tries = 0; ; tries++) {
       const node = await this.#present(signal);
       try {
@@ -170,7 +171,7 @@ export class SharedNode implements GyreNode {
       } catch (thrown) {
         const lost = thrown instanceof Lost || (node as LocalNode | RemoteNode).gone;
         if (!lost || this.#stopped || signal?.aborted) throw thrown;
-        if (!again || tries >= MAX_LEADERS) throw new Lost();
+        if (!again() || tries >= MAX_LEADERS) throw new Lost();
       }
     }
   }
@@ -252,7 +253,8 @@ export class SharedNode implements GyreNode {
     await this.#announce(false);
     try {
       // A hung tab holds the store as well.
-      if (stolen) await this.#platform.locks.request(storeName(this.#starter.database), { steal: true }, () => undefined);
+      if (stolen)
+        await this.#platform.locks.request(storeName(this.#starter.database), { steal: true }, () => undefined);
       const { node, network } = await this.#startNode();
       if (this.#stopped || reign !== this.#reign) return void (await node.stop());
       const host = (this.#host = new Host(node, network, this.#platform.soon));
@@ -271,7 +273,9 @@ export class SharedNode implements GyreNode {
       return;
     }
     const until = new Promise<void>((resign) => (this.#resign = resign));
-    const untake = this.#platform.broker?.take(this.#starter.database, this.#tab, (tab, port) => this.#admit(tab, portWire(port)));
+    const untake = this.#platform.broker?.take(this.#starter.database, this.#tab, (tab, port) =>
+      this.#admit(tab, portWire(port)),
+    );
     this.#arrived(this.#local);
     await this.#announce(true);
     await until;
@@ -295,7 +299,7 @@ export class SharedNode implements GyreNode {
   #dethroned(reign: number): void {
     if (reign !== this.#reign || this.#stopped) return;
     const node = this.#abdicate();
-    this.#yield();
+    this.#resign?.();
     void node?.stop().catch(() => undefined);
     this.#tellAll();
     this.#seek();
@@ -314,33 +318,6 @@ export class SharedNode implements GyreNode {
     this.#host = null;
     if (this.#leader === this.#tab) this.#leader = '';
     return node;
-  }
-
-  /** Lets a tab lead that a person looks at, if nothing but the links to the relays is lost by that. */
-  #passOn(): void {
-    const { timing, now, visible } = this.#platform;
-    const node = this.#local;
-    const to = this.#host?.seen;
-    if (!node || !to || visible() || now() - this.#turnedAt < timing.hidden || !isIdle(node)) return;
-    const reign = this.#reign;
-    this.#abdicate();
-    this.#leader = this.#tab;
-    this.#tellAll();
-    void node
-      .stop()
-      .catch(() => undefined)
-      .then(() => {
-        if (reign !== this.#reign) return;
-        this.#say({ kind: 'pass', tab: this.#tab, to });
-        // If that tab is gone as well, it is the turn of the next in the queue.
-        setTimeout(() => reign === this.#reign && this.#yield(), timing.pass);
-      });
-  }
-
-  /** Lets go of the lock of the lead. */
-  #yield(): void {
-    if (this.#leader === this.#tab) this.#leader = '';
-    this.#resign?.();
   }
 
   #admit(tab: string, wire: Wire): void {
@@ -367,10 +344,8 @@ export class SharedNode implements GyreNode {
         if (this.#leader === this.#tab) this.#platform.soon(() => void this.#announce(this.#local !== null));
         return;
       case 'link':
-        if (notice.to === this.#tab && this.#host) this.#admit(notice.tab, channelWire(this.#platform.channel(notice.channel)));
-        return;
-      case 'pass':
-        if (notice.to === this.#tab && this.#leader !== this.#tab) this.#seek(true);
+        if (notice.to === this.#tab && this.#host)
+          this.#admit(notice.tab, channelWire(this.#platform.channel(notice.channel)));
         return;
       case 'bye':
         if (notice.tab === this.#leader) this.#forsake();
@@ -385,7 +360,10 @@ export class SharedNode implements GyreNode {
     // A tab that has the lock is told by the lock that it has it no more, not by who says so.
     if (this.#leader === this.#tab) return;
     if (version !== VERSION) {
-      if (!this.#joined) this.#failed(new GyreError('STORE_BUSY', 'Another tab runs a different version. Reload that tab, or close it.'));
+      if (!this.#joined)
+        this.#failed(
+          new GyreError('STORE_BUSY', 'Another tab runs a different version. Reload that tab, or close it.'),
+        );
       return;
     }
     if (tab !== this.#leader) this.#forsake();
@@ -413,13 +391,13 @@ export class SharedNode implements GyreNode {
   async #link(leader: string, client: string | null): Promise<void> {
     this.#linking += 1;
     try {
-      const remote = (await this.#throughBroker(leader, client)) ?? (await this.#throughChannel(leader));
+      const link = { database: this.#starter.database, tab: this.#tab, leader, client };
+      const remote = await connect(link, this.#platform, (notice) => this.#say(notice), this.#heard);
       if (!remote) return;
       if (this.#leader !== leader || this.#local || this.#stopped) return void (await remote.stop());
       this.#remote = remote;
       this.#network = remote.network;
       remote.onEvent((event) => this.#tell(event));
-      remote.seen(this.#platform.visible());
       remote.onLost(() => this.#remote === remote && this.#forsake());
       this.#arrived(remote);
       this.#prepare();
@@ -428,23 +406,6 @@ export class SharedNode implements GyreNode {
       // Another tab may have taken the lead meanwhile.
       if (!this.#node && !this.#stopped) this.#askWho();
     }
-  }
-
-  async #throughBroker(leader: string, client: string | null): Promise<RemoteNode | null> {
-    const { broker, timing } = this.#platform;
-    if (!broker || !client || (await broker.clientId()) === null) return null;
-    const { port1, port2 } = new MessageChannel();
-    const welcome = RemoteNode.welcomed(portWire(port1), timing.welcome, this.#heard);
-    broker.pass(client, { database: this.#starter.database, leader, tab: this.#tab }, port2);
-    return welcome;
-  }
-
-  #throughChannel(leader: string): Promise<RemoteNode | null> {
-    const channel = `gyre-tab:${this.#starter.database}:${this.#platform.name()}`;
-    const wire = channelWire(this.#platform.channel(channel));
-    const welcome = RemoteNode.welcomed(wire, this.#platform.timing.welcome, this.#heard);
-    this.#say({ kind: 'link', to: leader, tab: this.#tab, channel });
-    return welcome;
   }
 
   /** A tab that may lead one day fetches what it needs for that while it is quiet. */
@@ -465,12 +426,6 @@ export class SharedNode implements GyreNode {
     const time = now();
     const slept = time - this.#watchedAt > 2 * timing.hello + SLACK_MS;
     this.#watchedAt = time;
-    if (this.#seen !== visible()) {
-      this.#seen = visible();
-      this.#turnedAt = time;
-    }
-    this.#remote?.seen(this.#seen);
-    this.#passOn();
     // A tab that did not run itself cannot blame another; a hidden one leaves it to those that are seen.
     if (slept || !visible() || this.#leader === this.#tab) this.#heardAt = Math.max(this.#heardAt, time - timing.ask);
     if (this.#stopped || this.#leader === this.#tab) return;
@@ -513,12 +468,6 @@ export class SharedNode implements GyreNode {
       this.#alive();
     }
   }
-}
-
-/** Whether nobody would miss this node for a moment. A page with open data channels is spared the worst of what browsers do to hidden ones. */
-function isIdle(node: GyreNode): boolean {
-  const linked = node.peers().some(({ role, via }) => role === 'browser' && via !== 'failed');
-  return !linked && !node.swarms().some(({ state }) => state === 'importing');
 }
 
 /** The lock that each tab holds for as long as it lives. */

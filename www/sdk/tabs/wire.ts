@@ -47,6 +47,7 @@ export function channelWire(channel: BroadcastChannel): Wire {
 
 /** The bytes and what to transfer for them to be moved; a part of a larger buffer is cut out first. */
 export function moved(bytes: Uint8Array): { bytes: Uint8Array; transfer: Transferable[] } {
-  const own = bytes.byteLength === bytes.buffer.byteLength && bytes.buffer instanceof ArrayBuffer ? bytes : bytes.slice();
+  const own =
+    bytes.byteLength === bytes.buffer.byteLength && bytes.buffer instanceof ArrayBuffer ? bytes : bytes.slice();
   return { bytes: own, transfer: [own.buffer as ArrayBuffer] };
 }
