@@ -70,9 +70,8 @@ pub(super) enum Event {
     },
     Loaded {
         blob: BlobHash,
-        peer: PeerKey,
-        index: ChunkIndex,
-        result: Result<StoredChunk, StoreError>,
+        /// Who asked for which chunk, and what came of it.
+        loads: Vec<((PeerKey, ChunkIndex), Result<StoredChunk, StoreError>)>,
     },
     Usage(Usage),
     /// A write needs this many bytes; answers whether to try again.
@@ -104,6 +103,7 @@ enum Alarm {
     Swarm(BlobHash),
     Discovery(BlobHash),
     Write(BlobHash),
+    Read(BlobHash),
     Uplink(usize),
     Serve,
     Ask,
@@ -287,18 +287,15 @@ impl<S: Store> EventLoop<S> {
                 chunks,
                 result,
             } => self.on_wrote(blob, row, chunks, result),
-            Event::Loaded {
-                blob,
-                peer,
-                index,
-                result,
-            } if self.is_fit_to_serve(blob, &result) => {
-                self.on_loaded(blob, peer, index, result);
-                self.settle_load(blob, peer, index);
+            Event::Loaded { blob, loads } => {
+                for ((peer, index), result) in loads {
+                    if self.is_fit_to_serve(blob, &result) {
+                        self.on_loaded(blob, peer, index, result);
+                    } else {
+                        self.drop_chunk(blob, index, Finder::Peer(peer));
+                    }
+                }
             }
-            Event::Loaded {
-                blob, peer, index, ..
-            } => self.drop_chunk(blob, index, Finder::Peer(peer)),
             Event::Usage(usage) => {
                 self.storage = StorageInfo {
                     used: usage.used,
@@ -348,6 +345,7 @@ impl<S: Store> EventLoop<S> {
                 Alarm::Write(blob) => self.write_some(blob),
                 Alarm::Serve => self.serve_when_due(),
                 Alarm::Ask => self.ask_when_due(),
+                Alarm::Read(blob) => self.read_some(blob),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),
             }
         }

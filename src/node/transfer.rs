@@ -1,6 +1,6 @@
 //! One blob on this node: its swarm and discovery machines, and what waits for it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use futures::channel::oneshot;
 
@@ -12,7 +12,7 @@ use crate::proto::discovery::Discovery;
 use crate::proto::link::blob_cid;
 use crate::proto::swarm::Swarm;
 use crate::proto::tree::Tree;
-use crate::proto::types::{BlobHash, BlobSize, ChunkIndex, Time};
+use crate::proto::types::{BlobHash, BlobSize, ChunkIndex, PeerKey, Time};
 use crate::rt;
 use crate::store::{RowId, StoreError, StoredChunk};
 
@@ -35,6 +35,11 @@ pub(super) struct Transfer {
     /// Known for what was imported here: proofs are computed instead of read.
     pub tree: Option<Tree>,
     pub to_store: VecDeque<StoredChunk>,
+    /// Verified and not yet durable, waiting or being written: served from here meanwhile. Bounded by
+    /// `Config::unstored_max`.
+    pub unstored: BTreeMap<ChunkIndex, StoredChunk>,
+    /// Chunks to be served that wait for others to be read with. Bounded by `Config::serving_max`.
+    pub to_read: Vec<(PeerKey, ChunkIndex)>,
     /// Transactions under way.
     pub writing: usize,
     /// Chunks in them.
@@ -67,6 +72,8 @@ impl Transfer {
             discovery,
             tree: None,
             to_store: VecDeque::new(),
+            unstored: BTreeMap::new(),
+            to_read: Vec::new(),
             writing: 0,
             being_written: 0,
             announced: false,

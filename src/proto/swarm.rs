@@ -22,7 +22,7 @@ pub use event::{Input, Misconduct, Output};
 pub use peer::PeerView;
 
 use self::download::Ledger;
-use self::peer::Peer;
+use self::peer::{Peer, Stage};
 use self::upload::Spread;
 use super::availability::Holds;
 use super::bitfield::Bitfield;
@@ -210,6 +210,15 @@ impl Swarm {
         self.ledger
             .as_ref()
             .is_some_and(|ledger| ledger.stored.is_full())
+    }
+
+    /// Chunks that were given out to be sent and have not left.
+    pub fn sending(&self) -> usize {
+        let sending = |peer: &Peer| {
+            let stages = peer.client.serving.iter().map(|serving| serving.stage);
+            stages.filter(|stage| *stage == Stage::Sending).count()
+        };
+        self.peers.values().map(sending).sum()
     }
 
     /// Which chunks are stored; `None` while the size is not proved.

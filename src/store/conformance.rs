@@ -140,6 +140,14 @@ pub async fn an_import_becomes_a_row_at_its_end<B: Backend>(backend: &B) {
     assert_eq!(store.row_of(hash(1)).await.unwrap(), Some(expected.clone()));
     assert_eq!(store.rows().await.unwrap(), [expected]);
     assert_eq!(store.chunk(id, ChunkIndex(2)).await.unwrap(), chunk(2));
+    // Several at once, as asked for; one that is missing spoils none of the others.
+    let wanted = [ChunkIndex(2), ChunkIndex(7), ChunkIndex(0), ChunkIndex(2)];
+    let mut read = store.chunks(id, &wanted).await.into_iter();
+    assert_eq!(read.next().unwrap().unwrap(), chunk(2));
+    assert_not_found(read.next().unwrap());
+    assert_eq!(read.next().unwrap().unwrap(), chunk(0));
+    assert_eq!(read.next().unwrap().unwrap(), chunk(2));
+    assert!(read.next().is_none());
     store.close().await;
 }
 

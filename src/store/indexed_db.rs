@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use futures::channel::oneshot;
-use futures::future::{join3, join4};
+use futures::future::{join_all, join3, join4};
 use js_sys::{Reflect, Uint8Array};
 use rexie::{Rexie, Transaction};
 use wasm_bindgen::JsValue;
@@ -227,6 +227,25 @@ impl Store for IndexedDbStore {
     async fn chunk(&self, id: RowId, index: ChunkIndex) -> Result<StoredChunk> {
         self.read(&[CHUNKS], async move |tx| chunk::get(tx, id, index).await)
             .await
+    }
+
+    async fn chunks(&self, id: RowId, indexes: &[ChunkIndex]) -> Vec<Result<StoredChunk>> {
+        let wanted = indexes.to_vec();
+        let read = self
+            .read(&[CHUNKS], async move |tx| {
+                let reads = wanted.iter().map(|index| chunk::get(tx, id, *index));
+                Ok(join_all(reads).await)
+            })
+            .await;
+        match read {
+            Ok(chunks) => chunks,
+            // The transaction failed as a whole; each reader is told, in words.
+            Err(error) => {
+                let words = error.to_string();
+                let failed = |_: &ChunkIndex| Err(StoreError::Backend(words.clone()));
+                indexes.iter().map(failed).collect()
+            }
+        }
     }
 
     async fn stored_chunks(&self, id: RowId) -> Result<Vec<ChunkIndex>> {

@@ -6,7 +6,7 @@ import { Scene, Visitor } from './lib/app.mjs';
 import { until } from './lib/browser.mjs';
 import { startRelay } from './lib/relay.mjs';
 
-test('a later visit joins by the relays it remembers when bootstrap.json does not answer', { timeout: 120_000 }, async (t) => {
+test('a later visit joins by the relays it remembers when bootstrap.json does not answer', { timeout: 600_000 }, async (t) => {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const visitor = await scene.add(Visitor.arrive('chromium', relay));
@@ -23,7 +23,7 @@ test('a later visit joins by the relays it remembers when bootstrap.json does no
   visitor.quiet(/bootstrap\.json|ERR_CONNECTION_REFUSED/);
 });
 
-test('the page is usable before the peer has loaded', { timeout: 120_000 }, async (t) => {
+test('the page is usable before the peer has loaded', { timeout: 600_000 }, async (t) => {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const file = scene.file('chosen early.bin', 300_000);

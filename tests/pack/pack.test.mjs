@@ -54,13 +54,13 @@ test('no path of the machine that built it is inside', () => {
   }
 });
 
-test('its types hold in a strict project', { timeout: 60_000 }, () => {
+test('its types hold in a strict project', { timeout: 600_000 }, () => {
   const compilerOptions = { noEmit: true, strict: true, target: 'es2022', module: 'esnext', moduleResolution: 'bundler', lib: ['es2023', 'dom', 'dom.iterable'], types: [] };
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['typed.ts'] }));
   return run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--project', project], { cwd: project, label: 'tsc' });
 });
 
-test('a plain page and a webpack bundle exchange a file', { timeout: 180_000 }, async (t) => {
+test('a plain page and a webpack bundle exchange a file', { timeout: 600_000 }, async (t) => {
   writeFileSync(join(project, 'webpack.config.js'), `export default {
     mode: 'production', entry: './entry.js', performance: false, output: { path: new URL('dist', import.meta.url).pathname, filename: 'main.js' },
   };\n`);

@@ -48,6 +48,8 @@ pub(in crate::node) struct Gate {
     /// Chunks to be read; a swarm has at most `serving_max` of them.
     to_serve: VecDeque<Piece>,
     under_way: HashMap<Piece, UnderWay>,
+    /// The queue is being worked off.
+    serving: bool,
     /// Chunks to be asked for; a swarm has at most its window of them.
     to_ask: VecDeque<Piece>,
 }
@@ -73,6 +75,7 @@ impl Gate {
             down,
             to_serve: VecDeque::new(),
             under_way: HashMap::new(),
+            serving: false,
             to_ask: VecDeque::new(),
         }
     }
@@ -209,6 +212,15 @@ impl<S: Store> EventLoop<S> {
 
     /// Reads the next chunks for peers, as far as rate and day allow.
     pub(super) fn serve_when_due(&mut self) {
+        // A chunk that is served from memory may bring the next wish: that one is for the loop that runs already.
+        if std::mem::replace(&mut self.gate.serving, true) {
+            return;
+        }
+        self.serve_what_is_due();
+        self.gate.serving = false;
+    }
+
+    fn serve_what_is_due(&mut self) {
         while let Some(piece @ (blob, peer, index)) = self.gate.to_serve.front().copied() {
             if self.gate.may_send {
                 let ready_at = self.gate.up.ready_at();

@@ -43,8 +43,8 @@ const firefoxPreferences = {
   'services.settings.server': 'data:,',
 };
 
-/** How long a browser may take to start or answer, in milliseconds. */
-const BROWSER_TIMEOUT_MS = 60_000;
+/** How long a browser may take to start or answer, in milliseconds: the first start on a slow disk takes long. */
+const BROWSER_TIMEOUT_MS = 120_000;
 
 /**
  * Starts a browser.
@@ -109,13 +109,24 @@ function listen(page) {
 
 export const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Asks again and again until the answer is true, or throws with what was waited for. */
-export async function until(what, ask, { timeout = 30_000, every = 100 } = {}) {
+/**
+ * Asks again and again until the answer is true, or throws with what was waited for. A question that throws has no answer
+ * yet: an element may be drawn anew between being found and being asked.
+ */
+export async function until(what, ask, { timeout = 90_000, every = 100 } = {}) {
   const end = performance.now() + timeout;
   for (;;) {
-    const answer = await ask();
-    if (answer) return answer;
-    if (performance.now() > end) throw new Error(`waited ${timeout / 1000} s for ${typeof what === 'function' ? await what() : what}`);
+    let thrown;
+    try {
+      const answer = await ask();
+      if (answer) return answer;
+    } catch (error) {
+      thrown = error;
+    }
+    if (performance.now() > end) {
+      const awaited = typeof what === 'function' ? await Promise.resolve(what()).catch((error) => error.message) : what;
+      throw new Error(`waited ${timeout / 1000} s for ${awaited}`, { cause: thrown });
+    }
     await wait(every);
   }
 }
