@@ -327,6 +327,10 @@ impl<S: Store> EventLoop<S> {
 
     /// Writes what must not be lost, before the store is let go.
     pub(super) async fn close_books(&mut self) {
+        // What had begun to go when the streams ended may well have arrived.
+        for way in self.gate.under_way.values().filter(|way| way.sending) {
+            self.gate.day.sent(way.bytes);
+        }
         let day = self.gate.day.last_record();
         let mut writes = vec![self.store.set_value(TRAFFIC, Some(day)).await];
         for transfer in self.transfers.values() {
