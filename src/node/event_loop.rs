@@ -337,7 +337,6 @@ impl<S: Store> EventLoop<S> {
                 for ((peer, index), result) in loads {
                     if self.is_fit_to_serve(blob, &result) {
                         self.on_loaded(blob, peer, index, result);
-                        self.settle_load(blob, peer, index);
                     } else {
                         self.drop_chunk(blob, index, Finder::Peer(peer));
                     }

@@ -155,8 +155,7 @@ fn sending_stays_under_its_cap() {
         // 20 chunks are what the burst and the one chunk in advance are 5 % of.
         let rate = rate_under(&scene, 16_000_000, Some(2_000_000), None).await;
         assert!(rate <= 2_100_000.0, "{rate}");
-        // A machine that is busy elsewhere may be slower, not by this much.
-        assert!(rate >= 500_000.0, "{rate}");
+        // That it is not slower either is shown in virtual time, beside the schedule: a busy machine proves nothing.
     });
 }
 
@@ -165,7 +164,6 @@ fn receiving_stays_under_its_cap() {
     run(async |scene| {
         let rate = rate_under(&scene, 16_000_000, None, Some(2_000_000)).await;
         assert!(rate <= 2_100_000.0, "{rate}");
-        assert!(rate >= 500_000.0, "{rate}");
     });
 }
 

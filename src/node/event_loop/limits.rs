@@ -49,6 +49,8 @@ pub(in crate::node) struct Gate {
     /// Chunks to be read; a swarm has at most `serving_max` of them.
     to_serve: VecDeque<Piece>,
     under_way: HashMap<Piece, UnderWay>,
+    /// The queue is being worked off.
+    serving: bool,
     /// Chunks to be asked for; a swarm has at most its window of them.
     to_ask: VecDeque<Piece>,
 }
@@ -74,6 +76,7 @@ impl Gate {
             down,
             to_serve: VecDeque::new(),
             under_way: HashMap::new(),
+            serving: false,
             to_ask: VecDeque::new(),
         }
     }
@@ -211,6 +214,15 @@ impl<S: Store> EventLoop<S> {
 
     /// Reads the next chunks for peers, as far as rate and day allow.
     pub(super) fn serve_when_due(&mut self) {
+        // A chunk that is served from memory may bring the next wish: that one is for the loop that runs already.
+        if std::mem::replace(&mut self.gate.serving, true) {
+            return;
+        }
+        self.serve_what_is_due();
+        self.gate.serving = false;
+    }
+
+    fn serve_what_is_due(&mut self) {
         while let Some(piece @ (blob, peer, index)) = self.gate.to_serve.front().copied() {
             if self.gate.may_send {
                 let ready_at = self.gate.up.ready_at();
@@ -317,6 +329,10 @@ impl<S: Store> EventLoop<S> {
 
     /// Writes what must not be lost, before the store is let go.
     pub(super) async fn close_books(&mut self) {
+        // What had begun to go when the streams ended may well have arrived.
+        for way in self.gate.under_way.values().filter(|way| way.sending) {
+            self.gate.day.sent(way.bytes);
+        }
         let day = self.gate.day.last_record();
         let mut writes = vec![self.store.set_value(TRAFFIC, Some(day)).await];
         for transfer in self.transfers.values() {

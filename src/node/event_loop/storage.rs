@@ -199,5 +199,6 @@ impl<S: Store> EventLoop<S> {
             }
         };
         self.tell_swarm(blob, input);
+        self.settle_load(blob, peer, index);
     }
 }

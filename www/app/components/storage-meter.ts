@@ -46,7 +46,8 @@ export class StorageElement extends SessionElement {
           ? html`<dl class="facts tabular">
             <div><dt>${icon('up')} Sent</dt><dd>${formatBytes(stats.up)}${rate(stats.upRate)}</dd></div>
             <div><dt>${icon('down')} Received</dt><dd>${formatBytes(stats.down)}${rate(stats.downRate)}</dd></div>
-            <div><dt>Today</dt><dd data-testid="today">${formatBytes(stats.today.up)}${cap === null ? '' : ` of ${formatBytes(cap)}`} sent, ${formatBytes(stats.today.down)} received</dd></div>
+            <div><dt>Sent today</dt><dd data-testid="today">${formatBytes(stats.today.up)}${cap === null ? nothing : html` <span class="soft">of ${formatBytes(cap)}</span>`}</dd></div>
+            <div><dt>Received today</dt><dd>${formatBytes(stats.today.down)}</dd></div>
             <div><dt>Sending</dt><dd data-testid="sending">${sendingWords(stats)}</dd></div>
             ${persistence.kept === 'unknown' ? nothing : html`<div><dt>Kept here</dt><dd data-testid="kept">${KEPT[persistence.kept]}</dd></div>`}
           </dl>`
