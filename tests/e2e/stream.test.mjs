@@ -215,7 +215,7 @@ for (const kind of kinds) {
 }
 
 test('chromium plays on when its service worker is stopped again and again', { timeout: 600_000 }, async (t) => {
-  const { scene, relay, link, size } = await cinema(t, { rate: 2.5 * MB });
+  const { scene, relay, link } = await cinema(t, { rate: 2.5 * MB });
   const viewer = await scene.add(Visitor.arrive('chromium', relay, { hash: hashOf(link) }));
   await viewer.see('preview');
   const devtools = await viewer.page.createCDPSession();
@@ -233,18 +233,18 @@ test('chromium plays on when its service worker is stopped again and again', { t
     await shows(viewer, `a frame after stop ${kill + 1}`, ({ time: at, colour }) => at > time && colour !== null);
   }
   assert.ok(states.filter((state) => state === 'running').length >= 4, `the worker was ${states}`);
-  assert.ok((await have(viewer, link)) < size || (await viewer.swarm(link)).state === 'complete');
 });
 
 test('firefox plays on although it ends its service worker whenever that is idle', { timeout: 600_000 }, async (t) => {
   const { scene, relay, link } = await cinema(t, { rate: 2.5 * MB });
-  const preferences = { 'dom.serviceWorkers.idle_timeout': 200, 'dom.serviceWorkers.idle_extended_timeout': 200 };
+  // It ends one half a second after its last event, and after ten if it still has work; normally after 30 and 300 s.
+  const preferences = { 'dom.serviceWorkers.idle_timeout': 500, 'dom.serviceWorkers.idle_extended_timeout': 10_000 };
   const viewer = await scene.add(Visitor.arrive('firefox', relay, { hash: hashOf(link), preferences }));
   await viewer.see('preview');
   await play(viewer);
   await shows(viewer, 'the film', ({ time, colour }) => time > 0 && colour === 'red');
   for (const place of [40, 20, 30]) {
-    await wait(1_500);
+    await wait(12_000);
     await seek(viewer, place);
     await shows(viewer, `the film at ${place} s`, ({ time, colour }) => time > place && colour !== null);
   }
