@@ -12,24 +12,24 @@ import { colourOf, film, shareFilm, slowUplink } from './lib/film.mjs';
 import { startRelay } from './lib/relay.mjs';
 
 const MB = 1_000_000;
-/** Bytes a second of the only seed while most of the film must be missing: less than the film plays. */
-const SLOW = 0.8 * MB;
 /** Firefox says this of every body whose reader goes away, as a player's does when a person jumps. */
 const readerGone = /A ServiceWorker intercepted the request and encountered an unexpected error/;
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
-/** A relay, and a Chromium that shares a film over a slow line. */
-async function cinema(t, { uplink = SLOW } = {}) {
+/** A relay, and a Chromium that shares a film over a line of `rate` bytes a second and sends `share` of the film at most. */
+async function cinema(t, { rate, share = Infinity } = {}) {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const seed = await scene.add(Visitor.arrive('chromium', relay));
   const { link, size } = await seed.node(`(gyre, format) => (${shareFilm})(format)`, film);
-  await seed.page.evaluate(`(${slowUplink})(${uplink})`);
+  await seed.page.evaluate(`(${slowUplink})(${rate ?? Infinity}, ${share * size})`);
   return { scene, relay, seed, link, size };
 }
 
-/** Lifts the limit of the seed's line. */
-const hurry = (seed) => seed.page.evaluate(() => { window.uplink = Infinity; });
+/** Lets the seed send so many more bytes. */
+const allow = (seed, bytes) => seed.page.evaluate((more) => { window.uplink.allowance = Math.max(window.uplink.allowance, 0) + more; }, bytes);
+/** Lifts every limit of the seed's line. */
+const hurry = (seed) => seed.page.evaluate(() => { window.uplink = { rate: Infinity, allowance: Infinity }; });
 
 /** What the video in the page is doing. */
 const watch = (visitor) => visitor.page.evaluate(`(() => {
@@ -80,7 +80,8 @@ function partOf(seed, link, start, end) {
 
 for (const kind of kinds) {
   test(`${kind} plays a film while most of it is missing, and jumps to its end before the middle has come`, { timeout: 600_000 }, async (t) => {
-    const { scene, relay, seed, link, size } = await cinema(t);
+    // Less than the film plays in a second, so that its player is always in want of more.
+    const { scene, relay, seed, link, size } = await cinema(t, { rate: 0.5 * MB, share: 0.25 });
     t.diagnostic(`the film has ${(size / MB).toFixed(1)} MB`);
     const viewer = await scene.add(Visitor.arrive(kind, relay, { hash: hashOf(link) }));
     await viewer.see('preview');
@@ -90,12 +91,14 @@ for (const kind of kinds) {
     const atStart = await have(viewer, link);
     assert.ok(atStart < size / 2, `${atStart} of ${size} bytes were there when the first frame was shown`);
 
+    await allow(seed, 0.2 * size);
     await seek(viewer, film.seconds - 4);
     await shows(viewer, 'the last scene', ({ time, colour }) => time >= film.seconds - 4 && colour === 'blue');
     const atEnd = await have(viewer, link);
-    assert.ok(atEnd < 0.6 * size, `${atEnd} of ${size} bytes were there when the end was shown`);
+    assert.ok(atEnd < 0.75 * size, `${atEnd} of ${size} bytes were there when the end was shown`);
     t.diagnostic(`first frame with ${Math.round((100 * atStart) / size)} % of the file, the end with ${Math.round((100 * atEnd) / size)} %`);
 
+    await allow(seed, 0.2 * size);
     await seek(viewer, film.seconds / 2);
     await shows(viewer, 'the scene in the middle', ({ time, colour }) => time >= film.seconds / 2 && colour === 'green');
     await hurry(seed);
@@ -104,7 +107,7 @@ for (const kind of kinds) {
   });
 
   test(`${kind} gets every range right, byte for byte, and the right answers for what is no range`, { timeout: 600_000 }, async (t) => {
-    const { scene, relay, seed, link, size } = await cinema(t, { uplink: 4 * MB });
+    const { scene, relay, seed, link, size } = await cinema(t, { rate: 4 * MB });
     const viewer = await scene.add(Visitor.arrive(kind, relay, { hash: hashOf(link) }));
     await viewer.see('preview');
     const path = `.gyre/f/${cidOf(link)}`;
@@ -175,7 +178,7 @@ for (const kind of kinds) {
   });
 
   test(`${kind} saves a film as it arrives, through its own downloads`, { timeout: 600_000 }, async (t) => {
-    const { scene, relay, seed, link } = await cinema(t, { uplink: 8 * MB });
+    const { scene, relay, seed, link } = await cinema(t, { rate: 8 * MB });
     const downloads = scene.profile();
     const viewer = await scene.add(Visitor.arrive(kind, relay, { hash: hashOf(link), downloads, join: false }));
     await viewer.page.evaluate(() => { delete window.showSaveFilePicker; });
@@ -212,7 +215,7 @@ for (const kind of kinds) {
 }
 
 test('chromium plays on when its service worker is stopped again and again', { timeout: 600_000 }, async (t) => {
-  const { scene, relay, link, size } = await cinema(t, { uplink: 2.5 * MB });
+  const { scene, relay, link } = await cinema(t, { rate: 2.5 * MB });
   const viewer = await scene.add(Visitor.arrive('chromium', relay, { hash: hashOf(link) }));
   await viewer.see('preview');
   const devtools = await viewer.page.createCDPSession();
@@ -230,18 +233,18 @@ test('chromium plays on when its service worker is stopped again and again', { t
     await shows(viewer, `a frame after stop ${kill + 1}`, ({ time: at, colour }) => at > time && colour !== null);
   }
   assert.ok(states.filter((state) => state === 'running').length >= 4, `the worker was ${states}`);
-  assert.ok((await have(viewer, link)) < size || (await viewer.swarm(link)).state === 'complete');
 });
 
 test('firefox plays on although it ends its service worker whenever that is idle', { timeout: 600_000 }, async (t) => {
-  const { scene, relay, link } = await cinema(t, { uplink: 2.5 * MB });
-  const preferences = { 'dom.serviceWorkers.idle_timeout': 200, 'dom.serviceWorkers.idle_extended_timeout': 200 };
+  const { scene, relay, link } = await cinema(t, { rate: 2.5 * MB });
+  // It ends one half a second after its last event, and after ten if it still has work; normally after 30 and 300 s.
+  const preferences = { 'dom.serviceWorkers.idle_timeout': 500, 'dom.serviceWorkers.idle_extended_timeout': 10_000 };
   const viewer = await scene.add(Visitor.arrive('firefox', relay, { hash: hashOf(link), preferences }));
   await viewer.see('preview');
   await play(viewer);
   await shows(viewer, 'the film', ({ time, colour }) => time > 0 && colour === 'red');
   for (const place of [40, 20, 30]) {
-    await wait(1_500);
+    await wait(12_000);
     await seek(viewer, place);
     await shows(viewer, `the film at ${place} s`, ({ time, colour }) => time > place && colour !== null);
   }

@@ -85,16 +85,18 @@ export async function shareFilm({ width, height, framesPerSecond, seconds }) {
 }
 
 /**
- * Runs in a page: from now on all its data channels together send `window.uplink` bytes a second, as over a slow line.
- * `Infinity` lifts that.
+ * Runs in a page: from now on all its data channels together send `window.uplink.rate` bytes a second, as over a slow line, and
+ * once `window.uplink.allowance` bytes are sent only a trickle that keeps links alive: a test can so say how much of a file may
+ * arrive, however slow the machine is. `Infinity` lifts either.
  */
-export function slowUplink(bytesPerSecond) {
+export function slowUplink(rate, allowance) {
   const channel = RTCDataChannel.prototype;
   const { send } = channel;
   const amount = Object.getOwnPropertyDescriptor(channel, 'bufferedAmount').get;
   const queues = new Map();
   const TICK_MS = 25;
-  window.uplink = bytesPerSecond;
+  const TRICKLE = 64_000;
+  window.uplink = { rate: rate ?? Infinity, allowance: allowance ?? Infinity };
   channel.send = function (data) {
     if (!queues.has(this)) queues.set(this, { parts: [], bytes: 0 });
     const queue = queues.get(this);
@@ -108,7 +110,8 @@ export function slowUplink(bytesPerSecond) {
   let last = performance.now();
   setInterval(() => {
     const now = performance.now();
-    credit = Math.min(credit + (window.uplink * (now - last)) / 1000, Math.max(window.uplink / 5, 65_536));
+    const pace = window.uplink.allowance > 0 ? window.uplink.rate : TRICKLE;
+    credit = Math.min(credit + (pace * (now - last)) / 1000, Math.max(pace / 5, 65_536));
     last = now;
     for (const [open, queue] of queues) {
       if (open.readyState !== 'open') {
@@ -121,6 +124,7 @@ export function slowUplink(bytesPerSecond) {
         const weight = part.byteLength ?? part.length;
         queue.bytes -= weight;
         credit -= weight;
+        window.uplink.allowance -= weight;
         send.call(open, part);
       }
       if (high && open.bufferedAmount <= open.bufferedAmountLowThreshold) open.dispatchEvent(new Event('bufferedamountlow'));
