@@ -274,17 +274,15 @@ fn a_pair_without_a_path_says_so() {
         let share = share(&first, &content(300_000), false).await;
         let link = share.link.fragment();
         let opening = second.open(&link);
-        tokio::pin!(opening);
         let told = until("the reason is shown", || {
             second
                 .peers()
                 .iter()
                 .any(|peer| peer.via != Via::Direct && peer.detail.contains("No direct link"))
         });
-        tokio::select! {
-            opened = &mut opening => panic!("opened: {:?}", opened.map(|_| ())),
-            () = told => {}
-        }
+        // It comes through the relay all the same; the reason stays to be seen.
+        let (opened, ()) = tokio::join!(opening, told);
+        opened.unwrap();
     });
 }
 

@@ -28,8 +28,7 @@ const MAX_RELAYED: usize = 32;
 const REDIAL_PAUSE: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// What a person is told of a pair that speaks through a relay.
-pub(super) const RELAYED_WORDS: &str =
-    "No direct path between the two networks: through the relay, slow and only a little at a time.";
+pub(super) const RELAYED_WORDS: &str = "No direct link, as the two networks have no path: through the relay, slow and only a little at a time.";
 
 /// What a person is told when the budget is spent.
 const FULL_WORDS: &str = "No link: as many as one page should hold are busy.";
@@ -66,7 +65,10 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             webrtc::Event::Shaky { peer } => {
-                self.links.shaky.insert(*peer, Time::default());
+                // Both sides notice; one of them waits a little, so that one link is made and not two.
+                let first = self.swarm.local_peer_id() < peer;
+                let last = if first { Time::default() } else { now() };
+                self.links.shaky.insert(*peer, last);
                 self.mend_links();
             }
             webrtc::Event::Steady { peer } => {

@@ -139,8 +139,7 @@ impl<S: Store> EventLoop<S> {
             return;
         };
         if let Some(chunk) = transfer.unstored.get(&index).cloned() {
-            self.on_loaded(blob, peer, index, Ok(chunk));
-            return self.settle_load(blob, peer, index);
+            return self.on_loaded(blob, peer, index, Ok(chunk));
         }
         transfer.to_read.push((peer, index));
         // With nothing on its way out the wire stands idle until this one comes.

@@ -107,7 +107,7 @@ function failureTitle(code: string): string {
 
 const VIA: Record<PeerVia, string> = {
   direct: 'Direct',
-  relayed: 'Through the relay, slow',
+  relayed: 'Via relay, slow',
   websocket: 'WebSocket',
   connecting: 'Connecting…',
   failed: 'No link',
