@@ -42,13 +42,14 @@ pub use import::ImportOptions;
 pub use page::{PageFile, PageNode};
 
 use command::{COMMAND_QUEUE, Command};
-use event_loop::{EventLoop, Shared, Start};
+use event_loop::{ADDRESSES, EventLoop, Shared, Start};
 use file::Located;
 use meta::BlobMeta;
 use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmInfo};
 
 use crate::net::behaviour;
 use crate::net::transport::{Parts, webrtc};
+use crate::proto::book::Book;
 use crate::proto::link::Link;
 use crate::proto::neighbours::SERVE_AFTER;
 use crate::proto::share::ShareHeader;
@@ -135,6 +136,13 @@ impl<S: Store> Node<S> {
             .value(UPLOAD)
             .await?
             .map(|value| value.as_ref() == [1]);
+        let book = match store.value(ADDRESSES).await? {
+            Some(stored) => Book::decode(&stored).unwrap_or_else(|error| {
+                tracing::warn!(%error, "starting with an empty address book");
+                Book::default()
+            }),
+            None => Book::default(),
+        };
         let usage = store.usage().await?;
         let storage = StorageInfo {
             used: usage.used,
@@ -167,6 +175,7 @@ impl<S: Store> Node<S> {
             store: store.clone(),
             commands: queue,
             relays,
+            book,
             serve_after: config.serve_after.unwrap_or(SERVE_AFTER),
             upload_allowed,
             storage,

@@ -1,6 +1,7 @@
 //! The one async loop: takes what the network, the store, the handles and the clock bring, feeds the state machines, and
 //! does what they ask for. It decides nothing that `proto` could decide.
 
+mod book;
 mod dialling;
 mod neighbours;
 mod network;
@@ -32,6 +33,7 @@ use super::snapshot::{Snapshot, StorageInfo};
 use super::transfer::Transfer;
 use crate::net::behaviour::Behaviour;
 use crate::net::session::OpenId;
+use crate::proto::book::Book;
 use crate::proto::budget::Budget;
 use crate::proto::message::Message;
 use crate::proto::neighbours::Neighbours;
@@ -41,6 +43,7 @@ use crate::proto::uplink::Uplink;
 use crate::rt;
 use crate::store::{RowId, Store, StoreError, StoredChunk, Usage};
 
+pub(super) use book::ADDRESSES;
 pub use publish::Changed;
 pub(super) use publish::Shared;
 
@@ -98,6 +101,7 @@ enum Alarm {
     Uplink(usize),
     Neighbours,
     Pex,
+    Book,
 }
 
 /// One open stream.
@@ -132,6 +136,9 @@ pub(super) struct EventLoop<S: Store> {
     transfers: BTreeMap<BlobHash, Transfer>,
     peers: Peers,
     relays: Vec<Relay>,
+    /// Relays that are tried when all of `relays` fail.
+    spare_relays: Vec<(PeerId, Multiaddr)>,
+    book: Book,
     neighbours: Neighbours,
     /// Signs what we say of ourselves.
     key: Keypair,
@@ -171,6 +178,7 @@ pub(super) struct Start<S: Store> {
     pub commands: mpsc::Receiver<Command>,
     pub relays: Vec<(PeerId, Multiaddr)>,
     pub serve_after: Duration,
+    pub book: Book,
     pub upload_allowed: Option<bool>,
     pub storage: StorageInfo,
     pub shared: Rc<RefCell<Shared>>,
@@ -208,6 +216,8 @@ impl<S: Store> EventLoop<S> {
             peers: Peers::default(),
             relays,
             neighbours: Neighbours::new(u64::from_le_bytes(rt::random()), start.serve_after),
+            spare_relays: Vec::new(),
+            book: start.book,
             key: start.key,
             pex: Pex::default(),
             telling: HashMap::new(),
@@ -238,6 +248,7 @@ impl<S: Store> EventLoop<S> {
     pub async fn run(mut self) {
         self.start_relays();
         self.start_neighbours();
+        self.read_book();
         let mut publish = Delay::new(PUBLISH_INTERVAL).fuse();
         let mut alarm = Delay::new(PUBLISH_INTERVAL).fuse();
         let mut rings_at = NEVER;
@@ -275,6 +286,12 @@ impl<S: Store> EventLoop<S> {
         }
         // Sessions end when their senders go; the swarm closes its connections when it is dropped.
         self.sessions.clear();
+        if self.alarms.contains_key(&Alarm::Book) {
+            let _ = self
+                .store
+                .set_value(ADDRESSES, Some(self.book.encode()))
+                .await;
+        }
         self.store.close().await;
         drop(self.swarm);
         if let Some(reply) = reply {
@@ -341,6 +358,7 @@ impl<S: Store> EventLoop<S> {
                     self.tell_discovery(blob, crate::proto::discovery::Input::Tick)
                 }
                 Alarm::Write(blob) => self.write_some(blob),
+                Alarm::Book => self.write_book(),
                 Alarm::Pex => self.tell_pex(crate::proto::pex::Input::Tick),
                 Alarm::Neighbours => self.tell_neighbours(crate::proto::neighbours::Input::Tick),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),
