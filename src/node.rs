@@ -47,7 +47,7 @@ pub use import::ImportOptions;
 pub use page::{PageExport, PageFile, PageNode};
 
 use command::{COMMAND_QUEUE, Command};
-use event_loop::{EventLoop, Gate, Shared, Start};
+use event_loop::{ADDRESSES, EventLoop, Gate, Shared, Start};
 use file::Located;
 use meta::BlobMeta;
 use readers::ReaderId;
@@ -55,6 +55,7 @@ use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmInfo};
 
 use crate::net::behaviour;
 use crate::net::transport::{Parts, webrtc};
+use crate::proto::book::Book;
 use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::link::Link;
 use crate::proto::neighbours::SERVE_AFTER;
@@ -155,6 +156,13 @@ impl<S: Store> Node<S> {
             .await?
             .map(|value| value.as_ref() == [1]);
         let gate = Gate::new(upload_allowed, limits, config.surroundings, day);
+        let book = match store.value(ADDRESSES).await? {
+            Some(stored) => Book::decode(&stored).unwrap_or_else(|error| {
+                tracing::warn!(%error, "starting with an empty address book");
+                Book::default()
+            }),
+            None => Book::default(),
+        };
         let usage = store.usage().await?;
         let storage = StorageInfo {
             used: usage.used,
@@ -193,6 +201,7 @@ impl<S: Store> Node<S> {
             relays,
             gate,
             hide_address,
+            book,
             serve_after: config.serve_after.unwrap_or(SERVE_AFTER),
             storage,
             shared: shared.clone(),

@@ -7,6 +7,7 @@
 
 pub mod availability;
 pub mod bitfield;
+pub mod book;
 pub mod budget;
 pub mod cache;
 pub mod config;

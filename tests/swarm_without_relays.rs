@@ -11,11 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use gyre::net::transport;
 use gyre::net::transport::webrtc::rtc::mem::MemNetwork;
-use gyre::node::snapshot::{JoinState, Via};
+use gyre::node::snapshot::{JoinState, RelayState, Via};
 use gyre::node::{Config, File, ImportOptions, MAX_READ, Node, Share};
 use gyre::proto::share::ShareHeader;
 use gyre::relay::{self, Listen, Relay, Stun};
 use gyre::store::memory::MemoryStore;
+use libp2p::Multiaddr;
 
 /// Most of this takes some seconds; a loaded machine takes longer.
 const PATIENCE: Duration = Duration::from_secs(400);
@@ -48,8 +49,17 @@ async fn a_relay() -> (Relay, tempfile::TempDir) {
 }
 
 async fn node_at(relays: &[&Relay], network: &MemNetwork, store: MemoryStore) -> Node<MemoryStore> {
+    let relays = relays.iter().map(|relay| relay.address().clone()).collect();
+    node_told(relays, network, store).await
+}
+
+async fn node_told(
+    relays: Vec<Multiaddr>,
+    network: &MemNetwork,
+    store: MemoryStore,
+) -> Node<MemoryStore> {
     let config = Config {
-        relays: relays.iter().map(|relay| relay.address().clone()).collect(),
+        relays,
         serve_after: Some(SERVE_AFTER),
         ..Config::default()
     };
@@ -160,6 +170,52 @@ fn two_that_share_no_relay_are_introduced_by_their_peers() {
         let file = open(&second, &share.link.fragment()).await;
         assert_eq!(read(&file).await, content);
         assert!(is_linked(&first, &second));
+    });
+}
+
+#[test]
+fn a_relay_that_is_remembered_or_heard_of_stands_in_for_those_that_are_gone() {
+    run(async {
+        let (one, _data_one) = a_relay().await;
+        let (other, _data_other) = a_relay().await;
+        let network = MemNetwork::new();
+        let store = MemoryStore::new();
+        let first = node_at(&[&one, &other], &network, store.clone()).await;
+        let heard_store = MemoryStore::new();
+        let second = node_at(&[&one], &network, heard_store.clone()).await;
+        until("both relays hold a reservation", || {
+            first
+                .stats()
+                .relays
+                .iter()
+                .all(|relay| relay.state == RelayState::Reserved)
+        })
+        .await;
+        // A session, in which the first tells the second where it can be met: at the other relay too.
+        let content = content(3, 300_000);
+        let share = share(&first, &content).await;
+        let file = open(&second, &share.link.fragment()).await;
+        assert_eq!(read(&file).await, content);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        first.stop().await;
+        second.stop().await;
+        let gone = vec![one.address().clone()];
+        one.shutdown().await;
+
+        let again = node_told(gone.clone(), &network, store.reopen()).await;
+        let heard = node_told(gone, &network, heard_store.reopen()).await;
+        for (name, node) in [("remembered", again), ("heard of", heard)] {
+            until(name, || node.stats().state == JoinState::Joined).await;
+            let reserved = |state| state == RelayState::Reserved;
+            let relays = node.stats().relays;
+            assert_eq!(relays.len(), 2);
+            assert!(
+                relays
+                    .iter()
+                    .any(|relay| reserved(relay.state)
+                        && relay.address == other.address().to_string())
+            );
+        }
     });
 }
 

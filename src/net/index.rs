@@ -442,9 +442,81 @@ impl NetworkBehaviour for Behaviour {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use futures::task::noop_waker;
+
     use super::*;
+
+    /// Looks blobs up, lets every dial fail, and counts the dials.
+    fn dials(index: &mut Behaviour) -> usize {
+        let waker = noop_waker();
+        let mut dials = 0;
+        for n in 0..20 {
+            index.find(BlobHash([n; 32]));
+            while let Poll::Ready(action) = index.poll(&mut Context::from_waker(&waker)) {
+                let ToSwarm::Dial { opts } = action else {
+                    continue;
+                };
+                dials += 1;
+                index.on_swarm_event(FromSwarm::DialFailure(DialFailure {
+                    peer_id: opts.get_peer_id(),
+                    error: &DialError::Aborted,
+                    connection_id: opts.connection_id(),
+                }));
+            }
+        }
+        dials
+    }
+
+    fn full_of(scope: Scope, address: impl Fn(PeerId) -> Multiaddr) -> Behaviour {
+        let mut index = Behaviour::new(PeerId::random(), scope);
+        for _ in 0..300 {
+            let peer = PeerId::random();
+            index.kad.add_address(&peer, address(peer));
+        }
+        index
+    }
+
+    #[test]
+    fn an_index_full_of_dead_servers_costs_no_more_than_the_budget() {
+        let began = rt::now();
+        let dead = |_| "/ip4/192.0.2.1/tcp/80/ws".parse().unwrap();
+        let made = dials(&mut full_of(Scope::Relays, dead));
+        let earned = (rt::now() - began).as_secs() / DIAL_INTERVAL.as_secs() + 1;
+        assert!(
+            made > 0 && made as u64 <= u64::from(DIAL_BURST) + earned,
+            "{made}"
+        );
+    }
+
+    #[test]
+    fn nodes_are_dialled_only_where_a_linked_peer_introduces_them() {
+        let dead = |_| "/ip4/192.0.2.1/tcp/80/ws".parse().unwrap();
+        assert_eq!(dials(&mut full_of(Scope::Peers, dead)), 0);
+        let stranger = PeerId::random();
+        let through = |peer| Route::Peer(stranger).to(peer);
+        let mut index = full_of(Scope::Peers, through);
+        assert_eq!(dials(&mut index), 0);
+        let began = rt::now();
+        index.linked.insert(stranger);
+        let made = dials(&mut index);
+        let earned = (rt::now() - began).as_secs() / DIAL_INTERVAL.as_secs() + 1;
+        assert!(made as u64 <= u64::from(DIAL_BURST) + earned, "{made}");
+    }
+
+    #[test]
+    fn our_own_relays_are_left_to_their_uplinks() {
+        let mut index = Behaviour::new(PeerId::random(), Scope::Relays);
+        for _ in 0..5 {
+            index.add_relay(
+                PeerId::random(),
+                "/ip4/192.0.2.1/tcp/80/ws".parse().unwrap(),
+            );
+        }
+        assert_eq!(dials(&mut index), 0);
+    }
 
     #[test]
     fn provider_keys_are_multihashes() {

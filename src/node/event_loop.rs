@@ -1,6 +1,7 @@
 //! The one async loop: takes what the network, the store, the handles and the clock bring, feeds the state machines, and
 //! does what they ask for. It decides nothing that `proto` could decide.
 
+mod book;
 mod dialling;
 mod integrity;
 mod limits;
@@ -37,6 +38,7 @@ use super::transfer::Transfer;
 use crate::net::behaviour::Behaviour;
 use crate::net::session::OpenId;
 use crate::net::transport::webrtc::rtc::Switch;
+use crate::proto::book::Book;
 use crate::proto::budget::Budget;
 use crate::proto::message::Message;
 use crate::proto::neighbours::Neighbours;
@@ -49,6 +51,7 @@ use crate::store::{RowId, Store, StoreError, StoredChunk, Usage};
 use integrity::Finder;
 use room::Eviction;
 
+pub(super) use book::ADDRESSES;
 pub(super) use limits::{Gate, stored as stored_limits};
 pub use publish::Changed;
 pub(super) use publish::Shared;
@@ -124,6 +127,7 @@ enum Alarm {
     Ask,
     Neighbours,
     Pex,
+    Book,
 }
 
 /// One open stream.
@@ -159,6 +163,9 @@ pub(super) struct EventLoop<S: Store> {
     peers: Peers,
     links: links::Links,
     relays: Vec<Relay>,
+    /// Relays that are tried when all of `relays` fail.
+    spare_relays: Vec<(PeerId, Multiaddr)>,
+    book: Book,
     neighbours: Neighbours,
     /// Signs what we say of ourselves.
     key: Keypair,
@@ -202,6 +209,7 @@ pub(super) struct Start<S: Store> {
     pub gate: Gate,
     pub hide_address: Switch,
     pub serve_after: Duration,
+    pub book: Book,
     pub storage: StorageInfo,
     pub shared: Rc<RefCell<Shared>>,
 }
@@ -239,6 +247,8 @@ impl<S: Store> EventLoop<S> {
             links: links::Links::default(),
             relays,
             neighbours: Neighbours::new(u64::from_le_bytes(rt::random()), start.serve_after),
+            spare_relays: Vec::new(),
+            book: start.book,
             key: start.key,
             pex: Pex::default(),
             telling: HashMap::new(),
@@ -271,6 +281,7 @@ impl<S: Store> EventLoop<S> {
     pub async fn run(mut self) {
         self.start_relays();
         self.start_neighbours();
+        self.read_book();
         let mut publish = Delay::new(PUBLISH_INTERVAL).fuse();
         let mut alarm = Delay::new(PUBLISH_INTERVAL).fuse();
         let mut rings_at = NEVER;
@@ -312,6 +323,12 @@ impl<S: Store> EventLoop<S> {
         // Sessions end when their senders go; the swarm closes its connections when it is dropped.
         self.sessions.clear();
         self.close_books().await;
+        if self.alarms.contains_key(&Alarm::Book) {
+            let _ = self
+                .store
+                .set_value(ADDRESSES, Some(self.book.encode()))
+                .await;
+        }
         self.store.close().await;
         drop(self.swarm);
         if let Some(reply) = reply {
@@ -393,6 +410,7 @@ impl<S: Store> EventLoop<S> {
                 Alarm::Read(blob) => self.read_some(blob),
                 Alarm::Serve => self.serve_when_due(),
                 Alarm::Ask => self.ask_when_due(),
+                Alarm::Book => self.write_book(),
                 Alarm::Pex => self.tell_pex(crate::proto::pex::Input::Tick),
                 Alarm::Neighbours => self.tell_neighbours(crate::proto::neighbours::Input::Tick),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),

@@ -398,6 +398,8 @@ mod tests {
         assert!(told.iter().any(
             |out| matches!(out, Output::Send(PeerKey(1), message) if message.records.len() == 4)
         ));
+        pex.handle(Input::Tick, at(200));
+        assert_eq!(to_first(&drain(&mut pex)), 0);
         pex.handle(Input::Tick, at(1000));
         assert_eq!(drain(&mut pex), []);
     }

@@ -10,7 +10,7 @@ use super::types::Time;
 
 /// First pause after a failure; doubles up to [`PAUSE_MAX`]. Three quarters of every pause are random, so that the tabs of a
 /// restarted relay do not all come back in the same second.
-pub const PAUSE: Duration = Duration::from_secs(1);
+pub const PAUSE: Duration = Duration::from_secs(2);
 
 /// Time over which the tabs of a relay that was lost come back, each at a moment of its own. Ours: a relay that serves a thousand
 /// tabs gets a hundred handshakes in a second, and a person waits five seconds on average.
@@ -304,7 +304,7 @@ mod tests {
             let busiest = dials.iter().max().copied().unwrap_or_default();
             let last = dials.iter().rposition(|dials| *dials > 0);
             println!("away {away} s: at most {busiest} dials in a second, all within {last:?} s");
-            assert!(busiest <= 200, "away {away} s: {dials:?}");
+            assert!(busiest <= 250, "away {away} s: {dials:?}");
             assert!(last <= Some(32), "away {away} s: {dials:?}");
         }
     }

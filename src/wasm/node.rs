@@ -281,6 +281,7 @@ async fn start(options: JsNodeOptions) -> Result<PageNode> {
         relay_only: options.relay_only,
         surroundings: options.surroundings,
         quota: options.quota.map(|bytes| bytes as u64),
+        ..Config::default()
     };
     PageNode::start_in_page(config, options.database_name.as_deref().unwrap_or(DATABASE)).await
 }

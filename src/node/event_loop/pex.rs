@@ -109,6 +109,9 @@ impl<S: Store> EventLoop<S> {
                 continue;
             }
             let key = known.key;
+            if key == from {
+                self.remember_peer(&record, bytes.clone());
+            }
             self.peers.add_addresses(key, record.addresses);
             verified.push(Verified {
                 peer: key,

@@ -53,8 +53,12 @@ impl<S: Store> EventLoop<S> {
         let after = self.relays[index].uplink.state();
         if before != after {
             self.urgent = true;
+            if after == State::Waiting {
+                self.take_spare();
+            }
             if after == State::Reserved {
                 self.relays[index].detail.clear();
+                self.remember_relay(index);
                 self.on_joined();
             }
         }
