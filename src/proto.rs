@@ -9,6 +9,7 @@ pub mod availability;
 pub mod bitfield;
 pub mod config;
 pub mod discovery;
+pub mod fair;
 pub mod link;
 pub mod message;
 pub mod picker;

@@ -90,12 +90,17 @@ pub struct Swarm {
     spread: Spread,
     outflow: Outflow,
     choker: Choker,
+    /// When a slot was last opened because the holders were too slow.
+    opened: Time,
     /// Who is interested has changed since the slots were handed out.
     slots_stale: bool,
     /// When the next `Have` that waits is due.
     tell: Option<Time>,
     /// Chunks that were asked for twice at the end.
     duplicates: u32,
+    /// Whether something has changed by which more could be asked for, or served.
+    may_ask: bool,
+    may_serve: bool,
     /// What proves the size to others, once it has been cut or received.
     tail: Option<Tail>,
     clock: Clock,
@@ -132,9 +137,12 @@ impl Swarm {
             spread: Spread::default(),
             outflow: Outflow::default(),
             choker: Choker::default(),
+            opened: Time(0),
             slots_stale: false,
             tell: None,
             duplicates: 0,
+            may_ask: false,
+            may_serve: false,
             tail: None,
             clock: Clock::default(),
             verify: tree::verify_chunk,
@@ -159,6 +167,15 @@ impl Swarm {
     /// Takes one input; the outputs must be drained before the next.
     pub fn handle(&mut self, input: Input, now: Time) {
         let now = self.clock.advance(now);
+        // Most inputs are news of a chunk that is not wanted: they must not cost a look at every peer.
+        self.may_ask |= !matches!(
+            &input,
+            Input::Sent { .. }
+                | Input::Loaded { .. }
+                | Input::LoadFailed { .. }
+                | Input::Received { .. }
+        );
+        self.may_serve |= !matches!(&input, Input::Received { .. } | Input::Stored { .. });
         match input {
             Input::Connected { peer } => self.on_connected(peer, now),
             Input::Disconnected { peer } => self.forget(peer),
@@ -188,11 +205,18 @@ impl Swarm {
             Input::Resume => self.resume(),
             Input::Tick => self.on_tick(now),
         }
-        self.fill(now);
+        let may_wake = self.may_ask || self.slots_stale || self.tell.is_some_and(|at| at <= now);
+        if std::mem::take(&mut self.may_ask) {
+            self.fill(now);
+        }
         self.rechoke(now);
-        self.serve(now);
+        if std::mem::take(&mut self.may_serve) {
+            self.serve(now);
+        }
         self.tell_due(now);
-        self.schedule(now);
+        if may_wake || self.wake.is_none_or(|wake| wake <= now) {
+            self.schedule(now);
+        }
     }
 
     /// The next thing to do.
@@ -304,6 +328,22 @@ impl Swarm {
         if !peer.greeted && !matches!(message, Message::Hello { .. }) {
             return Err(Misconduct::Malformed);
         }
+        self.may_ask |= !matches!(
+            message,
+            Message::Have { .. }
+                | Message::Request { .. }
+                | Message::Cancel { .. }
+                | Message::Credit { .. }
+                | Message::Interested
+                | Message::NotInterested
+        );
+        self.may_serve |= matches!(
+            message,
+            Message::Hello { .. }
+                | Message::Request { .. }
+                | Message::Cancel { .. }
+                | Message::Credit { .. }
+        );
         match message {
             Message::Hello {
                 version,
@@ -427,6 +467,7 @@ impl Swarm {
             None => true,
         };
         peer.source.dry &= !wanted;
+        self.may_ask |= !peer.source.choked;
         if peer.holds == Holds::Nothing {
             peer.holds = Holds::Some(Bitfield::new(chunks));
         }
@@ -511,6 +552,8 @@ impl Swarm {
         }
         self.spread.take_back(&peer.client);
         self.slots_stale = true;
+        self.may_ask = true;
+        self.may_serve = true;
     }
 
     fn ban(&mut self, peer: PeerKey, reason: Misconduct) {

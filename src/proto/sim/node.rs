@@ -118,7 +118,9 @@ impl Node {
         }
         // What its own clock shows, which starts late enough to be set back.
         let shift = match clock_set {
-            Some((at, seconds)) if now >= Time(0) + at => CLOCK_START.saturating_add_signed(seconds * 1_000_000),
+            Some((at, seconds)) if now >= Time(0) + at => {
+                CLOCK_START.saturating_add_signed(seconds * 1_000_000)
+            }
             _ => CLOCK_START,
         };
         swarm.handle(input, now + Duration::from_micros(shift));

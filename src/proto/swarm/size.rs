@@ -41,7 +41,10 @@ impl Swarm {
         for (key, peer) in &mut self.peers {
             if std::mem::take(&mut peer.sizeless) {
                 let message = Message::Tail(tail.clone());
-                self.outputs.push_back(Output::Send { peer: *key, message });
+                self.outputs.push_back(Output::Send {
+                    peer: *key,
+                    message,
+                });
             }
         }
     }

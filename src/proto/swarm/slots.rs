@@ -1,9 +1,14 @@
 //! Who may ask whom: interest on our side, slots on the other's, and the news of chunks that make others ask.
 
 use super::choke::Applicant;
-use super::peer::Stage;
+use super::peer::{Peer, Stage};
 use super::{Message, Swarm};
+use crate::proto::availability::Holds;
 use crate::proto::types::{ChunkIndex, PeerKey, Time};
+
+/// A peer gives its part if it gave us one in so many of the bytes that the best one gave: links differ, and what is split
+/// among several differs as well.
+const GIVES: u64 = 4;
 
 impl Swarm {
     /// Whether we have every chunk, durable or not.
@@ -46,17 +51,13 @@ impl Swarm {
 
     /// Tells those that serve us and have nothing for us that their slot is free.
     pub(super) fn give_slots_back(&mut self) {
-        let endgame = self
-            .ledger
-            .as_ref()
-            .is_some_and(|ledger| ledger.picker.is_empty());
         let idle: Vec<PeerKey> = self
             .peers
             .iter()
             .filter(|(_, peer)| {
                 let source = &peer.source;
-                let done = source.dry || endgame;
-                source.interested && !source.choked && done && source.asked.is_empty()
+                let useless = source.dry || peer.holds == Holds::Nothing;
+                source.interested && !source.choked && useless && source.asked.is_empty()
             })
             .map(|(key, _)| *key)
             .collect();
@@ -98,6 +99,9 @@ impl Swarm {
         }
         self.slots_stale = false;
         let seed = self.has_everything();
+        let chunks = self.ledger.as_ref().map_or(0, |l| l.size.chunk_count());
+        let best = self.peers.values().map(|peer| peer.source.recent).max();
+        let best = best.unwrap_or(0);
         let applicants: Vec<Applicant> = self
             .peers
             .iter()
@@ -105,8 +109,14 @@ impl Swarm {
             .map(|(key, peer)| Applicant {
                 peer: *key,
                 interested: peer.client.interested,
-                worth: if seed { 0 } else { peer.source.recent },
-                since: peer.client.since,
+                gives: !seed && peer.source.recent * GIVES >= best,
+                // Among equals whoever holds a slot stands behind those that wait.
+                since: if peer.client.choked {
+                    peer.client.since
+                } else {
+                    now
+                },
+                has: peer.holds.count(chunks),
                 tie: peer.client.tie,
             })
             .collect();
@@ -116,6 +126,7 @@ impl Swarm {
                 peer.source.recent /= 2;
             }
         }
+        self.may_serve |= !change.choke.is_empty();
         for key in change.choke {
             self.choke(key, now);
         }
@@ -126,6 +137,16 @@ impl Swarm {
                 self.send(key, Message::Unchoke);
                 self.suggest(key);
             }
+        }
+    }
+
+    /// The holders of the slots are too slow for the uplink: one more is served, if anybody waits.
+    pub(super) fn open_slot(&mut self, now: Time) {
+        let waiting = |peer: &Peer| peer.client.choked && peer.client.interested;
+        if now >= self.opened + self.config.slot_gap && self.peers.values().any(waiting) {
+            self.opened = now;
+            self.choker.open(&self.config);
+            self.slots_stale = true;
         }
     }
 
@@ -203,7 +224,10 @@ impl Swarm {
                 for some in std::mem::take(&mut client.untold).chunks(super::MAX_HAVES) {
                     let indexes = some.to_vec();
                     let message = Message::Have { indexes };
-                    self.outputs.push_back(super::Output::Send { peer: *key, message });
+                    self.outputs.push_back(super::Output::Send {
+                        peer: *key,
+                        message,
+                    });
                 }
             }
             self.tell = match (self.tell, client.tell) {

@@ -206,7 +206,10 @@ impl Swarm {
         peer.client.rate.add(serving.len, now);
         peer.client.refused = 0;
         self.up += serving.len;
-        self.outflow.end(serving.begun, serving.len, now);
+        let slow = self.outflow.end(serving.begun, serving.len, now);
+        if slow {
+            self.open_slot(now);
+        }
     }
 
     /// Answers every request that has not begun with a refusal.
@@ -229,14 +232,16 @@ impl Swarm {
             return;
         }
         // A slow receiver among several must not hold everything that may be under way.
-        let active = clients().filter(|client| !client.queue.is_empty() || !client.serving.is_empty());
+        let active =
+            clients().filter(|client| !client.queue.is_empty() || !client.serving.is_empty());
         let each = match active.count() {
             0 | 1 => self.config.serving_per_peer,
             _ => self.config.serving_per_peer.min(window - 1).max(1),
         };
         let lone = self.is_lone_seed() && !self.spread.sent.is_full();
         while busy < window {
-            let fresh = lone.then(|| self.next_in_turn(each, |spread, client| spread.fresh(client)));
+            let fresh =
+                lone.then(|| self.next_in_turn(each, |spread, client| spread.fresh(client)));
             let found = fresh
                 .flatten()
                 .or_else(|| self.next_in_turn(each, |_, _| Some(0)));
@@ -288,7 +293,12 @@ impl Swarm {
         client.credit = client.credit.saturating_sub(len);
         let stage = Stage::Loading;
         let begun = self.outflow.begin(now);
-        client.serving.push(Serving { index, len, stage, begun });
+        client.serving.push(Serving {
+            index,
+            len,
+            stage,
+            begun,
+        });
         self.spread.sent.insert(index.0);
         self.outputs.push_back(Output::Load { peer: key, index });
         true
@@ -297,7 +307,12 @@ impl Swarm {
     /// Everything has been sent to somebody: from here on every leech may ask for anything.
     fn spread_is_over(&mut self) {
         let hinted = |(_, peer): &(&PeerKey, &Peer)| peer.client.hinted;
-        let told: Vec<PeerKey> = self.peers.iter().filter(hinted).map(|(key, _)| *key).collect();
+        let told: Vec<PeerKey> = self
+            .peers
+            .iter()
+            .filter(hinted)
+            .map(|(key, _)| *key)
+            .collect();
         for key in told {
             self.announce(key);
         }
