@@ -93,6 +93,9 @@ pub struct Config {
     pub slots_max: usize,
     /// Time between two slots that are added. Default 250 ms: a round trip, in which the last one shows what it asks for.
     pub slot_gap: Duration,
+    /// While somebody asks who gives, one chunk in so many goes to whoever's turn it is. Default 8: newcomers start, and who
+    /// only takes gets an eighth of an uplink that others need.
+    pub generous_every: u32,
     /// Time between looks at who deserves a slot. Default 10 s (BEP 3).
     pub rechoke: Duration,
     /// Time for which the optimistic slot is held. Default 30 s (BEP 3): enough to show what one has to give.
@@ -142,6 +145,7 @@ impl Default for Config {
             serving_slack: Duration::from_millis(50),
             slots: 2,
             slots_max: 16,
+            generous_every: 8,
             slot_gap: Duration::from_millis(250),
             rechoke: Duration::from_secs(10),
             rotate: Duration::from_secs(30),

@@ -87,6 +87,8 @@ pub struct Swarm {
     upload_allowed: bool,
     /// The peer that was served last.
     turn: PeerKey,
+    /// Chunks begun to be served.
+    turns: u32,
     spread: Spread,
     outflow: Outflow,
     choker: Choker,
@@ -134,6 +136,7 @@ impl Swarm {
             paused: false,
             upload_allowed: false,
             turn: PeerKey(0),
+            turns: 0,
             spread: Spread::default(),
             outflow: Outflow::default(),
             choker: Choker::default(),
@@ -386,6 +389,7 @@ impl Swarm {
             Message::Suggest { index } => {
                 let source = &mut peer.source;
                 source.spreading = true;
+                source.dry = false;
                 while source.hints.len() >= self.config.hints_max {
                     source.hints.pop_front();
                 }

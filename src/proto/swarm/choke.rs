@@ -19,7 +19,7 @@ pub(super) struct Applicant {
     pub interested: bool,
     /// Whether it gives its part: of late at least a quarter of what the best one gave us.
     pub gives: bool,
-    /// Chunks it has.
+    /// Chunks it has, if it gives its part; the most if not.
     pub has: u32,
     /// Since when it has been waiting; the present for whoever holds a slot.
     pub since: Time,

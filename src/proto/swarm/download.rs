@@ -491,10 +491,13 @@ impl Swarm {
         if let Some(index) = picker.in_focus(&peer.holds) {
             return Some(ChunkIndex(index));
         }
-        while let Some(hint) = source.hints.pop_front() {
-            if picker.wants(hint.0) && peer.holds.contains(hint.0) {
-                return Some(hint);
-            }
+        // A hint that is asked of another now may be needed yet.
+        source
+            .hints
+            .retain(|hint| !ledger.verified.contains(hint.0));
+        let wanted = |hint: &ChunkIndex| picker.wants(hint.0) && peer.holds.contains(hint.0);
+        if let Some(at) = source.hints.iter().position(wanted) {
+            return source.hints.remove(at);
         }
         let found = match source.spreading {
             true => None,

@@ -119,6 +119,8 @@ pub(super) struct Client {
     pub choked: bool,
     /// Whether it says that it wants something.
     pub interested: bool,
+    /// Whether it gave its part of late.
+    pub gives: bool,
     /// Since when it has been choked or not.
     pub since: Time,
     /// Decides between it and its equals.

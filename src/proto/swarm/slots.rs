@@ -88,6 +88,7 @@ impl Swarm {
         {
             peer.client.interested = interested;
             self.slots_stale = true;
+            self.suggest(key);
         }
     }
 
@@ -102,6 +103,9 @@ impl Swarm {
         let chunks = self.ledger.as_ref().map_or(0, |l| l.size.chunk_count());
         let best = self.peers.values().map(|peer| peer.source.recent).max();
         let best = best.unwrap_or(0);
+        for peer in self.peers.values_mut() {
+            peer.client.gives = !seed && peer.source.recent * GIVES >= best;
+        }
         let applicants: Vec<Applicant> = self
             .peers
             .iter()
@@ -109,14 +113,18 @@ impl Swarm {
             .map(|(key, peer)| Applicant {
                 peer: *key,
                 interested: peer.client.interested,
-                gives: !seed && peer.source.recent * GIVES >= best,
+                gives: peer.client.gives,
                 // Among equals whoever holds a slot stands behind those that wait.
                 since: if peer.client.choked {
                     peer.client.since
                 } else {
                     now
                 },
-                has: peer.holds.count(chunks),
+                // Who gives nothing may say that it has nothing for as long as it likes.
+                has: match peer.client.gives {
+                    true => peer.holds.count(chunks),
+                    false => u32::MAX,
+                },
                 tie: peer.client.tie,
             })
             .collect();

@@ -43,7 +43,12 @@ impl Load {
     }
 
     /// Requests at the front that are probably on their way: what it delivers in one and a half of its delay.
+    /// A source that has been silent for long is sending nothing.
     fn begun(&self) -> usize {
+        let chunk = Duration::from_micros(CHUNK_SIZE * 1_000_000 / self.rate.max(1));
+        if self.silent > SILENT.max(chunk * LATE_BY_FAR) {
+            return 0;
+        }
         let bytes = u128::from(self.rate) * (self.delay * 3 / 2).as_micros() / 1_000_000;
         usize::try_from(bytes.div_ceil(u128::from(CHUNK_SIZE)))
             .unwrap_or(usize::MAX)
@@ -102,6 +107,9 @@ const CLEARLY_SOONER: u32 = 2;
 
 /// What was probably begun is asked for again if it would take this many times as long.
 const LATE_BY_FAR: u32 = 4;
+
+/// A source that is not known to be slow counts as sending nothing after so long: a chunk at 85 KiB/s.
+const SILENT: Duration = Duration::from_secs(3);
 
 /// And so much longer at least: two busy pages may each be late by a few frames.
 const MARGIN: Duration = Duration::from_millis(100);
