@@ -31,9 +31,6 @@ impl Swarm {
             None => peer
                 .claim
                 .is_some_and(|claim| peer.holds.contains(claim.last_chunk().0)),
-            Some(ledger) if source.spreading => {
-                source.hints.iter().any(|hint| ledger.picker.wants(hint.0))
-            }
             Some(ledger) => ledger.picker.wants_any(&peer.holds),
         };
         if wants {
@@ -142,8 +139,9 @@ impl Swarm {
             if let Some(peer) = self.peers.get_mut(&key) {
                 peer.client.choked = false;
                 peer.client.since = now;
-                self.send(key, Message::Unchoke);
+                // Hints first: without one a leech would say that it wants nothing of a seed that spreads.
                 self.suggest(key);
+                self.send(key, Message::Unchoke);
             }
         }
     }

@@ -201,6 +201,7 @@ impl Swarm {
         if serving.stage == Stage::Cancelled {
             self.spread.sent.remove(index.0);
             self.spread.free(index);
+            self.suggest(key);
         }
         if serving.stage == Stage::Loading {
             self.send(key, Message::Reject { index, reason });
