@@ -13,6 +13,7 @@ pub mod cache;
 pub mod config;
 pub mod container;
 pub mod discovery;
+pub mod fair;
 pub mod focus;
 pub mod limits;
 pub mod link;

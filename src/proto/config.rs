@@ -21,7 +21,8 @@ pub struct Config {
     /// change of upload consent. Each may cost 512 KiB of parsing.
     pub announcements_max: u32,
 
-    /// Requests kept outstanding to a peer at least. Default 2: one on the wire, one behind it (BEP 3, "pipelining").
+    /// Requests kept outstanding to a peer at least. Default 1: among many peers a request that waits in a queue binds a
+    /// chunk that another could have sent by then; where one is not enough, the measured rate asks for more.
     pub pipeline_min: usize,
     /// Requests kept outstanding to a peer at most. Default 64 (16 MiB): fills 100 MiB/s at 160 ms.
     pub pipeline_max: usize,
@@ -84,8 +85,17 @@ pub struct Config {
     pub serving_max: usize,
     /// Time that chunks under way cover beyond the latency. Default 50 ms: a store that is busy answers so much later.
     pub serving_slack: Duration,
-    /// Regular slots: peers that are served at once for what they give. Default 4 (BEP 3); measured in docs/protocol.md.
+    /// Regular slots: peers that are served at once for what they give. Default 2 (BEP 3 has
+    /// 4): a chunk is passed on sooner the fewer share the uplink; measured in docs/protocol.md.
     pub slots: usize,
+    /// Regular slots at most: one is added whenever a holder takes far longer for a chunk than the uplink needs, and taken
+    /// back at a rechoke. Default 16, as many as chunks may be under way.
+    pub slots_max: usize,
+    /// Time between two slots that are added. Default 250 ms: a round trip, in which the last one shows what it asks for.
+    pub slot_gap: Duration,
+    /// While somebody asks who gives, one chunk in so many goes to whoever's turn it is. Default 8: newcomers start, and who
+    /// only takes gets an eighth of an uplink that others need.
+    pub generous_every: u32,
     /// Time between looks at who deserves a slot. Default 10 s (BEP 3).
     pub rechoke: Duration,
     /// Time for which the optimistic slot is held. Default 30 s (BEP 3): enough to show what one has to give.
@@ -107,7 +117,7 @@ impl Default for Config {
             banned_max: 1024,
             greeting_max: Duration::from_secs(30),
             announcements_max: 16,
-            pipeline_min: 2,
+            pipeline_min: 1,
             pipeline_max: 64,
             pipeline_slack: Duration::from_millis(100),
             credit_initial: 16 * CHUNK_SIZE as u32,
@@ -133,7 +143,10 @@ impl Default for Config {
             serving_min: 2,
             serving_max: 16,
             serving_slack: Duration::from_millis(50),
-            slots: 4,
+            slots: 2,
+            slots_max: 16,
+            generous_every: 8,
+            slot_gap: Duration::from_millis(250),
             rechoke: Duration::from_secs(10),
             rotate: Duration::from_secs(30),
             have_gap: Duration::from_millis(20),

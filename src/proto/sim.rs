@@ -457,7 +457,9 @@ impl Simulation {
         let awaited = !self.nodes[at].is_done();
         let effects = self.nodes[at].handle(input, self.now, set, &self.content);
         self.awaited -= usize::from(awaited && self.nodes[at].is_done());
-        self.peak_unstored = self.peak_unstored.max(self.nodes[at].unstored_bytes());
+        if !self.scenario.marked {
+            self.peak_unstored = self.peak_unstored.max(self.nodes[at].unstored_bytes());
+        }
         for effect in effects {
             match effect {
                 Effect::Send { to, message } => {

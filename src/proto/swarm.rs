@@ -88,15 +88,22 @@ pub struct Swarm {
     upload_allowed: bool,
     /// The peer that was served last.
     turn: PeerKey,
+    /// Chunks begun to be served.
+    turns: u32,
     spread: Spread,
     outflow: Outflow,
     choker: Choker,
+    /// When a slot was last opened because the holders were too slow.
+    opened: Time,
     /// Who is interested has changed since the slots were handed out.
     slots_stale: bool,
     /// When the next `Have` that waits is due.
     tell: Option<Time>,
     /// Chunks that were asked for twice at the end.
     duplicates: u32,
+    /// Whether something has changed by which more could be asked for, or served.
+    may_ask: bool,
+    may_serve: bool,
     /// What proves the size to others, once it has been cut or received.
     tail: Option<Tail>,
     clock: Clock,
@@ -130,12 +137,16 @@ impl Swarm {
             paused: false,
             upload_allowed: false,
             turn: PeerKey(0),
+            turns: 0,
             spread: Spread::default(),
             outflow: Outflow::default(),
             choker: Choker::default(),
+            opened: Time(0),
             slots_stale: false,
             tell: None,
             duplicates: 0,
+            may_ask: false,
+            may_serve: false,
             tail: None,
             clock: Clock::default(),
             verify: tree::verify_chunk,
@@ -160,6 +171,15 @@ impl Swarm {
     /// Takes one input; the outputs must be drained before the next.
     pub fn handle(&mut self, input: Input, now: Time) {
         let now = self.clock.advance(now);
+        // Most inputs are news of a chunk that is not wanted: they must not cost a look at every peer.
+        self.may_ask |= !matches!(
+            &input,
+            Input::Sent { .. }
+                | Input::Loaded { .. }
+                | Input::LoadFailed { .. }
+                | Input::Received { .. }
+        );
+        self.may_serve |= !matches!(&input, Input::Received { .. } | Input::Stored { .. });
         match input {
             Input::Connected { peer } => self.on_connected(peer, now),
             Input::Disconnected { peer } => self.forget(peer),
@@ -189,11 +209,18 @@ impl Swarm {
             Input::Resume => self.resume(),
             Input::Tick => self.on_tick(now),
         }
-        self.fill(now);
+        let may_wake = self.may_ask || self.slots_stale || self.tell.is_some_and(|at| at <= now);
+        if std::mem::take(&mut self.may_ask) {
+            self.fill(now);
+        }
         self.rechoke(now);
-        self.serve(now);
+        if std::mem::take(&mut self.may_serve) {
+            self.serve(now);
+        }
         self.tell_due(now);
-        self.schedule(now);
+        if may_wake || self.wake.is_none_or(|wake| wake <= now) {
+            self.schedule(now);
+        }
     }
 
     /// The next thing to do.
@@ -320,6 +347,22 @@ impl Swarm {
         if !peer.greeted && !matches!(message, Message::Hello { .. }) {
             return Err(Misconduct::Malformed);
         }
+        self.may_ask |= !matches!(
+            message,
+            Message::Have { .. }
+                | Message::Request { .. }
+                | Message::Cancel { .. }
+                | Message::Credit { .. }
+                | Message::Interested
+                | Message::NotInterested
+        );
+        self.may_serve |= matches!(
+            message,
+            Message::Hello { .. }
+                | Message::Request { .. }
+                | Message::Cancel { .. }
+                | Message::Credit { .. }
+        );
         match message {
             Message::Hello {
                 version,
@@ -362,6 +405,7 @@ impl Swarm {
             Message::Suggest { index } => {
                 let source = &mut peer.source;
                 source.spreading = true;
+                source.dry = false;
                 while source.hints.len() >= self.config.hints_max {
                     source.hints.pop_front();
                 }
@@ -443,6 +487,7 @@ impl Swarm {
             None => true,
         };
         peer.source.dry &= !wanted;
+        self.may_ask |= !peer.source.choked;
         if peer.holds == Holds::Nothing {
             peer.holds = Holds::Some(Bitfield::new(chunks));
         }
@@ -527,6 +572,8 @@ impl Swarm {
         }
         self.spread.take_back(&peer.client);
         self.slots_stale = true;
+        self.may_ask = true;
+        self.may_serve = true;
     }
 
     fn ban(&mut self, peer: PeerKey, reason: Misconduct) {

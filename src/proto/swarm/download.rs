@@ -342,6 +342,7 @@ impl Swarm {
         let Some(ledger) = &mut self.ledger else {
             return;
         };
+        self.may_ask = true;
         ledger.picker.put_back(index.0, &mut self.random);
         let mut able = Vec::new();
         for (key, peer) in &mut self.peers {
@@ -450,13 +451,13 @@ impl Swarm {
             .peers
             .keys()
             .copied()
-            .filter(|key| self.has_room(*key))
+            .filter(|key| self.has_room(*key, now))
             .collect();
         self.random.shuffle(&mut able);
         while !able.is_empty() {
             let mut still = Vec::with_capacity(able.len());
             for key in able {
-                if self.has_room(key)
+                if self.has_room(key, now)
                     && let Some(index) = self.choose(key, now)
                 {
                     match self.ask(key, index, now) {
@@ -471,16 +472,13 @@ impl Swarm {
         self.give_slots_back();
     }
 
-    fn has_room(&self, key: PeerKey) -> bool {
+    fn has_room(&self, key: PeerKey, now: Time) -> bool {
         self.peers.get(&key).is_some_and(|peer| {
-            let endgame = self
-                .ledger
-                .as_ref()
-                .is_some_and(|ledger| ledger.picker.is_empty());
-            !peer.source.choked
-                && (!peer.source.dry || endgame)
+            let source = &peer.source;
+            !source.choked
+                && (!source.dry || source.may_look(now))
                 && peer.holds != Holds::Nothing
-                && peer.source.asked.len() < self.room(peer)
+                && source.asked.len() < self.room(peer)
         })
     }
 
@@ -493,19 +491,23 @@ impl Swarm {
             return None;
         };
         let (picker, source) = (&ledger.picker, &mut peer.source);
-        if picker.is_empty() {
-            return self.take_over(key, now);
-        }
-        while let Some(hint) = source.hints.pop_front() {
-            if picker.wants(hint.0) && peer.holds.contains(hint.0) {
-                return Some(hint);
-            }
+        // A hint that is asked of another now may be needed yet.
+        source
+            .hints
+            .retain(|hint| !ledger.verified.contains(hint.0));
+        let wanted = |hint: &ChunkIndex| picker.wants(hint.0) && peer.holds.contains(hint.0);
+        if let Some(at) = source.hints.iter().position(wanted) {
+            return source.hints.remove(at);
         }
         let found = match source.spreading {
             true => None,
             false => picker.rarest(&peer.holds, &mut self.random).map(ChunkIndex),
         };
         source.dry = found.is_none();
+        if found.is_none() && source.may_look(now) {
+            source.looked = now;
+            return self.take_over(key, now);
+        }
         found
     }
 

@@ -36,11 +36,12 @@ impl Outflow {
         }
     }
 
-    /// A chunk of `len` bytes has gone.
-    pub(super) fn end(&mut self, begun: Begun, len: u64, now: Time) {
+    /// A chunk of `len` bytes has gone. Answers whether its receiver was slow: it took far longer than a chunk does that
+    /// has the uplink for itself, even among as many as are usually under way.
+    pub(super) fn end(&mut self, begun: Begun, len: u64, now: Time) -> bool {
         self.sent += len;
         if len < CHUNK_SIZE {
-            return;
+            return false;
         }
         let took = now.since(begun.at);
         self.quickest = Some(self.quickest.map_or(took, |quickest| quickest.min(took)));
@@ -48,6 +49,7 @@ impl Outflow {
         let sample = flowed * 1_000_000 / took.as_micros().max(1);
         let sample = u64::try_from(sample).unwrap_or(u64::MAX);
         self.rate = sample.max(self.rate / 16 * 15);
+        self.quickest.is_some_and(|quickest| took > quickest * SLOW)
     }
 
     /// Chunks that may be under way at once.
@@ -61,3 +63,6 @@ impl Outflow {
         chunks.clamp(config.serving_min, config.serving_max)
     }
 }
+
+/// A receiver is slow that takes so many times as long as the quickest: twice what two chunks at once make of it.
+const SLOW: u32 = 4;

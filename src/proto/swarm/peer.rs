@@ -88,6 +88,8 @@ pub(super) struct Source {
     pub spreading: bool,
     /// Nothing that it has is wanted, since the last change of either.
     pub dry: bool,
+    /// When it was last considered for what others were asked for.
+    pub looked: Time,
 }
 
 /// One outstanding request.
@@ -117,6 +119,8 @@ pub(super) struct Client {
     pub choked: bool,
     /// Whether it says that it wants something.
     pub interested: bool,
+    /// Whether it gave its part of late.
+    pub gives: bool,
     /// Since when it has been choked or not.
     pub since: Time,
     /// Decides between it and its equals.
@@ -183,6 +187,7 @@ impl Peer {
                 hints: VecDeque::new(),
                 spreading: false,
                 dry: false,
+                looked: Time(0),
             },
             client: Client {
                 choked: true,
@@ -210,6 +215,11 @@ impl Peer {
 }
 
 impl Source {
+    /// Whether it is worth looking for a request that it should take over: it has nothing to do, and some time has passed.
+    pub(super) fn may_look(&self, now: Time) -> bool {
+        self.asked.is_empty() && now >= self.looked + LOOK
+    }
+
     pub(super) fn snubbed(&self) -> bool {
         self.strikes > 0
     }
@@ -287,6 +297,10 @@ impl Source {
         found.is_some_and(|at| self.forgiven.remove(at).is_some())
     }
 }
+
+/// Time between looks for what a source that is out of work could take over: a frame or two, since each look goes through
+/// all that is asked for.
+const LOOK: Duration = Duration::from_millis(50);
 
 impl Client {
     pub(super) fn stage(&self, index: ChunkIndex, stage: Stage) -> Option<usize> {

@@ -1,9 +1,14 @@
 //! Who may ask whom: interest on our side, slots on the other's, and the news of chunks that make others ask.
 
 use super::choke::Applicant;
-use super::peer::Stage;
+use super::peer::{Peer, Stage};
 use super::{Message, Swarm};
+use crate::proto::availability::Holds;
 use crate::proto::types::{ChunkIndex, PeerKey, Time};
+
+/// A peer gives its part if it gave us one in so many of the bytes that the best one gave: links differ, and what is split
+/// among several differs as well.
+const GIVES: u64 = 4;
 
 impl Swarm {
     /// Whether we have every chunk, durable or not.
@@ -26,9 +31,6 @@ impl Swarm {
             None => peer
                 .claim
                 .is_some_and(|claim| peer.holds.contains(claim.last_chunk().0)),
-            Some(ledger) if source.spreading => {
-                source.hints.iter().any(|hint| ledger.picker.wants(hint.0))
-            }
             Some(ledger) => ledger.picker.wants_any(&peer.holds),
         };
         if wants {
@@ -46,17 +48,13 @@ impl Swarm {
 
     /// Tells those that serve us and have nothing for us that their slot is free.
     pub(super) fn give_slots_back(&mut self) {
-        let endgame = self
-            .ledger
-            .as_ref()
-            .is_some_and(|ledger| ledger.picker.is_empty());
         let idle: Vec<PeerKey> = self
             .peers
             .iter()
             .filter(|(_, peer)| {
                 let source = &peer.source;
-                let done = source.dry || endgame;
-                source.interested && !source.choked && done && source.asked.is_empty()
+                let useless = source.dry || peer.holds == Holds::Nothing;
+                source.interested && !source.choked && useless && source.asked.is_empty()
             })
             .map(|(key, _)| *key)
             .collect();
@@ -87,6 +85,7 @@ impl Swarm {
         {
             peer.client.interested = interested;
             self.slots_stale = true;
+            self.suggest(key);
         }
     }
 
@@ -98,6 +97,12 @@ impl Swarm {
         }
         self.slots_stale = false;
         let seed = self.has_everything();
+        let chunks = self.ledger.as_ref().map_or(0, |l| l.size.chunk_count());
+        let best = self.peers.values().map(|peer| peer.source.recent).max();
+        let best = best.unwrap_or(0);
+        for peer in self.peers.values_mut() {
+            peer.client.gives = !seed && peer.source.recent * GIVES >= best;
+        }
         let applicants: Vec<Applicant> = self
             .peers
             .iter()
@@ -105,8 +110,18 @@ impl Swarm {
             .map(|(key, peer)| Applicant {
                 peer: *key,
                 interested: peer.client.interested,
-                worth: if seed { 0 } else { peer.source.recent },
-                since: peer.client.since,
+                gives: peer.client.gives,
+                // Among equals whoever holds a slot stands behind those that wait.
+                since: if peer.client.choked {
+                    peer.client.since
+                } else {
+                    now
+                },
+                // Who gives nothing may say that it has nothing for as long as it likes.
+                has: match peer.client.gives {
+                    true => peer.holds.count(chunks),
+                    false => u32::MAX,
+                },
                 tie: peer.client.tie,
             })
             .collect();
@@ -116,6 +131,7 @@ impl Swarm {
                 peer.source.recent /= 2;
             }
         }
+        self.may_serve |= !change.choke.is_empty();
         for key in change.choke {
             self.choke(key, now);
         }
@@ -123,9 +139,20 @@ impl Swarm {
             if let Some(peer) = self.peers.get_mut(&key) {
                 peer.client.choked = false;
                 peer.client.since = now;
-                self.send(key, Message::Unchoke);
+                // Hints first: without one a leech would say that it wants nothing of a seed that spreads.
                 self.suggest(key);
+                self.send(key, Message::Unchoke);
             }
+        }
+    }
+
+    /// The holders of the slots are too slow for the uplink: one more is served, if anybody waits.
+    pub(super) fn open_slot(&mut self, now: Time) {
+        let waiting = |peer: &Peer| peer.client.choked && peer.client.interested;
+        if now >= self.opened + self.config.slot_gap && self.peers.values().any(waiting) {
+            self.opened = now;
+            self.choker.open(&self.config);
+            self.slots_stale = true;
         }
     }
 

@@ -43,7 +43,12 @@ impl Load {
     }
 
     /// Requests at the front that are probably on their way: what it delivers in one and a half of its delay.
+    /// A source that has been silent for long is sending nothing.
     fn begun(&self) -> usize {
+        let chunk = Duration::from_micros(CHUNK_SIZE * 1_000_000 / self.rate.max(1));
+        if self.silent > SILENT.max(chunk * LATE_BY_FAR) {
+            return 0;
+        }
         let bytes = u128::from(self.rate) * (self.delay * 3 / 2).as_micros() / 1_000_000;
         usize::try_from(bytes.div_ceil(u128::from(CHUNK_SIZE)))
             .unwrap_or(usize::MAX)
@@ -103,5 +108,72 @@ const CLEARLY_SOONER: u32 = 2;
 /// What was probably begun is asked for again if it would take this many times as long.
 const LATE_BY_FAR: u32 = 4;
 
+/// A source that is not known to be slow counts as sending nothing after so long: a chunk at 85 KiB/s.
+const SILENT: Duration = Duration::from_secs(3);
+
 /// And so much longer at least: two busy pages may each be late by a few frames.
 const MARGIN: Duration = Duration::from_millis(100);
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn load(peer: u64, first: u32, count: u32, rate: u64, silent: u64) -> Load {
+        Load {
+            peer: PeerKey(peer),
+            queue: (first..first + count)
+                .map(|index| (ChunkIndex(index), CHUNK_SIZE))
+                .collect(),
+            rate,
+            delay: Duration::from_millis(50),
+            silent: Duration::from_millis(silent),
+        }
+    }
+
+    proptest! {
+        /// Against a look at every request of every other: the one that would come last of those that are worth it.
+        #[test]
+        fn takes_what_would_come_last(
+            rates in prop::collection::vec((10_000u64..10_000_000, 0u32..8, 0u64..5_000), 1..5), rate in 10_000u64..10_000_000,
+            forbidden in 0u32..40, twice: bool,
+        ) {
+            let thief = load(99, 900, 0, rate, 0);
+            let others: Vec<Load> = (0..).zip(&rates)
+                .map(|(at, (rate, count, silent))| load(u64::from(at), at * 10, *count, *rate, *silent)).collect();
+            let could = |index: ChunkIndex| index.0 != forbidden;
+            let mine = Duration::from_millis(50) + Duration::from_micros(CHUNK_SIZE * 1_000_000 / rate);
+            let mut naive: Option<Duration> = None;
+            for other in &others {
+                for place in 0..other.queue.len() {
+                    let bytes = CHUNK_SIZE * (place as u64 + 1);
+                    let theirs = Duration::from_micros(bytes * 1_000_000 / other.rate).max(other.silent);
+                    let begun = place < other.begun();
+                    let factor = if begun { LATE_BY_FAR } else { CLEARLY_SOONER };
+                    if could(other.queue[place].0) && (twice || !begun) && theirs > mine * factor + MARGIN {
+                        naive = naive.max(Some(theirs));
+                    }
+                }
+            }
+            let found = choose(&thief, &others, could, twice);
+            prop_assert_eq!(found.is_some(), naive.is_some());
+            if let Some(steal) = found {
+                let from = others.iter().find(|other| other.peer == steal.from).map(|other| {
+                    let place = other.queue.iter().position(|(index, _)| *index == steal.index).unwrap_or(0);
+                    (other.expects(place + 1, 0), place < other.begun())
+                });
+                prop_assert_eq!(from, naive.map(|longest| (longest, steal.begun)));
+                prop_assert!(could(steal.index) && (twice || !steal.begun));
+            }
+        }
+
+        #[test]
+        fn shares_cover_what_is_left(left in 0usize..1000, rates in prop::collection::vec(1u64..1_000_000, 1..8)) {
+            let total = rates.iter().sum();
+            let shares: Vec<usize> = rates.iter().map(|rate| fair_share(left, *rate, total)).collect();
+            let sum: usize = shares.iter().sum();
+            prop_assert!(sum >= left && sum <= left + rates.len());
+        }
+    }
+}

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::*;
 use crate::proto::tree::{Tree, TreeBuilder};
 
+mod choking;
 mod exchange;
 mod invariants;
 mod misconduct;
@@ -18,7 +19,9 @@ const CHUNKS: u32 = 40;
 /// The defaults, but for what would make the number of requests depend on how fast a test is: the slack.
 fn exact() -> Config {
     Config {
+        pipeline_min: 2,
         pipeline_slack: Duration::ZERO,
+        serving_min: 8,
         serving_per_peer: 4,
         serving_max: 8,
         ..Config::default()
@@ -82,12 +85,13 @@ impl Bench {
         })
     }
 
+    /// A peer that knows nothing of choking: `tests::choking` has those that do.
     fn hello(&mut self, peer: u64, size: Option<BlobSize>, credit: u32) -> Vec<Output> {
         let mut outputs = self.input(Input::Connected {
             peer: PeerKey(peer),
         });
         let hello = Message::Hello {
-            version: REVISION,
+            version: CHOKING - 1,
             blob: self.tree.root(),
             size,
             credit,

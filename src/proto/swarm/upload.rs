@@ -40,8 +40,13 @@ impl Spread {
     /// A peer is served no longer: what it was to pass on and has not been begun is free for others.
     pub(super) fn take_back_unsent(&mut self, client: &Client) {
         for index in client.hints.iter().chain(&client.queue) {
-            self.exhausted &= !(!self.sent.contains(index.0) && self.given.remove(index.0));
+            self.free(*index);
         }
+    }
+
+    /// Nobody is about to be sent this chunk any more: if it has not been sent at all, it is to be given to somebody anew.
+    fn free(&mut self, index: ChunkIndex) {
+        self.exhausted &= !(!self.sent.contains(index.0) && self.given.remove(index.0));
     }
 
     /// A peer left: what it was to pass on and has not been sent is free for others.
@@ -132,10 +137,14 @@ impl Swarm {
             return;
         };
         let client = &mut peer.client;
-        client.queue.retain(|queued| *queued != index);
+        if client.queue.contains(&index) {
+            client.queue.retain(|queued| *queued != index);
+            self.spread.free(index);
+        }
         if let Some(at) = client.stage(index, Stage::Loading) {
             client.serving[at].stage = Stage::Cancelled;
         }
+        self.suggest(key);
     }
 
     pub(super) fn on_loaded(&mut self, key: PeerKey, index: ChunkIndex, data: Bytes, proof: Bytes) {
@@ -189,6 +198,11 @@ impl Swarm {
         let Some(at) = found else { return };
         let serving = client.serving.remove(at);
         client.credit = client.credit.saturating_add(serving.len);
+        if serving.stage == Stage::Cancelled {
+            self.spread.sent.remove(index.0);
+            self.spread.free(index);
+            self.suggest(key);
+        }
         if serving.stage == Stage::Loading {
             self.send(key, Message::Reject { index, reason });
         }
@@ -206,7 +220,10 @@ impl Swarm {
         peer.client.rate.add(serving.len, now);
         peer.client.refused = 0;
         self.up += serving.len;
-        self.outflow.end(serving.begun, serving.len, now);
+        let slow = self.outflow.end(serving.begun, serving.len, now);
+        if slow {
+            self.open_slot(now);
+        }
     }
 
     /// Answers every request that has not begun with a refusal.
@@ -239,11 +256,21 @@ impl Swarm {
         while busy < window {
             let fresh =
                 lone.then(|| self.next_in_turn(each, |spread, client| spread.fresh(client)));
-            let found = fresh
-                .flatten()
-                .or_else(|| self.next_in_turn(each, |_, _| Some(0)));
+            // Most turns are for those that give their part, the others share the rest.
+            let generous = self.turns.is_multiple_of(self.config.generous_every.max(1));
+            let giving =
+                (!generous).then(|| self.next_in_turn(each, |_, client| client.gives.then_some(0)));
+            // While one that gives is being served, the others have to wait for their turn.
+            let giver = |peer: &Peer| peer.client.gives && !peer.client.serving.is_empty();
+            let contended = !generous && self.peers.values().any(giver);
+            let found = fresh.flatten().or_else(|| giving.flatten()).or_else(|| {
+                (!contended)
+                    .then(|| self.next_in_turn(each, |_, _| Some(0)))
+                    .flatten()
+            });
             let Some((key, place)) = found else { break };
             self.turn = key;
+            self.turns = self.turns.wrapping_add(1);
             busy += usize::from(self.begin(key, place, now));
         }
         if lone && self.spread.sent.is_full() {

@@ -1,0 +1,155 @@
+//! Slots, interest and the proof of the size, between peers that know of them.
+
+use super::*;
+
+impl Bench {
+    /// A peer that chokes and is choked.
+    fn modern(&mut self, peer: u64, size: Option<BlobSize>) -> Vec<Output> {
+        let key = PeerKey(peer);
+        let mut outputs = self.input(Input::Connected { peer: key });
+        let hello = Message::Hello {
+            version: REVISION,
+            blob: self.tree.root(),
+            size,
+            credit: 1 << 24,
+        };
+        outputs.extend(self.receive(peer, hello));
+        outputs
+    }
+}
+
+fn unchoked(outputs: &[Output]) -> Vec<u64> {
+    let key = |output: &Output| match output {
+        Output::Send {
+            peer,
+            message: Message::Unchoke,
+        } => Some(peer.0),
+        _ => None,
+    };
+    outputs.iter().filter_map(key).collect()
+}
+
+#[test]
+fn slots_go_round_and_the_choked_are_not_served() {
+    let mut bench = Bench::new(true);
+    let size = bench.tree.size();
+    let mut slots = Vec::new();
+    for peer in 1..=6 {
+        bench.modern(peer, Some(size));
+        slots.extend(unchoked(&bench.receive(peer, Message::Interested)));
+    }
+    assert_eq!(slots, [1, 2, 3], "two and the optimistic one");
+    let index = ChunkIndex(4);
+    let load = |peer| Output::Load {
+        peer: PeerKey(peer),
+        index,
+    };
+    assert!(
+        bench
+            .receive(1, Message::Request { index })
+            .contains(&load(1))
+    );
+    let outputs = bench.receive(4, Message::Request { index });
+    assert_eq!(sent(&outputs, 4), [], "dropped without a word");
+    assert!(!outputs.contains(&load(4)));
+    // Who wants nothing makes room at once.
+    let outputs = bench.receive(2, Message::NotInterested);
+    assert_eq!(sent(&outputs, 2), [Message::Choke]);
+    assert_eq!(unchoked(&outputs).len(), 1);
+    // In a minute everybody has had a turn.
+    for _ in 0..60 {
+        bench.now = bench.now + Duration::from_secs(1);
+        bench.input(Input::Tick);
+    }
+    let all = unchoked(&bench.log);
+    assert!(
+        [1, 3, 4, 5, 6].iter().all(|peer| all.contains(peer)),
+        "{all:?}"
+    );
+}
+
+#[test]
+fn what_a_peer_chokes_is_asked_elsewhere_and_may_still_come() {
+    let mut bench = Bench::new(false);
+    let size = bench.tree.size();
+    bench.modern(1, Some(size));
+    let outputs = bench.receive(1, Message::HaveAll { size });
+    assert_eq!(sent(&outputs, 1), [Message::Interested]);
+    assert_eq!(requests(&outputs, 1), [], "not while choked");
+    assert_eq!(
+        requests(&bench.receive(1, Message::Unchoke), 1),
+        [CHUNKS - 1]
+    );
+    let last = bench.chunk(CHUNKS - 1);
+    bench.receive(1, last);
+    let asked = bench.asked(1);
+    assert!(!asked.is_empty());
+    bench.receive(1, Message::Choke);
+    assert!(bench.asked(1).is_empty());
+    bench.input(Input::Focus {
+        chunks: (asked[0]..asked[0] + 1).into(),
+    });
+    assert_eq!(requests(&bench.seed(2), 2)[0], asked[0]);
+    let message = bench.chunk(asked[0]);
+    let outputs = bench.receive(1, message);
+    assert_eq!(bans(&outputs), [], "it crossed the choke");
+    assert_eq!(stores(&outputs), [asked[0]]);
+}
+
+#[test]
+fn a_slot_that_is_of_no_use_is_given_back() {
+    let mut bench = Bench::leech();
+    let size = bench.tree.size();
+    bench.modern(2, Some(size));
+    let outputs = bench.receive(2, Message::Unchoke);
+    assert_eq!(
+        sent(&outputs, 2),
+        [Message::NotInterested],
+        "it has nothing"
+    );
+    let index = ChunkIndex(0);
+    let wanted = bench.swarm.ledger.as_ref().unwrap().picker.wants(0);
+    let outputs = bench.receive(
+        2,
+        Message::Have {
+            indexes: vec![index],
+        },
+    );
+    assert_eq!(requests(&outputs, 2).len(), usize::from(wanted));
+}
+
+#[test]
+fn the_size_is_proved_by_the_tail_and_passed_on() {
+    let mut seed = Bench::new(true);
+    let last = seed.tree.size().last_chunk();
+    let outputs = seed.modern(1, None);
+    let load = Output::Load {
+        peer: PeerKey(1),
+        index: last,
+    };
+    assert!(outputs.contains(&load), "cut from the last chunk");
+    let Message::Chunk { data, proof, .. } = seed.chunk(last.0) else {
+        unreachable!()
+    };
+    let outputs = seed.input(Input::Loaded {
+        peer: PeerKey(1),
+        index: last,
+        data,
+        proof,
+    });
+    let [Message::Tail(tail)] = &sent(&outputs, 1)[..] else {
+        panic!("{outputs:?}")
+    };
+    let mut bench = Bench::new(false);
+    bench.modern(1, Some(tail.size));
+    bench.modern(2, None);
+    let outputs = bench.receive(1, Message::Tail(tail.clone()));
+    assert!(outputs.contains(&Output::SizeProved(tail.size)));
+    assert!(sent(&outputs, 2).contains(&Message::Tail(tail.clone())));
+    let mut wrong = tail.clone();
+    wrong.size = BlobSize::new(tail.size.get() - 1).unwrap();
+    let mut bench = Bench::new(false);
+    bench.modern(1, None);
+    let outputs = bench.receive(1, Message::Tail(wrong));
+    assert_eq!(bans(&outputs), [(1, Misconduct::WrongBytes)]);
+}
