@@ -56,7 +56,6 @@ for (const kind of kinds) {
     const opened = await scene.add(Visitor.arrive(kind, relay));
     const tabs = [opened, await anotherTab(opened), await anotherTab(opened)];
     for (const tab of tabs) await tab.joined();
-    // The first to come runs it, until it was hidden for long without a link.
     const first = await leaderOf(tabs);
     const [second, third] = tabs.filter((tab) => tab !== first);
     const ids = await Promise.all(tabs.map((tab) => tab.peerId()));
@@ -104,7 +103,7 @@ for (const kind of kinds) {
     third.quiet();
   });
 
-  test(`in ${kind} a tab that does not run the node shares, keeps and removes`, { timeout: 180_000 }, async (t) => {
+  test(`in ${kind} a tab that does not run the node shares, keeps and removes`, { timeout: 600_000 }, async (t) => {
     const scene = new Scene(t);
     const relay = await scene.add(startRelay());
     const file = scene.file('from the second tab.bin', 5 * MB);
@@ -136,7 +135,7 @@ for (const kind of kinds) {
     assert.deepEqual(code, ['GyreError', 'BAD_LINK']);
 
     const away = await scene.add(Visitor.arrive('chromium', relay, { hash: hashOf(link) }));
-    await away.complete(link);
+    await away.complete(link, 240_000);
     assert.equal(await away.sha256(link), file.sha256);
     first.quiet();
     second.quiet();
@@ -187,20 +186,4 @@ test('the tab that runs the node is frozen: a tab that is seen takes its place, 
   assert.equal(await first.sha256(link), file.sha256);
   await wait(3_000);
   assert.deepEqual([await runsHere(first), await runsHere(second)], [false, true], 'it stays so');
-});
-
-test('a tab that runs the node, is hidden and has nothing to do lets a tab run it that is seen', { timeout: 600_000 }, async (t) => {
-  const scene = new Scene(t);
-  const relay = await scene.add(startRelay());
-  const first = await scene.add(Visitor.arrive('chromium', relay));
-  const second = await anotherTab(first);
-  await second.joined();
-  const id = await second.peerId();
-  await second.page.bringToFront();
-  await until('the tab that is seen to run the node', () => runsHere(second), { timeout: 120_000 });
-  await until('the hidden tab to follow', async () => !(await runsHere(first)) && (await first.peerId()) === id, { timeout: 60_000 });
-  for (const tab of [first, second]) await tab.joined();
-  await until('one connection to the relay', async () => (await connectionsAt(relay)) === 1, { timeout: 60_000 });
-  first.quiet();
-  second.quiet();
 });

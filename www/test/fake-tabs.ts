@@ -220,8 +220,6 @@ const QUICK: Timing = {
   watch: 50,
   ask: 200,
   hung: 60_000,
-  hidden: 60_000,
-  pass: 500,
   welcome: 3_000,
   hello: 50,
   wait: 20_000,

@@ -310,49 +310,6 @@ for (const way of ['hung', 'frozen'] as const)
     assert.deepEqual(origin.node.calls, [`pause ${CID}`, `unpin ${CID}`, `resume ${CID}`]);
   });
 
-test('a leader that is hidden and idle lets a tab lead that is seen, not the next in the queue', async (t) => {
-  const origin = new Origin(t);
-  const first = await origin.join({ hidden: 200 });
-  const hidden = await origin.join();
-  hidden.tab.visible = false;
-  const seen = await origin.join();
-  const { node } = origin;
-  node.peers = () => [{ role: 'browser', via: 'direct' } as PeerInfo];
-  first.tab.visible = false;
-  await new Promise((resolve) => setTimeout(resolve, 600));
-  assert.equal(first.gyre.runsHere, true, 'not while it has a link');
-  node.list = [swarmInfo({ state: 'importing' })];
-  node.peers = () => [];
-  await new Promise((resolve) => setTimeout(resolve, 400));
-  assert.equal(first.gyre.runsHere, true, 'not while it imports');
-  const file = await hidden.gyre.open(FRAGMENT);
-  node.list = [];
-  await until('the tab that is seen to lead', () => seen.gyre.runsHere);
-  assert.deepEqual(
-    node.calls.filter((call) => call === 'stop'),
-    ['stop'],
-  );
-  await first.gyre.setUpload(true);
-  assert.equal((await file.arrayBuffer()).byteLength, 3_000_000);
-  assert.deepEqual([first.gyre.runsHere, hidden.gyre.runsHere, seen.gyre.runsHere], [false, false, true]);
-  assert.ok(origin.node.calls.includes('upload true'));
-});
-
-test('a tab that was to lead and is gone is passed over', async (t) => {
-  const origin = new Origin(t);
-  const first = await origin.join({ hidden: 300 });
-  const next = await origin.join();
-  next.tab.visible = false;
-  const seen = await origin.join();
-  // It dies in the moment in which the node has stopped for it.
-  const { node } = origin;
-  node.stop = async () => (node.calls.push('stop'), seen.tab.kill());
-  first.tab.visible = false;
-  await until('the next in the queue to lead', () => next.gyre.runsHere);
-  await first.gyre.setUpload(true);
-  assert.equal(first.gyre.runsHere, false);
-});
-
 test('a leader that is only slow to answer calls is left alone', async (t) => {
   const origin = new Origin(t);
   await origin.join();
@@ -452,9 +409,7 @@ test('whatever is said, the readers of messages return a message or nothing', ()
     'hello',
     'leader',
     'link',
-    'pass',
     'bye',
-    'seen',
     'call',
     'open',
     'read',
@@ -526,7 +481,7 @@ test('whatever is said, the readers of messages return a message or nothing', ()
     { code: 'CLOSED', message: '', cid: null },
   ];
   const read = { notice: 0, leader: 0, follower: 0 };
-  for (let round = 0; round < 50_000; round++) {
+  for (let round = 0; round < 20_000; round++) {
     const message: Record<string, unknown> = { kind: kinds[random(kinds.length)] };
     for (let i = random(keys.length); i > 0; i--) message[keys[random(keys.length)]!] = values[random(values.length)];
     const context = `seed ${seed}, round ${round}`;

@@ -32,12 +32,6 @@ export class Host {
     return this.#guests.size;
   }
 
-  /** A follower that a person may be looking at. */
-  get seen(): string | undefined {
-    for (const [tab, { visible }] of this.#guests) if (visible) return tab;
-    return undefined;
-  }
-
   /** Serves a tab; `false` if there are too many. A tab that comes again has lost its wire before. */
   admit(tab: string, wire: Wire): boolean {
     this.dismiss(tab);
@@ -72,7 +66,6 @@ export class Host {
 
 /** One follower. */
 class Guest {
-  visible = false;
   readonly #node: GyreNode;
   readonly #wire: Wire;
   readonly #soon: (work: () => void) => void;
@@ -127,8 +120,6 @@ class Guest {
     switch (said.kind) {
       case 'ping':
         return this.#soon(() => this.#post({ kind: 'pong' }));
-      case 'seen':
-        return void (this.visible = said.visible);
       case 'bye':
         return this.#leave();
       case 'ack':

@@ -31,8 +31,6 @@ export type Notice =
     }
   /** A tab asks the leader `to` to talk over the channel `channel`. */
   | { readonly kind: 'link'; readonly to: string; readonly tab: string; readonly channel: string }
-  /** The leader has stopped and wants the tab `to` in its place. */
-  | { readonly kind: 'pass'; readonly tab: string; readonly to: string }
   /** The leader has stopped. */
   | { readonly kind: 'bye'; readonly tab: string };
 
@@ -64,8 +62,6 @@ export type ToLeader =
   /** A snapshot of this kind has arrived; the next may follow. */
   | { readonly kind: 'ack'; readonly what: Changed }
   | { readonly kind: 'ping' }
-  /** Whether a person may be looking at this tab. */
-  | { readonly kind: 'seen'; readonly visible: boolean }
   | { readonly kind: 'bye' };
 
 /** From the leader to a follower, over their own wire. */
@@ -111,7 +107,6 @@ export function readNotice(value: unknown): Notice | null {
     return { kind, version, tab, ready, client };
   }
   if (kind === 'link' && isName(to) && isName(channel)) return { kind, to, tab, channel };
-  if (kind === 'pass' && isName(to)) return { kind, tab, to };
   return kind === 'bye' ? { kind, tab } : null;
 }
 
@@ -125,8 +120,6 @@ export function readToLeader(value: unknown): ToLeader | null {
       return { kind };
     case 'ack':
       return isChanged(what) ? { kind, what } : null;
-    case 'seen':
-      return { kind, visible: value['visible'] === true };
     case 'free':
       return isCount(file) ? { kind, file } : null;
   }

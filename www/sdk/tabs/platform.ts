@@ -29,10 +29,6 @@ export interface Timing {
   readonly ask: number;
   /** Silence after which a leader counts as hung, and its place is taken. */
   readonly hung: number;
-  /** How long a leader stays hidden before it looks for a tab that is seen. */
-  readonly hidden: number;
-  /** How long the tab that was asked to lead may take to do so. */
-  readonly pass: number;
   /** How long a leader may take to welcome a follower, over a port and over a channel. */
   readonly welcome: number;
   /** How often a tab asks who leads while it has no leader. */
@@ -85,8 +81,6 @@ const TIMING: Timing = {
   watch: 2_500,
   ask: 5_000,
   hung: 15_000,
-  hidden: 30_000,
-  pass: 3_000,
   welcome: 1_500,
   hello: 1_000,
   wait: 60_000,

@@ -41,8 +41,6 @@ export class RemoteNode implements GyreNode {
   #tell: (event: WasmEvent) => void = () => undefined;
   #pending = new Map<number, Pending>();
   #ids = 0;
-  /** As the leader was told; it takes a tab for hidden until then. */
-  #visible = false;
   /** Calls beyond what a leader takes at once. */
   #queue: (() => void)[] = [];
   #lost: () => void = () => undefined;
@@ -139,13 +137,6 @@ export class RemoteNode implements GyreNode {
   /** Asks for a sign of life. */
   ping(): void {
     if (!this.gone) this.#post({ kind: 'ping' });
-  }
-
-  /** Tells the leader whether this tab can be seen. */
-  seen(visible: boolean): void {
-    if (visible === this.#visible) return;
-    this.#visible = visible;
-    this.#post({ kind: 'seen', visible });
   }
 
   /** Gives the wire up; the node behind it runs on. */

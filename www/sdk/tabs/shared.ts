@@ -55,9 +55,6 @@ export class SharedNode implements GyreNode {
   #heardAt: number;
   #watchedAt: number;
   #askedAt = -Infinity;
-  /** Since when this tab can be seen, or cannot. */
-  #turnedAt: number;
-  #seen: boolean;
   #timer: ReturnType<typeof setInterval>;
   #stopped: Promise<void> | null = null;
   #alive: () => void = () => undefined;
@@ -75,8 +72,7 @@ export class SharedNode implements GyreNode {
       const notice = readNotice(data);
       if (notice && !this.#stopped) this.#hear(notice);
     };
-    this.#heardAt = this.#watchedAt = this.#turnedAt = platform.now();
-    this.#seen = platform.visible();
+    this.#heardAt = this.#watchedAt = platform.now();
     this.#timer = setInterval(() => this.#watch(), platform.timing.hello);
   }
 
@@ -303,7 +299,7 @@ export class SharedNode implements GyreNode {
   #dethroned(reign: number): void {
     if (reign !== this.#reign || this.#stopped) return;
     const node = this.#abdicate();
-    this.#yield();
+    this.#resign?.();
     void node?.stop().catch(() => undefined);
     this.#tellAll();
     this.#seek();
@@ -322,33 +318,6 @@ export class SharedNode implements GyreNode {
     this.#host = null;
     if (this.#leader === this.#tab) this.#leader = '';
     return node;
-  }
-
-  /** Lets a tab lead that a person looks at, if nothing but the links to the relays is lost by that. */
-  #passOn(): void {
-    const { timing, now, visible } = this.#platform;
-    const node = this.#local;
-    const to = this.#host?.seen;
-    if (!node || !to || visible() || now() - this.#turnedAt < timing.hidden || !isIdle(node)) return;
-    const reign = this.#reign;
-    this.#abdicate();
-    this.#leader = this.#tab;
-    this.#tellAll();
-    void node
-      .stop()
-      .catch(() => undefined)
-      .then(() => {
-        if (reign !== this.#reign) return;
-        this.#say({ kind: 'pass', tab: this.#tab, to });
-        // If that tab is gone as well, it is the turn of the next in the queue.
-        setTimeout(() => reign === this.#reign && this.#yield(), timing.pass);
-      });
-  }
-
-  /** Lets go of the lock of the lead. */
-  #yield(): void {
-    if (this.#leader === this.#tab) this.#leader = '';
-    this.#resign?.();
   }
 
   #admit(tab: string, wire: Wire): void {
@@ -377,9 +346,6 @@ export class SharedNode implements GyreNode {
       case 'link':
         if (notice.to === this.#tab && this.#host)
           this.#admit(notice.tab, channelWire(this.#platform.channel(notice.channel)));
-        return;
-      case 'pass':
-        if (notice.to === this.#tab && this.#leader !== this.#tab) this.#seek(true);
         return;
       case 'bye':
         if (notice.tab === this.#leader) this.#forsake();
@@ -432,7 +398,6 @@ export class SharedNode implements GyreNode {
       this.#remote = remote;
       this.#network = remote.network;
       remote.onEvent((event) => this.#tell(event));
-      remote.seen(this.#platform.visible());
       remote.onLost(() => this.#remote === remote && this.#forsake());
       this.#arrived(remote);
       this.#prepare();
@@ -461,12 +426,6 @@ export class SharedNode implements GyreNode {
     const time = now();
     const slept = time - this.#watchedAt > 2 * timing.hello + SLACK_MS;
     this.#watchedAt = time;
-    if (this.#seen !== visible()) {
-      this.#seen = visible();
-      this.#turnedAt = time;
-    }
-    this.#remote?.seen(this.#seen);
-    this.#passOn();
     // A tab that did not run itself cannot blame another; a hidden one leaves it to those that are seen.
     if (slept || !visible() || this.#leader === this.#tab) this.#heardAt = Math.max(this.#heardAt, time - timing.ask);
     if (this.#stopped || this.#leader === this.#tab) return;
@@ -509,12 +468,6 @@ export class SharedNode implements GyreNode {
       this.#alive();
     }
   }
-}
-
-/** Whether nobody would miss this node for a moment. A page with open data channels is spared the worst of what browsers do to hidden ones. */
-function isIdle(node: GyreNode): boolean {
-  const linked = node.peers().some(({ role, via }) => role === 'browser' && via !== 'failed');
-  return !linked && !node.swarms().some(({ state }) => state === 'importing');
 }
 
 /** The lock that each tab holds for as long as it lives. */
