@@ -135,7 +135,7 @@ for (const kind of kinds) {
     assert.deepEqual(code, ['GyreError', 'BAD_LINK']);
 
     const away = await scene.add(Visitor.arrive('chromium', relay, { hash: hashOf(link) }));
-    await away.complete(link);
+    await away.complete(link, 240_000);
     assert.equal(await away.sha256(link), file.sha256);
     first.quiet();
     second.quiet();

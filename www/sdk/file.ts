@@ -6,10 +6,10 @@
  */
 
 import { GyreError, guarded, raced, throwIfAborted } from './errors.js';
+import type { NodeFile } from './node.js';
 import { resolveRange } from './range.js';
 import { answer } from './stream-response.js';
 import type { ByteRange, Progress, SwarmInfo } from './types.js';
-import type { WasmFile } from './wasm/gyre.js';
 
 /** What a file asks of the node it came from. @internal */
 export interface FileOwner extends EventTarget {
@@ -26,12 +26,12 @@ export class GyreFile {
   readonly type: string;
   /** Bytes. */
   readonly size: number;
-  readonly #file: WasmFile;
+  readonly #file: NodeFile;
   readonly #owner: FileOwner;
   #closed = false;
 
   /** @internal */
-  constructor(file: WasmFile, owner: FileOwner) {
+  constructor(file: NodeFile, owner: FileOwner) {
     this.cid = file.cid;
     this.name = file.name;
     this.type = file.type === '' ? 'application/octet-stream' : file.type;

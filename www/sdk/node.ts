@@ -9,7 +9,7 @@
 
 import type { Opened } from './source.js';
 import type { PeerInfo, Stats, SwarmInfo } from './types.js';
-import type { WasmEvent, WasmFile, WasmNode, WasmShare } from './wasm/gyre.js';
+import type { WasmEvent, WasmNode, WasmShare } from './wasm/gyre.js';
 
 /** Calls whose arguments and results are plain values, and which may be made twice. */
 export const PLAIN_CALLS = [
@@ -42,6 +42,17 @@ export interface ImportOptions {
   readonly onProgress?: ((bytesDone: number) => void) | undefined;
 }
 
+/** A file opened at a node. */
+export interface NodeFile {
+  readonly cid: string;
+  readonly name: string;
+  readonly type: string;
+  readonly size: number;
+  /** Waits until those bytes are verified and stored; may return fewer than asked. */
+  read(offset: number, length: number, options?: { signal?: AbortSignal }): Promise<Uint8Array>;
+  free(): void;
+}
+
 /** All that a node tells about itself, of one moment. */
 export interface Snapshot {
   readonly stats: Stats;
@@ -59,7 +70,7 @@ export interface GyreNode {
   /** One callback; at most five calls a second per type. */
   onEvent(callback: (event: WasmEvent) => void): void;
   call<K extends PlainCall>(name: K, ...args: PlainArguments<K>): PlainResult<K>;
-  openLink(link: string, options?: { signal?: AbortSignal }): Promise<WasmFile>;
+  openLink(link: string, options?: { signal?: AbortSignal }): Promise<NodeFile>;
   importSource(source: Opened, options: ImportOptions): Promise<WasmShare>;
   peers(): PeerInfo[];
   swarms(): SwarmInfo[];
@@ -92,7 +103,7 @@ export class LocalNode implements GyreNode {
     return method.apply(this.#wasm, args);
   }
 
-  openLink(link: string, options: { signal?: AbortSignal } = {}): Promise<WasmFile> {
+  openLink(link: string, options: { signal?: AbortSignal } = {}): Promise<NodeFile> {
     return this.#wasm.openLink(link, options);
   }
 

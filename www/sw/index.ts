@@ -5,13 +5,14 @@
  * own and leaves the rest to the next; a request that none takes goes to the network as if there were no worker.
  */
 
+import { broker } from './broker.js';
 import { handleFile } from './files.js';
 import { handleLife } from './life.js';
 
 declare const self: ServiceWorkerGlobalScope;
 
 const onFetch: readonly ((event: FetchEvent) => boolean)[] = [handleFile];
-const onMessage: readonly ((event: ExtendableMessageEvent) => boolean)[] = [handleLife];
+const onMessage: readonly ((event: ExtendableMessageEvent) => boolean)[] = [handleLife, (event) => broker(self, event)];
 
 // A new version takes over at once: what it does for a page does not depend on what an older one did.
 self.addEventListener('install', (event) => event.waitUntil(self.skipWaiting()));

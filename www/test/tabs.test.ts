@@ -498,7 +498,7 @@ test('whatever is said, the readers of messages return a message or nothing', ()
     read.follower += heard ? 1 : 0;
   }
   assert.ok(
-    Object.values(read).every((count) => count > 100),
+    Object.values(read).every((count) => count > 20),
     `some are messages: ${JSON.stringify(read)}`,
   );
   for (const value of [undefined, null, 1, 'hello', [], () => 1]) {

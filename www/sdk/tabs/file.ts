@@ -1,13 +1,12 @@
 /** An opened file that outlives the node it was opened at: the next node opens it again when it is read. */
 
-import type { GyreNode } from '../node.js';
-import type { WasmFile } from '../wasm/gyre.js';
+import type { GyreNode, NodeFile } from '../node.js';
 
 /** Runs work at the node of the moment, again at the next one if that is lost. */
 export type Attempt = <T>(work: (node: GyreNode) => Promise<T>, signal: AbortSignal | undefined) => Promise<T>;
 
 /** A file of a node that may change. */
-export class SharedFile implements WasmFile {
+export class SharedFile implements NodeFile {
   readonly cid: string;
   readonly name: string;
   readonly type: string;
@@ -15,10 +14,10 @@ export class SharedFile implements WasmFile {
   readonly #link: string;
   readonly #attempt: Attempt;
   /** Where it is open now, or is being opened. */
-  #at: { node: GyreNode; file: Promise<WasmFile> };
+  #at: { node: GyreNode; file: Promise<NodeFile> };
   #freed = false;
 
-  constructor(link: string, node: GyreNode, file: WasmFile, attempt: Attempt) {
+  constructor(link: string, node: GyreNode, file: NodeFile, attempt: Attempt) {
     this.cid = file.cid;
     this.name = file.name;
     this.type = file.type;
@@ -41,7 +40,7 @@ export class SharedFile implements WasmFile {
     this.#at.file.then((file) => file.free()).catch(() => undefined);
   }
 
-  #openAt(node: GyreNode): Promise<WasmFile> {
+  #openAt(node: GyreNode): Promise<NodeFile> {
     if (this.#at.node !== node) {
       const file = this.#reopened(node);
       this.#at = { node, file };
@@ -53,7 +52,7 @@ export class SharedFile implements WasmFile {
     return this.#at.file;
   }
 
-  async #reopened(node: GyreNode): Promise<WasmFile> {
+  async #reopened(node: GyreNode): Promise<NodeFile> {
     // Opening goes on with a fetch; what the person has stopped stays stopped.
     const paused = node.swarms().find((swarm) => swarm.cid === this.cid)?.state === 'paused';
     const file = await node.openLink(this.#link);

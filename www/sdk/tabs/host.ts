@@ -7,9 +7,15 @@
  */
 
 import { GyreError } from '../errors.js';
-import { snapshotOf, type GyreNode, type PlainArguments, type PlainCall, type Snapshot } from '../node.js';
+import {
+  snapshotOf,
+  type GyreNode,
+  type NodeFile,
+  type PlainArguments,
+  type PlainCall,
+  type Snapshot,
+} from '../node.js';
 import type { Opened } from '../source.js';
-import type { WasmFile } from '../wasm/gyre.js';
 import { readToLeader, type Changed, type Network, type ToFollower, type ToLeader } from './messages.js';
 import { moved, type Wire } from './wire.js';
 
@@ -71,7 +77,7 @@ class Guest {
   readonly #soon: (work: () => void) => void;
   readonly #leave: () => void;
   readonly #calls = new Map<number, Call>();
-  readonly #files = new Map<number, WasmFile>();
+  readonly #files = new Map<number, NodeFile>();
   readonly #unacknowledged = new Set<Changed>();
   readonly #stale = new Set<Changed>();
   #handles = 0;

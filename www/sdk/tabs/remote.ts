@@ -6,10 +6,10 @@
  */
 
 import { GyreError, throwIfAborted } from '../errors.js';
-import type { GyreNode, ImportOptions, PlainArguments, PlainCall, PlainResult, Snapshot } from '../node.js';
+import type { GyreNode, ImportOptions, NodeFile, PlainArguments, PlainCall, PlainResult, Snapshot } from '../node.js';
 import type { Opened } from '../source.js';
 import type { PeerInfo, Stats, SwarmInfo } from '../types.js';
-import type { WasmEvent, WasmFile, WasmShare } from '../wasm/gyre.js';
+import type { WasmEvent, WasmShare } from '../wasm/gyre.js';
 import {
   isOpenedFile,
   readToFollower,
@@ -84,7 +84,7 @@ export class RemoteNode implements GyreNode {
     return (await this.#ask({ kind: 'call', name, args })) as Awaited<PlainResult<K>>;
   }
 
-  async openLink(link: string, options: { signal?: AbortSignal } = {}): Promise<WasmFile> {
+  async openLink(link: string, options: { signal?: AbortSignal } = {}): Promise<NodeFile> {
     const opened = await this.#ask(
       { kind: 'open', link },
       { signal: options.signal, unwanted: (value) => this.#free(value) },

@@ -9,10 +9,10 @@
  */
 
 import { GyreError, raced } from '../errors.js';
-import type { GyreNode, ImportOptions, LocalNode, PlainArguments, PlainCall, PlainResult } from '../node.js';
+import type { GyreNode, ImportOptions, LocalNode, NodeFile, PlainArguments, PlainCall, PlainResult } from '../node.js';
 import type { Opened } from '../source.js';
 import type { PeerInfo, Stats, SwarmInfo } from '../types.js';
-import type { WasmEvent, WasmFile, WasmShare } from '../wasm/gyre.js';
+import type { WasmEvent, WasmShare } from '../wasm/gyre.js';
 import { SharedFile } from './file.js';
 import { Host } from './host.js';
 import { connect } from './link.js';
@@ -120,7 +120,7 @@ export class SharedNode implements GyreNode {
     return result as Awaited<PlainResult<K>>;
   }
 
-  openLink(link: string, options: { signal?: AbortSignal } = {}): Promise<WasmFile> {
+  openLink(link: string, options: { signal?: AbortSignal } = {}): Promise<NodeFile> {
     return this.#attempt(async (node) => {
       const file = await node.openLink(link, options);
       return new SharedFile(link, node, file, (work, signal) => this.#attempt(work, signal));
