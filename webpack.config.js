@@ -45,7 +45,8 @@ export default (_env, argv) => {
     plugins: [
       new HtmlPlugin({ template: path.join(app, 'index.html'), scriptLoading: 'defer' }),
       new MiniCssExtractPlugin({ filename: 'assets/[name].[contenthash:12].css' }),
-      new CopyPlugin({ patterns: [{ from: path.join(app, 'public') }] }),
+      // The worker is the package's own file, at the root: that is the widest scope it may have.
+      new CopyPlugin({ patterns: [{ from: path.join(app, 'public') }, { from: path.join(root, 'pkg/gyre-sw.js') }] }),
     ],
     // The wasm has a budget of its own, checked by the size test; this one is for the shell.
     performance: {

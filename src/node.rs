@@ -7,6 +7,7 @@ mod command;
 mod config;
 mod error;
 mod event_loop;
+mod export;
 mod file;
 mod import;
 mod meta;
@@ -14,6 +15,9 @@ mod meter;
 #[cfg(target_arch = "wasm32")]
 mod page;
 mod peers;
+mod read_ahead;
+mod readers;
+mod room;
 mod session;
 pub mod snapshot;
 mod transfer;
@@ -36,32 +40,44 @@ use libp2p::{Multiaddr, PeerId};
 pub use config::{Config, MAX_RELAYS};
 pub use error::{Error, Result};
 pub use event_loop::Changed;
+pub use export::Export;
 pub use file::{File, MAX_READ};
 pub use import::ImportOptions;
 #[cfg(target_arch = "wasm32")]
-pub use page::{PageFile, PageNode};
+pub use page::{PageExport, PageFile, PageNode};
 
 use command::{COMMAND_QUEUE, Command};
-use event_loop::{ADDRESSES, EventLoop, Shared, Start};
+use event_loop::{ADDRESSES, EventLoop, Gate, Shared, Start};
 use file::Located;
 use meta::BlobMeta;
+use readers::ReaderId;
 use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmInfo};
 
 use crate::net::behaviour;
 use crate::net::transport::{Parts, webrtc};
 use crate::proto::book::Book;
+use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::link::Link;
 use crate::proto::neighbours::SERVE_AFTER;
 use crate::proto::share::ShareHeader;
-use crate::proto::types::{BlobHash, ChunkIndex};
+use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 use crate::rt;
-use crate::store::{BlobRow, RowId, Store};
+use crate::store::{BlobRow, RowId, Store, StoreError, StoredChunk};
 
 /// Name of the stored value that holds the identity key.
 const IDENTITY: &str = "identity";
 
 /// Name of the stored value that holds the person's word on uploads.
 const UPLOAD: &str = "upload";
+
+/// Name of the stored value that holds the person's limits.
+const LIMITS: &str = "limits";
+
+/// Name of the stored value that holds what was sent and received today.
+const TRAFFIC: &str = "traffic";
+
+/// Times that a chunk is read again after it was found damaged and fetched anew.
+const READ_TRIES: usize = 3;
 
 /// What came of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,9 +141,12 @@ impl<S: Store> Node<S> {
         if let Some(quota) = config.quota {
             store.set_quota(quota).await?;
         }
+        let (mut limits, day) = event_loop::stored_limits(&store).await?;
+        limits.hide_address |= config.relay_only;
         let mut webrtc = webrtc::Config::new(peer_id);
         webrtc.rtc.ice_servers = config.stun;
-        webrtc.rtc.relay_only = config.relay_only;
+        let hide_address = webrtc.rtc.relay_only.clone();
+        hide_address.set(limits.hide_address);
         let parts =
             transports(&key, webrtc).map_err(|error| Error::Unsupported(error.to_string()))?;
         let swarm =
@@ -143,6 +162,7 @@ impl<S: Store> Node<S> {
             }),
             None => Book::default(),
         };
+        let gate = Gate::new(upload_allowed, limits, config.surroundings, day);
         let usage = store.usage().await?;
         let storage = StorageInfo {
             used: usage.used,
@@ -153,6 +173,9 @@ impl<S: Store> Node<S> {
             state: JoinState::Connecting,
             relays: Vec::new(),
             upload_allowed,
+            upload_hold: gate.hold(),
+            limits,
+            today: gate.today(),
             up: 0,
             down: 0,
             up_rate: 0,
@@ -166,6 +189,7 @@ impl<S: Store> Node<S> {
                 peers: Vec::new(),
             },
             listener: None,
+            readers: 0,
         };
         let shared = Rc::new(RefCell::new(shared));
         let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
@@ -176,8 +200,9 @@ impl<S: Store> Node<S> {
             commands: queue,
             relays,
             book,
+            gate,
+            hide_address,
             serve_after: config.serve_after.unwrap_or(SERVE_AFTER),
-            upload_allowed,
             storage,
             shared: shared.clone(),
         };
@@ -216,17 +241,31 @@ impl<S: Store> Node<S> {
         options: ImportOptions,
         progress: impl FnMut(u64),
     ) -> Result<Share> {
-        let (row, meta) = import::import(&self.store, source, options, progress).await?;
-        let blob = row
-            .hash
-            .ok_or_else(|| Error::Internal("an import without a hash".into()))?;
-        let share = Share {
-            blob,
-            link: meta.link(blob),
-            size: meta.content_size.unwrap_or_default(),
-        };
-        self.add(row, meta).await?;
-        Ok(share)
+        let make_room = async |bytes| self.make_room(bytes).await;
+        let taken = import::import(&self.store, source, options, progress, make_room);
+        self.keep(taken.await?).await
+    }
+
+    /// Opens a blob that is here whole for export: a file that holds it and its link, and so its key.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not here, or not all of it.
+    pub async fn export(&self, blob: BlobHash) -> Result<Export<S>> {
+        export::export(self, blob).await
+    }
+
+    /// Takes back what [`export`](Self::export) made, checks it and serves it. `progress` hears how many bytes were taken.
+    ///
+    /// # Errors
+    /// `BadOptions` if it is no such file or damaged, `WrongKey`, `Source`, `Store`.
+    pub async fn import_exported(
+        &self,
+        source: impl Stream<Item = Result<Bytes, String>>,
+        progress: impl FnMut(u64),
+    ) -> Result<Share> {
+        let make_room = async |bytes| self.make_room(bytes).await;
+        let taken = export::import(&self.store, source, progress, make_room);
+        self.keep(taken.await?).await
     }
 
     /// Opens a link: starts fetching what is missing, and ends when name and size are known.
@@ -317,7 +356,26 @@ impl<S: Store> Node<S> {
         self.tell(Command::SetUpload(allowed)).await
     }
 
-    /// Sets the person's cap in bytes.
+    /// Sets what the person allows of their connection; figures out of bounds are brought within. Holds at once, and
+    /// after a reload.
+    ///
+    /// # Errors
+    /// `Store` if it cannot be remembered; then nothing changes.
+    pub async fn set_limits(&self, limits: Limits) -> Result<()> {
+        let limits = limits.bounded();
+        self.store.set_value(LIMITS, Some(limits.encode())).await?;
+        self.tell(Command::SetLimits(limits)).await
+    }
+
+    /// Tells what the platform says of the connection and the battery.
+    ///
+    /// # Errors
+    /// `Closed` once stopped.
+    pub async fn set_surroundings(&self, surroundings: Surroundings) -> Result<()> {
+        self.tell(Command::SetSurroundings(surroundings)).await
+    }
+
+    /// Sets the person's cap in bytes; what is over it and may go goes at once.
     ///
     /// # Errors
     /// `Store` if it cannot be remembered.
@@ -356,18 +414,116 @@ impl<S: Store> Node<S> {
         self.tell(Command::Add { row, stored, meta }).await
     }
 
+    /// Takes up what an import left, kept on purpose: it may be the only copy there is.
+    async fn keep(&self, (mut row, meta): (BlobRow, BlobMeta)) -> Result<Share> {
+        let blob = row
+            .hash
+            .ok_or_else(|| Error::Internal("an import without a hash".into()))?;
+        self.store.set_pinned(row.id, true).await?;
+        row.pinned = true;
+        let share = Share {
+            blob,
+            link: meta.link(blob),
+            size: meta.content_size.unwrap_or_default(),
+        };
+        self.add(row, meta).await?;
+        // It may have been here before, as something that may go.
+        self.ask(|reply| Command::SetPinned {
+            blob,
+            pinned: true,
+            reply,
+        })
+        .await??;
+        Ok(share)
+    }
+
+    async fn make_room(&self, bytes: u64) -> bool {
+        let asked = self.ask(|reply| Command::MakeRoom { bytes, reply });
+        asked.await.unwrap_or(false)
+    }
+
+    async fn whole(&self, blob: BlobHash) -> Result<Option<(BlobSize, BlobMeta)>> {
+        self.ask(|reply| Command::Whole { blob, reply }).await
+    }
+
+    /// Waits for a chunk, reads it and makes sure that it is still what was verified; one that is not is fetched again.
+    async fn checked_chunk(&self, blob: BlobHash, index: ChunkIndex) -> Result<StoredChunk> {
+        for _ in 0..READ_TRIES {
+            let (row, _) = self.wait_for(blob, index).await?;
+            let chunk = match self.store.chunk(row, index).await {
+                Ok(chunk) => Some(chunk),
+                Err(StoreError::NotFound) => None,
+                Err(error) => return Err(error.into()),
+            };
+            let checked = self.ask(|reply| Command::Check {
+                blob,
+                index,
+                chunk,
+                reply,
+            });
+            if let Some(chunk) = checked.await? {
+                return Ok(chunk);
+            }
+        }
+        Err(StoreError::Backend("a chunk is damaged again and again".into()).into())
+    }
+
+    /// A chunk that is stored and whole, without waiting for one that is not.
+    async fn chunk_here(
+        &self,
+        blob: BlobHash,
+        row: RowId,
+        index: ChunkIndex,
+    ) -> Result<Option<StoredChunk>> {
+        let chunk = match self.store.chunk(row, index).await {
+            Ok(chunk) => Some(chunk),
+            Err(StoreError::NotFound) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        self.ask(|reply| Command::Check {
+            blob,
+            index,
+            chunk,
+            reply,
+        })
+        .await
+    }
+
     async fn wait_for(&self, blob: BlobHash, chunk: ChunkIndex) -> Result<Located> {
         self.ask(|reply| Command::Await { blob, chunk, reply })
             .await?
     }
 
-    async fn focus(&self, blob: BlobHash, chunks: Range<u32>) -> Result<()> {
-        self.tell(Command::Focus {
+    /// A reader's chunks come before all others until it leaves.
+    async fn want(
+        &self,
+        blob: BlobHash,
+        reader: ReaderId,
+        chunks: Range<u32>,
+        pace: u64,
+    ) -> Result<()> {
+        self.tell(Command::Read {
             blob,
-            from: chunks.start,
-            to: chunks.end,
+            reader,
+            chunks,
+            pace,
         })
         .await
+    }
+
+    /// A reader is gone; from a destructor, so it cannot wait.
+    fn leave(&self, blob: BlobHash, reader: ReaderId) {
+        // With a full queue the wish stays: it is one of a bounded number, and others push it out.
+        let _ = self
+            .commands
+            .clone()
+            .try_send(Command::Leave { blob, reader });
+    }
+
+    fn new_reader(&self) -> ReaderId {
+        let mut shared = self.shared.borrow_mut();
+        shared.readers += 1;
+        ReaderId(shared.readers)
     }
 
     async fn describe(&self, blob: BlobHash, row: RowId, meta: &BlobMeta) -> Result<()> {

@@ -2,9 +2,11 @@
 //!
 //! One TCP port serves the app, `/bootstrap.json`, `/healthz`, `/metrics` and libp2p over websocket; one UDP port answers STUN.
 //! [`start`] binds everything before it returns, so an error means that nothing runs, and [`Relay`] is the handle.
-//! The relay stores its key and nothing else; circuits carry signalling and are short and small by [`Limits`].
+//! The relay stores its key and nothing else; circuits carry signalling, or a little content of a pair that has no other path, and
+//! are short and small by [`Limits`].
 
 mod addresses;
+mod allowance;
 mod app;
 mod client_address;
 mod http;
@@ -33,6 +35,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 pub use addresses::{Host, PublicAddress, PublicAddressSyntax};
+pub use allowance::ByteRate;
 pub use client_address::ClientAddress;
 pub use key::KeyError;
 pub use rate::{Rate, RateSyntax};
@@ -125,6 +128,8 @@ pub struct Limits {
     pub circuit_duration: Duration,
     /// Bytes a circuit may carry, both ways together.
     pub circuit_bytes: u64,
+    /// Bytes taken from the websockets of one address, what circuits carry included.
+    pub bytes_per_ip: ByteRate,
     /// Reservations, and apart from them circuits, asked for from one address.
     pub rate_per_ip: Rate,
     /// Reservations, and apart from them circuits, asked for by one peer.
@@ -146,7 +151,11 @@ impl Default for Limits {
             max_circuits: 4_096,
             max_circuits_per_peer: 32,
             circuit_duration: Duration::from_secs(60),
-            circuit_bytes: 128 << 10,
+            circuit_bytes: 2 << 20,
+            bytes_per_ip: ByteRate {
+                burst: 32 << 20,
+                per_second: 128 << 10,
+            },
             rate_per_ip: Rate::new(600, Duration::from_secs(1)),
             rate_per_peer: Rate::new(240, Duration::from_secs(2)),
             max_provider_records: 1_000_000,
@@ -287,6 +296,7 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         linked,
         client_address: config.client_address.clone(),
         seats: seats.clone(),
+        allowance: allowance::Allowance::new(config.limits.bytes_per_ip),
         websockets,
         metrics: metrics.clone(),
         app: app::App::new(config.app.as_deref()),

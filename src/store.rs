@@ -149,8 +149,24 @@ pub trait Store: Clone + 'static {
     /// `NotFound` if it is not stored.
     async fn chunk(&self, id: RowId, index: ChunkIndex) -> Result<StoredChunk>;
 
+    /// Reads several chunks, each with its own result, in the order asked for. A backend in which a transaction costs
+    /// something reads them in one.
+    async fn chunks(&self, id: RowId, indexes: &[ChunkIndex]) -> Vec<Result<StoredChunk>> {
+        let mut chunks = Vec::with_capacity(indexes.len());
+        for index in indexes {
+            chunks.push(self.chunk(id, *index).await);
+        }
+        chunks
+    }
+
     /// Which chunks of the row are stored, in ascending order.
     async fn stored_chunks(&self, id: RowId) -> Result<Vec<ChunkIndex>>;
+
+    /// Removes these chunks of a row, as far as they are there, in one transaction.
+    ///
+    /// # Errors
+    /// `NotFound` if the row is gone.
+    async fn remove_chunks(&self, id: RowId, chunks: Vec<ChunkIndex>) -> Result<()>;
 
     /// Removes a row and all its chunks.
     async fn remove(&self, id: RowId) -> Result<()>;

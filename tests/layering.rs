@@ -80,7 +80,7 @@ const WWW: &[(&str, &[&str], &[&str])] = &[
     // folder, folders it may import from, packages it may import
     ("www/sdk", &["www/sdk", "pkg"], &[]),
     ("www/app", &["www/app", "www/sdk"], &["lit", "gyre"]),
-    ("www/sw", &["www/sw", "www/sdk/messages"], &[]),
+    ("www/sw", &["www/sw", "www/sdk/stream-messages"], &[]),
 ];
 
 #[test]

@@ -125,6 +125,10 @@ fn every_message_has_these_bytes() {
             index: ChunkIndex(258),
         },
     );
+    golden("00000001 0b", Message::Choke);
+    golden("00000001 0c", Message::Unchoke);
+    golden("00000001 0d", Message::Interested);
+    golden("00000001 0e", Message::NotInterested);
 }
 
 #[test]
@@ -146,6 +150,14 @@ fn what_a_later_revision_adds_is_skipped() {
 fn malformed_messages_are_refused() {
     let cases = [
         ("00000000", MessageError::Empty),
+        (
+            "00000002 0b 00",
+            MessageError::TooLong {
+                tag: 11,
+                length: 2,
+                limit: 1,
+            },
+        ),
         (
             "00000006 05 0000000100",
             MessageError::TooLong {
@@ -304,6 +316,10 @@ fn message() -> impl Strategy<Value = Message> {
         )
             .prop_map(|(index, reason)| Message::Reject { index, reason }),
         index().prop_map(|index| Message::Suggest { index }),
+        Just(Message::Choke),
+        Just(Message::Unchoke),
+        Just(Message::Interested),
+        Just(Message::NotInterested),
     ]
 }
 
@@ -330,7 +346,7 @@ proptest! {
 
     /// Garbage never panics, and whatever is read from it is a message with the same bytes.
     #[test]
-    fn garbage_is_refused_or_is_a_message(mut bytes in prop::collection::vec(any::<u8>(), 0..200), tag in 0u8..12) {
+    fn garbage_is_refused_or_is_a_message(mut bytes in prop::collection::vec(any::<u8>(), 0..200), tag in 0u8..16) {
         if bytes.len() > 5 {
             // Most random lengths are refused at once: let half of the cases get further.
             if bytes[5] & 1 == 0 {

@@ -9,7 +9,9 @@ import { launch, until } from '../../tests/e2e/lib/browser.mjs';
 import { serveFolder } from '../../tests/e2e/lib/files.mjs';
 import { startRelay } from '../../tests/e2e/lib/relay.mjs';
 import { firstLoad, packed, wasmFile } from '../../tests/size/measure.mjs';
+import { crowd } from './crowd.mjs';
 import { throughput } from './raw.mjs';
+import { median } from './statistics.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const MB = 1_000_000;
@@ -68,6 +70,12 @@ export const measures = [
         { what: 'pair, 100 MB, link opened to last', ours: median(whole), unit: 'MB/s', samples: { whole } },
       ];
     }),
+  },
+  {
+    name: 'crowd',
+    needsApp: true,
+    about: 'one seed and eight leeches, 20 MB, against WebTorrent and raw channels',
+    run: ({ rounds, log }) => crowd({ rounds, log, kind: KIND }),
   },
   {
     name: 'join',
@@ -325,10 +333,4 @@ async function openStreamed(gyre, link) {
   }
   if (read !== file.size) throw new Error(`${read} of ${file.size} bytes were read`);
   return { first, done: performance.now() - began };
-}
-
-function median(list) {
-  const sorted = [...list].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }

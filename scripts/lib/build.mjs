@@ -108,15 +108,40 @@ export function buildSteps({ fast = false } = {}) {
       run: async () => {
         // What was removed from the sources must not stay in the package.
         if (existsSync(join(root, 'pkg'))) {
-          for (const name of readdirSync(join(root, 'pkg'))) if (/\.(js|d\.ts)$/.test(name)) rmSync(join(root, 'pkg', name));
+          for (const name of readdirSync(join(root, 'pkg'))) {
+            if (name === 'tabs' || (/\.(js|d\.ts)$/.test(name) && name !== 'gyre-sw.js')) rmSync(join(root, 'pkg', name), { recursive: true });
+          }
         }
         await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...sdkTscArgs], { cwd: root, label: 'tsc' });
       },
     },
     {
+      id: 'worker',
+      title: 'Bundling the service worker',
+      needs: ['npm', 'sdk'],
+      inputs: ['www/sw', 'www/sdk', 'tsconfig.json'],
+      key: String(fast),
+      outputs: ['pkg/gyre-sw.js'],
+      run: async () => {
+        await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--project', 'www/sw/tsconfig.json'], { cwd: root, label: 'tsc' });
+        // One classic script: workers made of modules are still missing in some browsers, and a host has one file to serve.
+        const { build: bundle } = await import('esbuild');
+        await bundle({
+          entryPoints: [join(root, 'www/sw/index.ts')],
+          outfile: join(root, 'pkg/gyre-sw.js'),
+          bundle: true,
+          format: 'iife',
+          platform: 'browser',
+          target: 'es2022',
+          minify: !fast,
+          logLevel: 'error',
+        });
+      },
+    },
+    {
       id: 'pkg',
       title: 'Writing the npm package',
-      needs: ['wasm-opt', 'sdk'],
+      needs: ['wasm-opt', 'sdk', 'worker'],
       inputs: ['Cargo.toml', 'docs/sdk.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'scripts/lib/build.mjs'],
       outputs: ['pkg/package.json', 'pkg/README.md'],
       run: writePackage,
@@ -205,10 +230,11 @@ async function writePackage() {
     exports: {
       '.': { types: './index.d.ts', default: './index.js' },
       './wasm/gyre_bg.wasm': './wasm/gyre_bg.wasm',
+      './gyre-sw.js': './gyre-sw.js',
       './package.json': './package.json',
     },
-    files: ['*.js', '*.d.ts', 'wasm', 'README.md', 'LICENSE*'],
-    sideEffects: false,
+    files: ['*.js', '*.d.ts', 'tabs', 'wasm', 'README.md', 'LICENSE*'],
+    sideEffects: ['./gyre-sw.js'],
   }, null, 2)}\n`);
   // wasm-bindgen would otherwise be hidden from npm by an ignore file of its own.
   rmSync(join(to, 'wasm/.gitignore'), { force: true });

@@ -82,6 +82,19 @@ export const suites = [
     needs: ['app', 'relay'],
     run: () => nodeTestFiles('tests/e2e'),
   },
+  {
+    name: 'netns',
+    about: 'browsers behind NATs, in network namespaces (needs root)',
+    prepare: [ensureBrowsers],
+    needs: ['app', 'relay'],
+    run: async () => {
+      const { obstacle } = await import('../../tests/netns/lib/net.mjs');
+      const reason = obstacle();
+      if (!reason) return nodeTestFiles('tests/netns');
+      console.log(`· Not run: ${reason}.`);
+      return { passed: 0, failed: 0, output: '' };
+    },
+  },
 ];
 
 /** Runs one suite; resolves with `{ passed, failed, output }` and never throws for a failing test. */

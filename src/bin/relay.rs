@@ -9,7 +9,8 @@ use std::time::Duration;
 use axum::http::HeaderName;
 use clap::{Args, Parser, ValueEnum};
 use gyre::relay::{
-    self, ClientAddress, Config, Limits, Listen, PublicAddress, Rate, Relay, Stun, TlsConfig,
+    self, ByteRate, ClientAddress, Config, Limits, Listen, PublicAddress, Rate, Relay, Stun,
+    TlsConfig,
 };
 use ipnet::IpNet;
 use libp2p::Multiaddr;
@@ -156,9 +157,15 @@ struct LimitArgs {
     /// Seconds a circuit may last [default: 60]
     #[arg(long, env = "GYRE_CIRCUIT_SECONDS", value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     circuit_seconds: Option<u32>,
-    /// Bytes a circuit may carry, both ways together [default: 131072]
+    /// Bytes a circuit may carry, both ways together [default: 2097152]
     #[arg(long, env = "GYRE_CIRCUIT_BYTES", value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1024..))]
     circuit_bytes: Option<u64>,
+    /// Bytes that one address may send through its websockets at once [default: 33554432]
+    #[arg(long, env = "GYRE_BYTES_PER_IP", value_name = "BYTES")]
+    bytes_per_ip: Option<u64>,
+    /// Bytes a second that one address may send after that [default: 131072]
+    #[arg(long, env = "GYRE_BYTES_PER_IP_PER_SECOND", value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1024..))]
+    bytes_per_ip_per_second: Option<u64>,
     /// Reservations, and circuits, from one address: N at once, then one each SECONDS [default: 600/1]
     #[arg(long, env = "GYRE_RATE_PER_IP", value_name = "N/SECONDS")]
     rate_per_ip: Option<Rate>,
@@ -349,6 +356,12 @@ fn limits(args: &LimitArgs) -> Limits {
             .unwrap_or(default.max_circuits_per_peer),
         circuit_duration: seconds(args.circuit_seconds, default.circuit_duration),
         circuit_bytes: args.circuit_bytes.unwrap_or(default.circuit_bytes),
+        bytes_per_ip: ByteRate {
+            burst: args.bytes_per_ip.unwrap_or(default.bytes_per_ip.burst),
+            per_second: args
+                .bytes_per_ip_per_second
+                .unwrap_or(default.bytes_per_ip.per_second),
+        },
         rate_per_ip: args.rate_per_ip.unwrap_or(default.rate_per_ip),
         rate_per_peer: args.rate_per_peer.unwrap_or(default.rate_per_peer),
         max_provider_records: args

@@ -5,12 +5,15 @@
 //! connection: it has a dummy handler there, and the events, the counts in them and the commands that come back speak of
 //! the other connections only. Signalling and identify stay unwrapped.
 //!
+//! The one exception is a pair between whose networks there is no path: [`DirectOnly::permit_relayed`] lets the inner behaviour
+//! see the relayed connections to that peer that come up from then on, and [`DirectOnly::forbid_relayed`] ends that.
+//!
 //! A link of the `/webrtc` transport was dialled under an address with `p2p-circuit` in it, which libp2p's own behaviours take
 //! for a relayed connection. They are told the address by which the other side knows such a link, `/webrtc/p2p/<peer>`:
 //! whoever introduced the two has no part in it any more.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     task::{Context, Poll, ready},
 };
 
@@ -38,6 +41,10 @@ pub struct DirectOnly<B> {
     inner: B,
     /// The connections that the inner behaviour knows, oldest first; the swarm bounds them.
     direct: HashMap<PeerId, Vec<ConnectionId>>,
+    /// Peers that may be met over a relay; the caller bounds them.
+    permitted: HashSet<PeerId>,
+    /// Relayed connections that the inner behaviour knows.
+    admitted: HashSet<ConnectionId>,
 }
 
 impl<B> DirectOnly<B> {
@@ -46,7 +53,32 @@ impl<B> DirectOnly<B> {
         Self {
             inner,
             direct: HashMap::new(),
+            permitted: HashSet::new(),
+            admitted: HashSet::new(),
         }
+    }
+
+    /// Lets relayed connections to `peer` that come up from now on be used, because there can be no other. The caller bounds how
+    /// many peers it says this of.
+    pub fn permit_relayed(&mut self, peer: PeerId) {
+        self.permitted.insert(peer);
+    }
+
+    /// Keeps relayed connections to `peer` that come up from now on out again.
+    pub fn forbid_relayed(&mut self, peer: &PeerId) {
+        self.permitted.remove(peer);
+    }
+
+    /// Whether a connection is kept from the inner behaviour; asked once, when it comes up.
+    fn keeps_out(&mut self, id: ConnectionId, peer: &PeerId, relayed: bool) -> bool {
+        if !relayed {
+            return false;
+        }
+        let admitted = self.permitted.contains(peer);
+        if admitted {
+            self.admitted.insert(id);
+        }
+        !admitted
     }
 
     /// The wrapped behaviour.
@@ -70,7 +102,11 @@ impl<B> DirectOnly<B> {
         match handler {
             NotifyHandler::One(id) => self.knows(*id).then_some(*id),
             // The swarm's choice might be a relayed one, whose handler is a dummy.
-            NotifyHandler::Any => self.direct.get(peer)?.first().copied(),
+            NotifyHandler::Any => {
+                let known = self.direct.get(peer)?;
+                let direct = known.iter().find(|id| !self.admitted.contains(id));
+                direct.or(known.first()).copied()
+            }
         }
     }
 }
@@ -99,7 +135,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for DirectOnly<B> {
         local_addr: &Multiaddr,
         remote_addr: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        if is_relayed_addr(local_addr) {
+        if self.keeps_out(id, &peer, is_relayed_addr(local_addr)) {
             return Ok(Either::Right(dummy::ConnectionHandler));
         }
         self.inner
@@ -127,7 +163,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for DirectOnly<B> {
         role: Endpoint,
         port_use: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        if is_relayed_addr(addr) {
+        if self.keeps_out(id, &peer, is_relayed_addr(addr)) {
             return Ok(Either::Right(dummy::ConnectionHandler));
         }
         let endpoint = ConnectedPoint::Dialer {
@@ -151,7 +187,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for DirectOnly<B> {
         let told;
         let event = match event {
             FromSwarm::ConnectionEstablished(up) => {
-                if is_relayed(up.endpoint) {
+                if is_relayed(up.endpoint) && !self.admitted.contains(&up.connection_id) {
                     return;
                 }
                 let known = self.direct.entry(up.peer_id).or_default();
@@ -165,6 +201,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for DirectOnly<B> {
                 })
             }
             FromSwarm::ConnectionClosed(down) => {
+                self.admitted.remove(&down.connection_id);
                 let Some(known) = self.direct.get_mut(&down.peer_id) else {
                     return;
                 };
@@ -184,7 +221,11 @@ impl<B: NetworkBehaviour> NetworkBehaviour for DirectOnly<B> {
                     ..down
                 })
             }
-            FromSwarm::AddressChange(change) if is_relayed(change.new) => return,
+            FromSwarm::AddressChange(change)
+                if is_relayed(change.new) && !self.admitted.contains(&change.connection_id) =>
+            {
+                return;
+            }
             other => other,
         };
         self.inner.on_swarm_event(event);
@@ -456,6 +497,46 @@ mod tests {
         assert!(handler(&relayed_in(peer)).is_right());
         assert!(handler(&webrtc_out(peer)).is_left());
         assert!(handler(&dialed(addr(RELAY))).is_left());
+    }
+
+    #[test]
+    fn only_a_permitted_peer_is_met_over_a_relay_and_only_from_then_on() {
+        let mut wrapper = DirectOnly::new(Recorder::default());
+        let (peer, other) = (PeerId::random(), PeerId::random());
+        let inbound = |wrapper: &mut DirectOnly<Recorder>, n, peer| {
+            let (local, remote) = (addr(&format!("{RELAY}/p2p-circuit")), addr("/p2p-circuit"));
+            wrapper
+                .handle_established_inbound_connection(id(n), peer, &local, &remote)
+                .unwrap()
+                .is_left()
+        };
+        assert!(!inbound(&mut wrapper, 1, peer));
+        up(&mut wrapper, 1, peer, &relayed_in(peer), 0);
+        wrapper.permit_relayed(peer);
+        assert!(inbound(&mut wrapper, 2, peer));
+        up(&mut wrapper, 2, peer, &relayed_in(peer), 1);
+        assert!(!inbound(&mut wrapper, 3, other));
+        up(&mut wrapper, 3, other, &relayed_in(other), 0);
+        up(&mut wrapper, 4, peer, &webrtc_out(peer), 2);
+        // What is for any connection goes over the direct one.
+        wrapper
+            .get_mut()
+            .commands
+            .push_back(ToSwarm::NotifyHandler {
+                peer_id: peer,
+                handler: NotifyHandler::Any,
+                event: "any",
+            });
+        assert_eq!(next(&mut wrapper), Some((id(4), "any")));
+        wrapper.forbid_relayed(&peer);
+        assert!(!inbound(&mut wrapper, 5, peer));
+        down(&mut wrapper, 2, peer, &relayed_in(peer), 2);
+        down(&mut wrapper, 1, peer, &relayed_in(peer), 1);
+        assert_eq!(
+            wrapper.get_ref().heard,
+            ["up 2 others 0", "up 4 others 1", "down 2 left 1"]
+        );
+        assert!(wrapper.admitted.is_empty());
     }
 
     #[test]

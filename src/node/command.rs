@@ -1,11 +1,15 @@
 //! What the handles ask of the event loop.
 
+use std::ops::Range;
+
 use futures::channel::oneshot;
 
 use super::error::Result;
 use super::meta::BlobMeta;
+use super::readers::ReaderId;
+use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
-use crate::store::{BlobRow, RowId};
+use crate::store::{BlobRow, RowId, StoredChunk};
 
 /// Commands waiting for the event loop.
 pub(super) const COMMAND_QUEUE: usize = 256;
@@ -25,8 +29,15 @@ pub(super) enum Command {
         chunk: ChunkIndex,
         reply: oneshot::Sender<Result<(RowId, BlobSize)>>,
     },
-    /// A reader is at these chunks.
-    Focus { blob: BlobHash, from: u32, to: u32 },
+    /// A reader waits for these chunks, and takes `pace` bytes a second.
+    Read {
+        blob: BlobHash,
+        reader: ReaderId,
+        chunks: Range<u32>,
+        pace: u64,
+    },
+    /// A reader is gone.
+    Leave { blob: BlobHash, reader: ReaderId },
     /// The node has learnt more about a blob.
     Describe { blob: BlobHash, meta: BlobMeta },
     /// Fetch no more of it, or go on; answers with what must be remembered of it.
@@ -53,6 +64,27 @@ pub(super) enum Command {
     },
     /// The person's word on uploads.
     SetUpload(bool),
+    /// The person's limits.
+    SetLimits(Limits),
+    /// What the page says of the machine.
+    SetSurroundings(Surroundings),
+    /// Free this many bytes; answers whether to try again.
+    MakeRoom {
+        bytes: u64,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Hand a chunk that was read back if it is what was verified; else (or if it was not there) it is fetched again.
+    Check {
+        blob: BlobHash,
+        index: ChunkIndex,
+        chunk: Option<StoredChunk>,
+        reply: oneshot::Sender<Option<StoredChunk>>,
+    },
+    /// The row, size and description of a blob that is here whole.
+    Whole {
+        blob: BlobHash,
+        reply: oneshot::Sender<Option<(BlobSize, BlobMeta)>>,
+    },
     /// Room was made, or taken away.
     QuotaChanged,
     /// End.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 
+use crate::proto::limits::Surroundings;
+
 /// Relays that are linked at once; more are spares. Ours: two survive the loss of one, more only cost them memory.
 pub const MAX_RELAYS: usize = 8;
 
@@ -14,8 +16,10 @@ pub struct Config {
     pub relays: Vec<Multiaddr>,
     /// STUN servers as `stun:host:port`.
     pub stun: Vec<String>,
-    /// Show no address to peers: only relayed ICE candidates.
+    /// Show no address to peers in this run, whatever the person's limits say: only relayed ICE candidates.
     pub relay_only: bool,
+    /// What the platform says of the connection and the battery.
+    pub surroundings: Surroundings,
     /// How long enough links must have been there before this node serves the peers' index; `None` is
     /// [`SERVE_AFTER`](crate::proto::neighbours::SERVE_AFTER).
     pub serve_after: Option<Duration>,

@@ -3,11 +3,15 @@
 
 mod book;
 mod dialling;
+mod integrity;
+mod limits;
+mod links;
 mod neighbours;
 mod network;
 mod pex;
 mod publish;
 mod relays;
+mod room;
 mod sessions;
 mod storage;
 mod transfers;
@@ -33,6 +37,7 @@ use super::snapshot::{Snapshot, StorageInfo};
 use super::transfer::Transfer;
 use crate::net::behaviour::Behaviour;
 use crate::net::session::OpenId;
+use crate::net::transport::webrtc::rtc::Switch;
 use crate::proto::book::Book;
 use crate::proto::budget::Budget;
 use crate::proto::message::Message;
@@ -44,6 +49,10 @@ use crate::rt;
 use crate::store::{RowId, Store, StoreError, StoredChunk, Usage};
 
 pub(super) use book::ADDRESSES;
+use integrity::Finder;
+use room::Eviction;
+
+pub(super) use limits::{Gate, stored as stored_limits};
 pub use publish::Changed;
 pub(super) use publish::Shared;
 
@@ -74,11 +83,25 @@ pub(super) enum Event {
     },
     Loaded {
         blob: BlobHash,
-        peer: PeerKey,
-        index: ChunkIndex,
-        result: Result<StoredChunk, StoreError>,
+        /// Who asked for which chunk, and what came of it.
+        loads: Vec<((PeerKey, ChunkIndex), Result<StoredChunk, StoreError>)>,
     },
     Usage(Usage),
+    /// A write needs this many bytes; answers whether to try again.
+    NeedRoom {
+        bytes: u64,
+        reply: oneshot::Sender<bool>,
+    },
+    /// What was chosen to go has gone.
+    Evicted,
+    /// A damaged chunk is out of the store.
+    Dropped {
+        blob: BlobHash,
+        index: ChunkIndex,
+        finder: Finder,
+    },
+    /// The record of the day was written, or not.
+    Recorded(bool),
     /// What a peer said of others, if it did.
     Pex {
         peer: PeerId,
@@ -98,7 +121,10 @@ enum Alarm {
     Swarm(BlobHash),
     Discovery(BlobHash),
     Write(BlobHash),
+    Read(BlobHash),
     Uplink(usize),
+    Serve,
+    Ask,
     Neighbours,
     Pex,
     Book,
@@ -135,6 +161,7 @@ pub(super) struct EventLoop<S: Store> {
     outbox: mpsc::Sender<Event>,
     transfers: BTreeMap<BlobHash, Transfer>,
     peers: Peers,
+    links: links::Links,
     relays: Vec<Relay>,
     /// Relays that are tried when all of `relays` fail.
     spare_relays: Vec<(PeerId, Multiaddr)>,
@@ -158,7 +185,9 @@ pub(super) struct EventLoop<S: Store> {
     opening: HashMap<OpenId, (BlobHash, PeerKey)>,
     next_id: u64,
     alarms: HashMap<Alarm, Time>,
-    upload_allowed: Option<bool>,
+    gate: Gate,
+    eviction: Eviction,
+    hide_address: Switch,
     accepting: usize,
     up: Meter,
     down: Meter,
@@ -177,9 +206,10 @@ pub(super) struct Start<S: Store> {
     pub store: S,
     pub commands: mpsc::Receiver<Command>,
     pub relays: Vec<(PeerId, Multiaddr)>,
+    pub gate: Gate,
+    pub hide_address: Switch,
     pub serve_after: Duration,
     pub book: Book,
-    pub upload_allowed: Option<bool>,
     pub storage: StorageInfo,
     pub shared: Rc<RefCell<Shared>>,
 }
@@ -214,6 +244,7 @@ impl<S: Store> EventLoop<S> {
             outbox,
             transfers: BTreeMap::new(),
             peers: Peers::default(),
+            links: links::Links::default(),
             relays,
             neighbours: Neighbours::new(u64::from_le_bytes(rt::random()), start.serve_after),
             spare_relays: Vec::new(),
@@ -231,7 +262,9 @@ impl<S: Store> EventLoop<S> {
             opening: HashMap::new(),
             next_id: 0,
             alarms: HashMap::new(),
-            upload_allowed: start.upload_allowed,
+            gate: start.gate,
+            eviction: Eviction::default(),
+            hide_address: start.hide_address,
             accepting: 0,
             up: Meter::default(),
             down: Meter::default(),
@@ -270,7 +303,10 @@ impl<S: Store> EventLoop<S> {
                 () = alarm => rings_at = NEVER,
                 () = publish => {
                     publish = Delay::new(PUBLISH_INTERVAL).fuse();
+                    self.mend_links();
                     self.urgent = true;
+                    self.look_at_day();
+                    self.record_use();
                 }
             }
             self.ring_alarms();
@@ -292,6 +328,7 @@ impl<S: Store> EventLoop<S> {
                 .set_value(ADDRESSES, Some(self.book.encode()))
                 .await;
         }
+        self.close_books().await;
         self.store.close().await;
         drop(self.swarm);
         if let Some(reply) = reply {
@@ -313,19 +350,32 @@ impl<S: Store> EventLoop<S> {
                 chunks,
                 result,
             } => self.on_wrote(blob, row, chunks, result),
-            Event::Loaded {
-                blob,
-                peer,
-                index,
-                result,
-            } => self.on_loaded(blob, peer, index, result),
+            Event::Loaded { blob, loads } => {
+                for ((peer, index), result) in loads {
+                    if self.is_fit_to_serve(blob, &result) {
+                        self.on_loaded(blob, peer, index, result);
+                        self.settle_load(blob, peer, index);
+                    } else {
+                        self.drop_chunk(blob, index, Finder::Peer(peer));
+                    }
+                }
+            }
             Event::Pex { peer, bytes } => self.on_pex(peer, bytes),
             Event::Usage(usage) => {
                 self.storage = StorageInfo {
                     used: usage.used,
                     quota: usage.quota,
-                }
+                };
+                self.shrink_to(usage);
             }
+            Event::NeedRoom { bytes, reply } => self.make_room(bytes, reply),
+            Event::Evicted => self.on_evicted(),
+            Event::Dropped {
+                blob,
+                index,
+                finder,
+            } => self.on_dropped(blob, index, finder),
+            Event::Recorded(durable) => self.on_recorded(durable),
         }
     }
 
@@ -359,6 +409,9 @@ impl<S: Store> EventLoop<S> {
                 }
                 Alarm::Write(blob) => self.write_some(blob),
                 Alarm::Book => self.write_book(),
+                Alarm::Read(blob) => self.read_some(blob),
+                Alarm::Serve => self.serve_when_due(),
+                Alarm::Ask => self.ask_when_due(),
                 Alarm::Pex => self.tell_pex(crate::proto::pex::Input::Tick),
                 Alarm::Neighbours => self.tell_neighbours(crate::proto::neighbours::Input::Tick),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),

@@ -7,7 +7,10 @@ use bytes::{Bytes, BytesMut};
 
 use super::Node;
 use super::error::{Error, Result};
+use super::event_loop::now;
 use super::meta::BlobMeta;
+use super::read_ahead::Places;
+use super::readers::ReaderId;
 use crate::proto::share::{ContentMap, Opener, ShareError, ShareHeader};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 use crate::store::{RowId, Store};
@@ -15,19 +18,42 @@ use crate::store::{RowId, Store};
 /// Most bytes that one read returns: bounds what crosses into the page at once.
 pub const MAX_READ: u64 = 1024 * 1024;
 
-/// Chunks that a reader asks for ahead of where it stands.
-const READ_AHEAD: u32 = 16;
-
 /// Content of one blob.
 pub struct File<S: Store> {
     node: Node<S>,
     blob: BlobHash,
+    /// Where it was when it was opened; a blob that was removed and came back has another.
     row: RowId,
     header: ShareHeader,
     map: ContentMap,
     opener: Option<Opener>,
     /// The last chunk that was opened: readers go forward in small steps.
     last: RefCell<Option<(ChunkIndex, Bytes)>>,
+    places: RefCell<Places>,
+}
+
+/// A read under way. Dropped before it ends, it takes the wishes of its reader along: nobody waits for them.
+struct Reading<'a, S: Store> {
+    file: &'a File<S>,
+    reader: ReaderId,
+    done: bool,
+}
+
+impl<S: Store> Drop for Reading<'_, S> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.file.places.borrow_mut().give_up(self.reader);
+            self.file.node.leave(self.file.blob, self.reader);
+        }
+    }
+}
+
+impl<S: Store> Drop for File<S> {
+    fn drop(&mut self) {
+        for reader in self.places.borrow().readers() {
+            self.node.leave(self.blob, reader);
+        }
+    }
 }
 
 impl<S: Store> std::fmt::Debug for File<S> {
@@ -42,13 +68,16 @@ impl<S: Store> File<S> {
     /// Waits for what says the name and the size, then opens the blob.
     pub(super) async fn open(node: Node<S>, blob: BlobHash, mut meta: BlobMeta) -> Result<Self> {
         // The name stands in the first chunk: a person waits for it, so it comes before the rarest.
-        node.focus(blob, 0..1).await?;
-        let (row, size) = node.wait_for(blob, ChunkIndex(0)).await?;
+        let reader = node.new_reader();
+        node.want(blob, reader, 0..1, 0).await?;
+        let located = node.wait_for(blob, ChunkIndex(0)).await;
+        node.leave(blob, reader);
+        let (row, size) = located?;
         let (map, opener) = match meta.share_key() {
             None => (ContentMap::public(size), None),
             Some(key) => {
                 let opener = Opener::new(&key, size);
-                let first = node.store.chunk(row, ChunkIndex(0)).await?;
+                let first = node.checked_chunk(blob, ChunkIndex(0)).await?;
                 let plain = opener
                     .open_chunk(ChunkIndex(0), &first.data)
                     .map_err(open_error)?;
@@ -72,6 +101,7 @@ impl<S: Store> File<S> {
             map,
             opener,
             last: RefCell::new(None),
+            places: RefCell::default(),
         })
     }
 
@@ -90,34 +120,68 @@ impl<S: Store> File<S> {
         self.map.content_size()
     }
 
-    /// Reads from `offset` at most `length` bytes, at most [`MAX_READ`], fewer at the end of the file. Waits until they
-    /// are verified and stored; the chunks they lie in, and the next few, are fetched first.
+    /// Reads from `offset` at most `length` bytes, at most [`MAX_READ`], fewer at the end of the file. Waits until the
+    /// first of them are verified and stored, and returns what is there by then; the rest, and the next few seconds of a
+    /// reader that goes on from here, are fetched first.
+    ///
+    /// Dropping the future gives up the reading and its claim to be served first.
     ///
     /// # Errors
     /// `NotFound` if nobody has them, `Aborted` if the blob was removed or paused, `Store` if they cannot be read.
     pub async fn read(&self, offset: u64, length: u64) -> Result<Bytes> {
         let end = offset.saturating_add(length.min(MAX_READ)).min(self.size());
         let mut pieces = self.map.pieces(offset..end);
-        let Some(mut piece) = pieces.next() else {
+        let Some(first) = pieces.next() else {
             return Ok(Bytes::new());
         };
-        let from = piece.index.0;
-        self.node
-            .focus(self.blob, from..from.saturating_add(READ_AHEAD))
-            .await?;
-        let first = self.piece(piece.index, piece.range).await?;
-        let Some(second) = pieces.next() else {
-            return Ok(first);
-        };
-        let mut content = BytesMut::with_capacity((end - offset) as usize);
-        content.extend_from_slice(&first);
-        piece = second;
-        loop {
-            content.extend_from_slice(&self.piece(piece.index, piece.range).await?);
-            match pieces.next() {
-                Some(next) => piece = next,
-                None => return Ok(content.freeze()),
+        let last = self.map.pieces(offset..end).last();
+        let chunks = first.index.0..last.map_or(first.index.0, |last| last.index.0) + 1;
+        let mut reading = self.begin(offset, chunks).await?;
+        let first = self.piece(first.index, first.range).await?;
+        let mut content = BytesMut::new();
+        for piece in pieces {
+            let Some(bytes) = self.piece_here(piece.index, piece.range).await? else {
+                break;
+            };
+            if content.is_empty() {
+                content.reserve((end - offset) as usize);
+                content.extend_from_slice(&first);
             }
+            content.extend_from_slice(&bytes);
+        }
+        let read = match content.is_empty() {
+            true => first,
+            false => content.freeze(),
+        };
+        reading.done = true;
+        let next = offset + read.len() as u64;
+        self.places.borrow_mut().moved(reading.reader, next, now());
+        Ok(read)
+    }
+
+    /// Puts what a read waits for before everything else.
+    async fn begin(&self, offset: u64, chunks: Range<u32>) -> Result<Reading<'_, S>> {
+        let fresh = self.node.new_reader();
+        let place = self.places.borrow_mut().enter(offset, fresh, now());
+        if let Some(left) = place.left {
+            self.node.leave(self.blob, left);
+        }
+        let reading = Reading {
+            file: self,
+            reader: place.reader,
+            done: false,
+        };
+        self.node
+            .want(self.blob, place.reader, chunks, place.pace)
+            .await?;
+        Ok(reading)
+    }
+
+    /// A piece, if it is stored already.
+    async fn piece_here(&self, index: ChunkIndex, range: Range<usize>) -> Result<Option<Bytes>> {
+        match self.node.chunk_here(self.blob, self.row, index).await? {
+            Some(stored) => self.opened(index, stored.data, range).map(Some),
+            None => Ok(None),
         }
     }
 
@@ -130,12 +194,15 @@ impl<S: Store> File<S> {
         {
             return slice(bytes, range);
         }
-        self.node.wait_for(self.blob, index).await?;
-        let stored = self.node.store.chunk(self.row, index).await?;
+        let stored = self.node.checked_chunk(self.blob, index).await?;
+        self.opened(index, stored.data, range)
+    }
+
+    fn opened(&self, index: ChunkIndex, stored: Bytes, range: Range<usize>) -> Result<Bytes> {
         let bytes = match &self.opener {
-            None => stored.data,
+            None => stored,
             Some(opener) => opener
-                .open_chunk(index, &stored.data)
+                .open_chunk(index, &stored)
                 .map_err(open_error)?
                 .into(),
         };

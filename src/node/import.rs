@@ -1,16 +1,18 @@
 //! From a stream of bytes to a stored blob: seal, hash and store chunk by chunk, never the whole file in memory.
 
 use bytes::{Bytes, BytesMut};
+use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 
 use super::error::{Error, Result};
 use super::meta::BlobMeta;
+use super::room;
 use crate::proto::share::{Sealer, ShareError, ShareHeader, ShareKey};
 use crate::proto::tree::{TreeBuilder, TreeError};
-use crate::proto::types::{CHUNK_SIZE, ChunkIndex};
+use crate::proto::types::{BlobHash, CHUNK_SIZE, ChunkIndex};
 use crate::rt;
-use crate::store::{BlobRow, RowId, Store, StoredChunk};
+use crate::store::{BlobRow, RowId, Store, StoreError, StoredChunk};
 
 /// Chunks written in one transaction.
 const BATCH: usize = 8;
@@ -75,6 +77,96 @@ impl<S: Store> Drop for Abandon<S> {
     }
 }
 
+/// What an import leaves: the row with its hash, and the description that counts.
+pub(super) type Taken = (BlobRow, BlobMeta);
+
+/// Chunks on their way into the store, in order: hashed, batched, written while the next are made. Dropping it gives the
+/// import up and removes what was written.
+pub(super) struct Intake<'a, S: Store, R: AsyncFn(u64) -> bool> {
+    store: &'a S,
+    make_room: &'a R,
+    abandon: Abandon<S>,
+    row: RowId,
+    tree: TreeBuilder,
+    batch: Vec<StoredChunk>,
+    writing: FuturesUnordered<LocalBoxFuture<'a, Result<(), StoreError>>>,
+    next: u32,
+    first: Bytes,
+}
+
+impl<'a, S: Store, R: AsyncFn(u64) -> bool> Intake<'a, S, R> {
+    pub async fn begin(store: &'a S, make_room: &'a R) -> Result<Self> {
+        let row = store.begin_import().await?;
+        Ok(Self {
+            store,
+            make_room,
+            abandon: Abandon {
+                store: store.clone(),
+                row: Some(row),
+            },
+            row,
+            tree: TreeBuilder::new(),
+            batch: Vec::with_capacity(BATCH),
+            writing: FuturesUnordered::new(),
+            next: 0,
+            first: Bytes::new(),
+        })
+    }
+
+    /// Takes the next chunk; waits while enough is being written.
+    pub async fn push(&mut self, data: Bytes) -> Result<()> {
+        self.tree.push_chunk(&data).map_err(tree_error)?;
+        if self.next == 0 {
+            self.first = data.clone();
+        }
+        self.batch.push(StoredChunk {
+            index: ChunkIndex(self.next),
+            data,
+            proof: Bytes::new(),
+        });
+        self.next += 1;
+        if self.batch.len() == BATCH {
+            if self.writing.len() == MAX_WRITING {
+                self.writing.next().await.unwrap_or(Ok(()))?;
+            }
+            self.write();
+        }
+        Ok(())
+    }
+
+    /// The bytes of the first chunk.
+    pub fn first(&self) -> &[u8] {
+        &self.first
+    }
+
+    /// Ends the import under the hash that its bytes have, which must be `expected` if that is given.
+    pub async fn finish(mut self, expected: Option<BlobHash>, meta: BlobMeta) -> Result<Taken> {
+        self.write();
+        while let Some(result) = self.writing.next().await {
+            result?;
+        }
+        let tree = self.tree.finish();
+        if expected.is_some_and(|expected| expected != tree.root()) {
+            return Err(super::export::damaged());
+        }
+        let (root, size) = (tree.root(), tree.size());
+        let finished = self
+            .store
+            .finish_import(self.row, root, size, tree.encode(), meta.encode());
+        let stored = finished.await?;
+        self.abandon.row = None;
+        let meta = BlobMeta::decode(&stored.meta).unwrap_or(meta);
+        Ok((stored, meta))
+    }
+
+    fn write(&mut self) {
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        let (store, row, make_room) = (self.store, self.row, self.make_room);
+        let put = async move { room::put(store, row, batch, make_room).await };
+        self.writing.push(put.boxed_local());
+    }
+}
+
 /// Imports `source`. `progress` hears how many bytes of it have been taken.
 ///
 /// Dropping the future gives the import up and removes what was written.
@@ -86,69 +178,32 @@ pub(super) async fn import<S: Store>(
     source: impl Stream<Item = Result<Bytes, String>>,
     options: ImportOptions,
     mut progress: impl FnMut(u64),
-) -> Result<(BlobRow, BlobMeta)> {
-    let row = store.begin_import().await?;
-    let mut abandon = Abandon {
-        store: store.clone(),
-        row: Some(row),
-    };
+    make_room: impl AsyncFn(u64) -> bool,
+) -> Result<Taken> {
+    let mut intake = Intake::begin(store, &make_room).await?;
     let key = (!options.public).then(|| ShareKey::new(rt::random()));
     let mut encoder = match &key {
         Some(key) => Encoder::Sealed(Box::new(Sealer::new(key, &options.header))),
         None => Encoder::Plain(BytesMut::new()),
     };
-    let mut tree = TreeBuilder::new();
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut writing = FuturesUnordered::new();
     let mut ready = Vec::new();
-    let mut next = 0;
     let mut taken = 0;
     let mut source = std::pin::pin!(source.fuse());
-    let mut more = true;
-    while more {
-        match source.next().await {
-            Some(content) => {
-                let content = content.map_err(Error::Source)?;
-                encoder.push(&content, &mut ready)?;
-                taken += content.len() as u64;
-                progress(taken);
-            }
-            None => {
-                let last = std::mem::replace(&mut encoder, Encoder::Plain(BytesMut::new()));
-                ready.extend(last.finish());
-                more = false;
-            }
-        }
+    while let Some(content) = source.next().await {
+        let content = content.map_err(Error::Source)?;
+        encoder.push(&content, &mut ready)?;
+        taken += content.len() as u64;
+        progress(taken);
         for data in ready.drain(..) {
-            tree.push_chunk(&data).map_err(tree_error)?;
-            batch.push(StoredChunk {
-                index: ChunkIndex(next),
-                data,
-                proof: Bytes::new(),
-            });
-            next += 1;
-            if batch.len() == BATCH {
-                if writing.len() == MAX_WRITING {
-                    writing.next().await.unwrap_or(Ok(()))?;
-                }
-                let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-                writing.push(store.put_chunks(row, full));
-            }
+            intake.push(data).await?;
         }
     }
-    writing.push(store.put_chunks(row, batch));
-    while let Some(result) = writing.next().await {
-        result?;
+    for data in encoder.finish() {
+        intake.push(data).await?;
     }
-    let tree = tree.finish();
     let mut meta = BlobMeta::new(key.as_ref(), &options.header, rt::unix_millis());
     meta.content_size = Some(taken);
-    let stored = store
-        .finish_import(row, tree.root(), tree.size(), tree.encode(), meta.encode())
-        .await?;
-    abandon.row = None;
-    let meta = BlobMeta::decode(&stored.meta).unwrap_or(meta);
-    Ok((stored, meta))
+    intake.finish(None, meta).await
 }
 
 fn share_error(error: ShareError) -> Error {

@@ -28,6 +28,9 @@ pub struct BlobMeta {
     pub paused: bool,
     /// Milliseconds since 1970.
     pub added_at: u64,
+    /// When it was last opened, read or passed on, milliseconds since 1970; older records do not have it.
+    #[serde(default)]
+    pub last_used: Option<u64>,
 }
 
 impl std::fmt::Debug for BlobMeta {
@@ -58,6 +61,7 @@ impl BlobMeta {
             content_size: None,
             paused: false,
             added_at,
+            last_used: None,
         };
         meta.set_header(header);
         meta

@@ -1,6 +1,6 @@
 //! A node with a page's own edges: IndexedDB and the browser's transports.
 
-use super::{Config, File, Node, Result};
+use super::{Config, Export, File, Node, Result};
 use crate::net::transport;
 use crate::store::Store;
 use crate::store::indexed_db::IndexedDbStore;
@@ -10,6 +10,9 @@ pub type PageNode = Node<IndexedDbStore>;
 
 /// A file read through it.
 pub type PageFile = File<IndexedDbStore>;
+
+/// A blob exported from it.
+pub type PageExport = Export<IndexedDbStore>;
 
 impl PageNode {
     /// Opens the database and starts the node on it.

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::proto::limits::{Hold, Limits};
+
 /// State of one blob's transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -177,6 +179,15 @@ pub struct StorageInfo {
     pub quota: u64,
 }
 
+/// Chunk bytes of one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Today {
+    /// Sent. After a crash under a cap on the day it may be a little more than was.
+    pub up: u64,
+    /// Received.
+    pub down: u64,
+}
+
 /// The node as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -189,6 +200,12 @@ pub struct Stats {
     pub relays: Vec<RelayInfo>,
     /// The person's word on uploads; `None` until asked.
     pub upload_allowed: Option<bool>,
+    /// Why nothing is sent now; `None` while sending is on.
+    pub upload_hold: Option<Hold>,
+    /// What the person has set.
+    pub limits: Limits,
+    /// Chunk bytes since midnight (UTC), reloads included.
+    pub today: Today,
     /// Chunk bytes sent since the start.
     pub up: u64,
     /// Chunk bytes received since the start.

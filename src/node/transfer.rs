@@ -1,19 +1,21 @@
 //! One blob on this node: its swarm and discovery machines, and what waits for it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use futures::channel::oneshot;
 
 use super::error::{Error, Result};
 use super::meta::BlobMeta;
 use super::meter::Meter;
+use super::readers::Readers;
 use super::snapshot::{Problem, SwarmInfo, TransferState};
 use crate::proto::discovery::Discovery;
 use crate::proto::link::blob_cid;
 use crate::proto::swarm::Swarm;
 use crate::proto::tree::Tree;
-use crate::proto::types::{BlobHash, BlobSize, ChunkIndex, Time};
-use crate::store::{RowId, StoredChunk};
+use crate::proto::types::{BlobHash, BlobSize, ChunkIndex, PeerKey, Time};
+use crate::rt;
+use crate::store::{RowId, StoreError, StoredChunk};
 
 /// Readers waiting for chunks of one blob.
 const MAX_WAITERS: usize = 1024;
@@ -34,6 +36,11 @@ pub(super) struct Transfer {
     /// Known for what was imported here: proofs are computed instead of read.
     pub tree: Option<Tree>,
     pub to_store: VecDeque<StoredChunk>,
+    /// Verified and not yet durable, waiting or being written: served from here meanwhile. Bounded by
+    /// `Config::unstored_max`.
+    pub unstored: BTreeMap<ChunkIndex, StoredChunk>,
+    /// Chunks to be served that wait for others to be read with. Bounded by `Config::serving_max`.
+    pub to_read: Vec<(PeerKey, ChunkIndex)>,
     /// Transactions under way.
     pub writing: usize,
     /// Chunks in them.
@@ -41,7 +48,11 @@ pub(super) struct Transfer {
     pub announced: bool,
     pub up: Meter,
     pub down: Meter,
+    pub readers: Readers,
     waiters: Vec<Waiter>,
+    /// When it was last read here, and when the last use was recorded; milliseconds since 1970.
+    read_at: u64,
+    use_written: u64,
 }
 
 impl Transfer {
@@ -63,12 +74,17 @@ impl Transfer {
             discovery,
             tree: None,
             to_store: VecDeque::new(),
+            unstored: BTreeMap::new(),
+            to_read: Vec::new(),
             writing: 0,
             being_written: 0,
             announced: false,
             up: Meter::default(),
             down: Meter::default(),
+            readers: Readers::default(),
             waiters: Vec::new(),
+            read_at: 0,
+            use_written: rt::unix_millis(),
         }
     }
 
@@ -90,6 +106,83 @@ impl Transfer {
         }
         self.waiters.push((chunk, reply));
         self.answer();
+        // What is still waiting will not come by itself: the error may well have been there before the waiter.
+        if self.meta.paused {
+            return self.fail(|| Error::Aborted);
+        }
+        let full = self.has_problem(Error::Store(StoreError::QuotaExceeded).code());
+        let broken = self
+            .error
+            .as_ref()
+            .filter(|problem| problem.code == Error::Store(StoreError::NotFound).code());
+        if full {
+            self.fail(|| StoreError::QuotaExceeded.into());
+        } else if let Some(words) = broken.map(|problem| problem.message.clone()) {
+            self.fail(|| StoreError::Backend(words.clone()).into());
+        }
+    }
+
+    /// It was read just now.
+    pub fn touch(&mut self) {
+        self.read_at = rt::unix_millis();
+        self.used();
+    }
+
+    /// It was of use just now, here or to somebody else.
+    pub fn used(&mut self) {
+        self.meta.last_used = Some(rt::unix_millis());
+    }
+
+    /// When it was last of use, milliseconds since 1970.
+    pub fn used_at(&self) -> u64 {
+        self.meta.last_used.unwrap_or(self.meta.added_at)
+    }
+
+    /// Whether somebody is at it: it is being fetched, written, or was read in the last `reading` milliseconds.
+    pub fn is_active(&self, now: u64, reading: u64) -> bool {
+        self.wants_peers()
+            || self.writing > 0
+            || !self.waiters.is_empty()
+            || now.saturating_sub(self.read_at) < reading
+    }
+
+    /// Whether the last use is not recorded yet.
+    pub fn use_unwritten(&self) -> bool {
+        self.meta.last_used.is_some_and(|at| at > self.use_written)
+    }
+
+    /// Whether to record the last use now: at most once in `every` milliseconds.
+    pub fn take_use_to_write(&mut self, now: u64, every: u64) -> bool {
+        let due = self.use_unwritten() && now.saturating_sub(self.use_written) >= every;
+        if due {
+            self.use_written = now;
+        }
+        due
+    }
+
+    /// Takes over what the node has learnt of it.
+    pub fn describe(&mut self, meta: BlobMeta) {
+        let last_used = self.meta.last_used.max(meta.last_used);
+        self.meta = meta;
+        self.meta.last_used = last_used;
+    }
+
+    /// Size and description, if all of it is here.
+    pub fn whole(&self) -> Option<(BlobSize, BlobMeta)> {
+        let size = self.swarm.progress().size?;
+        self.swarm.is_complete().then(|| (size, self.meta.clone()))
+    }
+
+    /// Whether it stands still for this reason.
+    pub fn has_problem(&self, code: &str) -> bool {
+        self.error
+            .as_ref()
+            .is_some_and(|problem| problem.code == code)
+    }
+
+    /// The reason has gone.
+    pub fn clear_problem(&mut self) {
+        self.error = None;
     }
 
     /// Whether what waits to be stored should wait no longer: there is a batch of it, somebody waits for a chunk, or it is

@@ -57,10 +57,13 @@ pub struct Config {
     pub grace: Duration,
     /// Cancelled requests remembered for a peer. Default 256: four pipelines.
     pub grace_max: usize,
-    /// Peers asked for the same chunk when none is left unasked. Default 2: bounds the waste of the endgame.
-    pub endgame_copies: usize,
-    /// Age of a request before its chunk is asked for elsewhere too, while the other's speed is unknown. Default 2 s.
-    pub endgame_age: Duration,
+    /// Chunks that may be asked for twice at the end of a transfer, whatever the blob's size. Default 2; a large blob may
+    /// have one in [`duplicates_share`](Self::duplicates_share) of its chunks.
+    pub duplicates_min: u32,
+    /// One chunk in so many may be asked for twice at the end. Default 64, 1.6 %.
+    pub duplicates_share: u32,
+    /// Time from a request to its answer that is assumed of a peer while none has answered. Default 500 ms.
+    pub assumed_delay: Duration,
     /// Size claims under test at once. Default 4: with this many different ones most are lies, and lies end in bans.
     pub probes_max: usize,
     /// Age of a size probe after which another may be sent beside it. Default 3 s.
@@ -75,9 +78,23 @@ pub struct Config {
     /// Chunks loading or sending to one peer. Default 8 (2 MiB): covers the store's latency, and is what control
     /// messages may have to wait behind.
     pub serving_per_peer: usize,
-    /// Chunks loading or sending to all peers. Default 16 (4 MiB): bounds memory, and keeps a slow uplink on few chunks
-    /// so that each is passed on sooner.
+    /// Chunks loading or sending to all peers at least. Default 2: one on its way, one behind it.
+    pub serving_min: usize,
+    /// Chunks loading or sending to all peers at most. Default 16 (4 MiB): bounds memory.
     pub serving_max: usize,
+    /// Time that chunks under way cover beyond the latency. Default 50 ms: a store that is busy answers so much later.
+    pub serving_slack: Duration,
+    /// Regular slots: peers that are served at once for what they give. Default 4 (BEP 3); measured in docs/protocol.md.
+    pub slots: usize,
+    /// Time between looks at who deserves a slot. Default 10 s (BEP 3).
+    pub rechoke: Duration,
+    /// Time for which the optimistic slot is held. Default 30 s (BEP 3): enough to show what one has to give.
+    pub rotate: Duration,
+    /// Time between two `Have` messages to a peer that lacks the chunk. Default 20 ms: a frame; a fast transfer tells of
+    /// several chunks at once.
+    pub have_gap: Duration,
+    /// Time for which a `Have` waits that the peer does not need, because it has the chunk. Default 1 s.
+    pub have_idle: Duration,
     /// Hints outstanding to a peer while this is the only seed. Default 2: an honest peer's starting pipeline; with more,
     /// a peer would sit on chunks that another could have passed on by then.
     pub hints_per_peer: usize,
@@ -104,15 +121,23 @@ impl Default for Config {
             rejects_max: 64,
             grace: Duration::from_secs(120),
             grace_max: 256,
-            endgame_copies: 2,
-            endgame_age: Duration::from_secs(2),
+            duplicates_min: 2,
+            duplicates_share: 64,
+            assumed_delay: Duration::from_millis(500),
             probes_max: 4,
             probe_hedge: Duration::from_secs(3),
             hints_max: 16,
             queue_max: 128,
             refusals_max: 1024,
             serving_per_peer: 8,
+            serving_min: 2,
             serving_max: 16,
+            serving_slack: Duration::from_millis(50),
+            slots: 4,
+            rechoke: Duration::from_secs(10),
+            rotate: Duration::from_secs(30),
+            have_gap: Duration::from_millis(20),
+            have_idle: Duration::from_secs(1),
             hints_per_peer: 2,
         }
     }

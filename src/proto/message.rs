@@ -11,13 +11,17 @@ mod codec;
 pub use codec::{Decoder, MessageError};
 
 use super::bitfield::Bitfield;
+use super::tail::Tail;
 use super::types::{BlobHash, BlobSize, CHUNK_SIZE, ChunkIndex, MAX_BLOB_SIZE};
 
 /// The libp2p protocol name. Its major version changes when an old peer could not follow.
 pub const PROTOCOL: &str = "/gyre/swarm/1.0.0";
 
 /// The revision within the major version: says which further tags the sender knows.
-pub const REVISION: u16 = 1;
+pub const REVISION: u16 = 2;
+
+/// The first revision that chokes: a peer of an older one is served without, and serves without.
+pub const CHOKING: u16 = 2;
 
 /// Chunks of the largest blob; every index is below.
 pub const MAX_CHUNKS: u32 = (MAX_BLOB_SIZE / CHUNK_SIZE) as u32;
@@ -48,19 +52,19 @@ pub enum Message {
         /// Bytes of chunk data that the receiver of this message may send.
         credit: u32,
     },
-    /// What the sender has stored and would serve now; replaces what it said before.
+    /// What the sender has verified and would serve now; replaces what it said before.
     Bitfield {
         /// The blob's size as the sender has proved it.
         size: BlobSize,
         /// One bit for each chunk.
         bits: Bitfield,
     },
-    /// The sender has stored every chunk and would serve it.
+    /// The sender has verified every chunk and would serve it.
     HaveAll {
         /// The blob's size as the sender has proved it.
         size: BlobSize,
     },
-    /// The sender has stored these chunks too. One to [`MAX_HAVES`].
+    /// The sender has verified these chunks too. One to [`MAX_HAVES`].
     Have {
         /// Their indexes.
         indexes: Vec<ChunkIndex>,
@@ -101,6 +105,17 @@ pub enum Message {
         /// Which.
         index: ChunkIndex,
     },
+    /// The sender drops every request of the receiver that it has not begun to answer, and those that follow, until
+    /// `Unchoke`. The state at the start, from [`CHOKING`] on.
+    Choke,
+    /// The sender answers the receiver's requests from here on.
+    Unchoke,
+    /// The sender would ask the receiver for something if it were let.
+    Interested,
+    /// The sender would not.
+    NotInterested,
+    /// Proves the blob's size to a receiver that does not know it.
+    Tail(Tail),
 }
 
 /// Why a request is not answered with a chunk.
@@ -161,6 +176,12 @@ impl Message {
                 tail = data.clone();
             }
             Self::Credit { bytes } => body.put_u32(*bytes),
+            Self::Choke | Self::Unchoke | Self::Interested | Self::NotInterested => {}
+            Self::Tail(Tail { size, proof, leaf }) => {
+                body.put_u64(size.get());
+                body.put_slice(proof);
+                body.put_slice(leaf);
+            }
             Self::Reject { index, reason } => {
                 body.put_u32(index.0);
                 body.put_u8(*reason as u8);
@@ -184,6 +205,11 @@ impl Message {
             Self::Credit { .. } => tag::CREDIT,
             Self::Reject { .. } => tag::REJECT,
             Self::Suggest { .. } => tag::SUGGEST,
+            Self::Choke => tag::CHOKE,
+            Self::Unchoke => tag::UNCHOKE,
+            Self::Interested => tag::INTERESTED,
+            Self::NotInterested => tag::NOT_INTERESTED,
+            Self::Tail(_) => tag::TAIL,
         }
     }
 
@@ -201,6 +227,8 @@ impl Message {
                 | Self::Credit { .. } => 4,
                 Self::Chunk { proof, data, .. } => 4 + 2 + proof.len() + data.len(),
                 Self::Reject { .. } => 5,
+                Self::Choke | Self::Unchoke | Self::Interested | Self::NotInterested => 0,
+                Self::Tail(tail) => 8 + tail.proof.len() + tail.leaf.len(),
             }
     }
 }
@@ -220,4 +248,9 @@ mod tag {
     pub(super) const CREDIT: u8 = 8;
     pub(super) const REJECT: u8 = 9;
     pub(super) const SUGGEST: u8 = 10;
+    pub(super) const CHOKE: u8 = 11;
+    pub(super) const UNCHOKE: u8 = 12;
+    pub(super) const INTERESTED: u8 = 13;
+    pub(super) const NOT_INTERESTED: u8 = 14;
+    pub(super) const TAIL: u8 = 15;
 }

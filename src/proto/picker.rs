@@ -5,10 +5,9 @@
 //! costs O(1) and a pick usually looks at one entry, however large the blob. Rarest first with random ties is what keeps
 //! every chunk alive in a swarm (Legout, Urvoy-Keller, Michiardi, "Rarest First and Choke Algorithms Are Enough", 2006).
 
-use std::ops::Range;
-
 use super::availability::{Availability, Holds};
 use super::bitfield::Bitfield;
+use super::focus::Focus;
 use super::random::Random;
 
 /// Entries of the rarity order looked at for one pick before any chunk that the peer has will do: bounds the work that a
@@ -27,7 +26,7 @@ pub struct Picker {
     ends: Vec<u32>,
     /// The complement of `order`, for the fallback.
     unwanted: Bitfield,
-    focus: Range<u32>,
+    focus: Focus,
 }
 
 impl Picker {
@@ -53,7 +52,7 @@ impl Picker {
             place,
             ends,
             unwanted: skip,
-            focus: 0..0,
+            focus: Focus::default(),
         }
     }
 
@@ -67,6 +66,11 @@ impl Picker {
         self.order.is_empty()
     }
 
+    /// Chunks left to be asked for.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
     /// Whether chunk `index` is still to be asked for.
     pub fn wants(&self, index: u32) -> bool {
         self.place
@@ -75,23 +79,34 @@ impl Picker {
     }
 
     /// Chunks that come before all others, in this order.
-    pub fn set_focus(&mut self, focus: Range<u32>) {
+    pub fn set_focus(&mut self, focus: Focus) {
         self.focus = focus;
     }
 
-    /// Moves the start of the focus past chunks that will not be wanted again.
+    /// Moves the focus past chunks that will not be wanted again.
     pub fn advance_focus(&mut self, stored: &Bitfield) {
-        while self.focus.start < self.focus.end && stored.contains(self.focus.start) {
-            self.focus.start += 1;
-        }
+        self.focus.advance(stored);
     }
 
-    /// The first wanted chunk in focus that a peer with `holds` has; it stays wanted until [`Self::take`].
-    pub fn in_focus(&self, holds: &Holds) -> Option<u32> {
-        let end = self.focus.end.min(self.place.len() as u32);
-        (self.focus.start..end)
+    /// The chunks in focus, whether still to be asked for or not.
+    pub fn focus(&self) -> impl Iterator<Item = u32> {
+        self.focus.iter()
+    }
+
+    /// A wanted chunk in focus that a peer with `holds` has: the first that nobody else has, or the one after `skip`
+    /// others. It stays wanted until [`Self::take`].
+    pub fn in_focus(&self, holds: &Holds, skip: usize) -> Option<u32> {
+        let mut left = skip;
+        self.focus
+            .iter()
             .take(PICK_SCAN)
-            .find(|index| self.wants(*index) && holds.contains(*index))
+            .filter(|index| self.wants(*index) && holds.contains(*index))
+            .find(|index| {
+                let alone = self.availability.count(*index) <= 1;
+                let found = alone || left == 0;
+                left = left.saturating_sub(1);
+                found
+            })
     }
 
     /// The rarest wanted chunk that a peer with `holds` has; it stays wanted until [`Self::take`].
@@ -110,6 +125,20 @@ impl Picker {
                 bits.first_without(&self.unwanted, random.below(bits.len()))
             }
             _ => found,
+        }
+    }
+
+    /// Whether a peer with `holds` has any wanted chunk.
+    pub fn wants_any(&self, holds: &Holds) -> bool {
+        match holds {
+            Holds::Nothing => false,
+            Holds::All => !self.order.is_empty(),
+            Holds::Some(bits) => {
+                let mut near = self.order.iter().take(PICK_SCAN);
+                near.any(|index| bits.contains(*index))
+                    || self.order.len() > PICK_SCAN
+                        && bits.first_without(&self.unwanted, 0).is_some()
+            }
         }
     }
 
@@ -285,9 +314,9 @@ mod tests {
                 prop_assert!(picker.order.windows(2).all(|pair| picker.rarity(pair[0]) <= picker.rarity(pair[1])));
                 prop_assert!(picker.order.iter().enumerate().all(|(at, index)| picker.place[*index as usize] == at as u32));
             }
-            picker.set_focus(focus..CHUNKS);
+            picker.set_focus((focus..CHUNKS).into());
             let first = wanted.range(focus..).next().copied();
-            prop_assert_eq!(picker.in_focus(&Holds::All), first);
+            prop_assert_eq!(picker.in_focus(&Holds::All, 0), first);
             prop_assert_eq!(picker.rarest(&Holds::All, &mut random).is_some(), !wanted.is_empty());
         }
     }
@@ -306,6 +335,31 @@ mod tests {
         );
         picker.take(last);
         assert_eq!(picker.rarest(&Holds::Some(only), &mut random), None);
+    }
+
+    #[test]
+    fn a_focus_is_taken_in_order_and_a_slow_peer_leaves_out_what_others_have() {
+        let mut random = Random::new(3);
+        let mut picker = Picker::new(64, &Bitfield::new(64), &mut random);
+        picker.set_focus([40..42, 3..5].into_iter().collect());
+        let mut order = Vec::new();
+        while let Some(index) = picker.in_focus(&Holds::All, 0) {
+            order.push(index);
+            picker.take(index);
+        }
+        assert_eq!(order, [40, 41, 3, 4]);
+        for index in order {
+            picker.put_back(index, &mut random);
+        }
+        picker.add_holds(&Holds::All, &mut random);
+        assert_eq!(
+            picker.in_focus(&Holds::All, 2),
+            Some(40),
+            "nobody else has it"
+        );
+        picker.add_holds(&Holds::All, &mut random);
+        assert_eq!(picker.in_focus(&Holds::All, 2), Some(3));
+        assert_eq!(picker.in_focus(&Holds::All, 4), None);
     }
 
     #[test]

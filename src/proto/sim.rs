@@ -5,7 +5,8 @@
 //! a chunk as it does on a real stream. The bytes, hashes and proofs are real. The same scenario and seed give the same
 //! run, event for event: [`Report::trace`] is a hash over all of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 mod content;
@@ -13,7 +14,7 @@ mod liar;
 mod network;
 mod node;
 
-pub use content::Content;
+pub use content::{Content, verify_marked};
 pub use liar::Lie;
 
 use self::network::{Delivery, Network};
@@ -65,6 +66,12 @@ pub struct PeerSpec {
     pub read_delay: Duration,
     /// Every so many writes its store fails; 0 for never. The person resumes after a second.
     pub write_fails_every: u32,
+    /// Whether it uploads anything.
+    pub uploads: bool,
+    /// Times at which its page is frozen, from and to: what arrives waits, nothing is decided.
+    pub frozen: Option<(Duration, Duration)>,
+    /// Its clock is set at this time of the simulation, forward or back by so many seconds.
+    pub clock_set: Option<(Duration, i64)>,
 }
 
 impl PeerSpec {
@@ -79,6 +86,9 @@ impl PeerSpec {
             write_delay: Duration::from_millis(5),
             read_delay: Duration::from_millis(2),
             write_fails_every: 0,
+            uploads: true,
+            frozen: None,
+            clock_set: None,
         }
     }
 }
@@ -100,6 +110,8 @@ pub struct Scenario {
     pub limit: Duration,
     /// The tunables of every honest peer.
     pub config: Config,
+    /// Whether chunks are only marked instead of hashed: for large runs.
+    pub marked: bool,
 }
 
 impl Scenario {
@@ -113,6 +125,7 @@ impl Scenario {
             latency: (Duration::from_millis(10), Duration::from_millis(80)),
             limit: Duration::from_secs(3600),
             config: Config::default(),
+            marked: false,
         }
     }
 
@@ -154,7 +167,9 @@ pub struct Report {
     /// Events handled.
     pub events: u64,
     /// Hash over every message delivered, with its time.
-    pub trace: [u8; 32],
+    pub trace: u64,
+    /// Bytes of chunk data that left all peers in each second.
+    pub flow: Vec<u64>,
 }
 
 impl Report {
@@ -174,15 +189,21 @@ pub struct Simulation {
     content: Content,
     random: Random,
     now: Time,
-    queue: BTreeMap<(Time, u64), Event>,
+    /// Earliest first; the number is the event's place in `slots`.
+    queue: BinaryHeap<Reverse<(Time, u64, usize)>>,
+    slots: Vec<Option<Event>>,
+    free: Vec<usize>,
     sequence: u64,
+    /// Peers that the run waits for.
+    awaited: usize,
+    flow: Vec<u64>,
     nodes: Vec<Node>,
     network: Network,
     /// Pairs that will not be linked again, since one banned the other.
     apart: BTreeSet<(usize, usize)>,
     bans: Vec<(usize, usize, Misconduct)>,
     peak_unstored: u64,
-    trace: blake3::Hasher,
+    trace: u64,
     events: u64,
 }
 
@@ -204,12 +225,15 @@ enum Event {
         epoch: u64,
         message: Message,
     },
-    /// Something a peer set for itself.
+    /// Something a peer set for itself, or that has waited for it.
     Own {
         node: usize,
         input: Input,
     },
 }
+
+/// Peers drawn to find neighbours among, in a swarm that is larger.
+const SAMPLE: usize = 200;
 
 /// Time that discovery takes to name another peer.
 const DISCOVERY: Duration = Duration::from_secs(1);
@@ -217,7 +241,10 @@ const DISCOVERY: Duration = Duration::from_secs(1);
 impl Simulation {
     /// Prepares a run.
     pub fn new(scenario: Scenario) -> Self {
-        let content = Content::new(scenario.seed, scenario.size);
+        let content = match scenario.marked {
+            true => Content::marked(scenario.size),
+            false => Content::new(scenario.seed, scenario.size),
+        };
         let mut random = Random::new(scenario.seed);
         let nodes = scenario.peers.iter().map(|spec| {
             let seed = random.bits();
@@ -235,14 +262,18 @@ impl Simulation {
             content,
             random,
             now: Time(0),
-            queue: BTreeMap::new(),
+            queue: BinaryHeap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
             sequence: 0,
+            awaited: nodes.iter().filter(|node| !node.is_done()).count(),
+            flow: Vec::new(),
             nodes,
             network,
             apart: BTreeSet::new(),
             bans: Vec::new(),
             peak_unstored: 0,
-            trace: blake3::Hasher::new(),
+            trace: 0,
             events: 0,
             scenario,
         };
@@ -260,16 +291,17 @@ impl Simulation {
     /// Runs until every honest leech that is there is complete and nobody is still to come, or the limit.
     pub fn run(mut self) -> Report {
         let limit = Time(0) + self.scenario.limit;
-        while let Some(((time, _), event)) = self.queue.pop_first() {
-            if time > limit {
+        while let Some(Reverse((time, _, slot))) = self.queue.pop() {
+            if time > limit || self.awaited == 0 {
                 break;
             }
+            let Some(event) = self.slots[slot].take() else {
+                continue;
+            };
+            self.free.push(slot);
             self.now = time;
             self.events += 1;
             self.step(event);
-            if self.nodes.iter().all(Node::is_done) {
-                break;
-            }
         }
         Report {
             completed: self
@@ -283,7 +315,8 @@ impl Simulation {
             bans: self.bans,
             ended: self.now.since(Time(0)),
             events: self.events,
-            trace: *self.trace.finalize().as_bytes(),
+            trace: self.trace,
+            flow: self.flow,
         }
     }
 
@@ -325,20 +358,17 @@ impl Simulation {
         if !self.nodes[at].online {
             return;
         }
-        let mut others: Vec<usize> = (0..self.nodes.len())
-            .filter(|other| *other != at && self.nodes[*other].online)
-            .filter(|other| {
-                self.network.epoch(at, *other).is_none() && !self.apart.contains(&pair(at, *other))
-            })
-            .collect();
-        self.random.shuffle(&mut others);
         // Each end starts half of its links; the other half are started by others.
         let missing = self
             .scenario
             .neighbours
             .div_ceil(2)
             .saturating_sub(self.network.degree(at));
-        for other in others.into_iter().take(missing) {
+        let others = match missing {
+            0 => Vec::new(),
+            _ => self.candidates(at, missing),
+        };
+        for other in others {
             let (min, max) = self.scenario.latency;
             let spread = (max - min).as_micros() as u32;
             let latency =
@@ -360,9 +390,36 @@ impl Simulation {
         self.later(DISCOVERY, Event::Link(at));
     }
 
+    /// Random others that a peer could link to.
+    fn candidates(&mut self, at: usize, count: usize) -> Vec<usize> {
+        let able = |simulation: &Self, other: usize| {
+            other != at
+                && simulation.nodes[other].online
+                && simulation.network.epoch(at, other).is_none()
+                && !simulation.apart.contains(&pair(at, other))
+        };
+        let all = self.nodes.len();
+        if all > SAMPLE {
+            let mut found = Vec::new();
+            for _ in 0..SAMPLE {
+                let other = self.random.below(all as u32) as usize;
+                if found.len() < count && able(self, other) && !found.contains(&other) {
+                    found.push(other);
+                }
+            }
+            return found;
+        }
+        let mut others: Vec<usize> = (0..all).filter(|other| able(self, *other)).collect();
+        self.random.shuffle(&mut others);
+        others.truncate(count);
+        others
+    }
+
     fn leave(&mut self, at: usize) {
+        let awaited = !self.nodes[at].is_done();
         self.nodes[at].online = false;
         self.nodes[at].left = true;
+        self.awaited -= usize::from(awaited);
         for other in self.network.neighbours(at) {
             self.unlink(at, other);
         }
@@ -389,7 +446,17 @@ impl Simulation {
         if !self.nodes[at].online && !matches!(input, Input::Disconnected { .. }) {
             return;
         }
-        let effects = self.nodes[at].handle(input, self.now, &self.content);
+        let spec = &self.scenario.peers[at];
+        if let Some((from, to)) = spec.frozen
+            && (Time(0) + from..Time(0) + to).contains(&self.now)
+        {
+            let wait = (Time(0) + to).since(self.now);
+            return self.later(wait, Event::Own { node: at, input });
+        }
+        let set = spec.clock_set;
+        let awaited = !self.nodes[at].is_done();
+        let effects = self.nodes[at].handle(input, self.now, set, &self.content);
+        self.awaited -= usize::from(awaited && self.nodes[at].is_done());
         self.peak_unstored = self.peak_unstored.max(self.nodes[at].unstored_bytes());
         for effect in effects {
             match effect {
@@ -434,7 +501,10 @@ impl Simulation {
                     latency,
                     message,
                 } => {
-                    if let Message::Chunk { index, .. } = &message {
+                    if let Message::Chunk { index, data, .. } = &message {
+                        let second = (self.now.0 / 1_000_000) as usize;
+                        self.flow.resize(self.flow.len().max(second + 1), 0);
+                        self.flow[second] += data.len() as u64;
                         let input = Input::Sent {
                             peer: PeerKey(to as u64),
                             index: *index,
@@ -457,15 +527,36 @@ impl Simulation {
 
     fn later(&mut self, delay: Duration, event: Event) {
         self.sequence += 1;
-        self.queue.insert((self.now + delay, self.sequence), event);
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot] = Some(event);
+                slot
+            }
+            None => {
+                self.slots.push(Some(event));
+                self.slots.len() - 1
+            }
+        };
+        self.queue
+            .push(Reverse((self.now + delay, self.sequence, slot)));
     }
 
     fn record(&mut self, from: usize, to: usize, message: &Message) {
-        let head = message.encode_parts().0;
-        self.trace.update(&self.now.0.to_be_bytes());
-        self.trace.update(&(from as u64).to_be_bytes());
-        self.trace.update(&(to as u64).to_be_bytes());
-        self.trace.update(&head);
+        let detail = match message {
+            Message::Chunk { index, .. }
+            | Message::Request { index }
+            | Message::Cancel { index }
+            | Message::Suggest { index }
+            | Message::Reject { index, .. } => u64::from(index.0),
+            Message::Have { indexes } => indexes.iter().map(|index| u64::from(index.0)).sum(),
+            Message::Credit { bytes } => u64::from(*bytes),
+            _ => 0,
+        };
+        let tag = u64::from(message.tag());
+        for value in [self.now.0, from as u64, to as u64, tag, detail] {
+            // FNV-1a, a word at a time: only to tell runs apart.
+            self.trace = (self.trace ^ value).wrapping_mul(0x0000_0100_0000_01b3);
+        }
     }
 }
 

@@ -9,26 +9,39 @@
 //! `Config::unstored_max`, and nothing a peer sends is kept unless it was asked for.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
 
+mod choke;
+mod clock;
 mod download;
+mod endgame;
 mod event;
+mod outflow;
 mod peer;
+mod size;
+mod slots;
+mod steal;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
 mod upload;
+mod urgent;
 
 pub use event::{Input, Misconduct, Output};
 pub use peer::PeerView;
 
+use self::choke::Choker;
+use self::clock::Clock;
 use self::download::Ledger;
-use self::peer::Peer;
+use self::outflow::Outflow;
+use self::peer::{Peer, Stage};
 use self::upload::Spread;
 use super::availability::Holds;
 use super::bitfield::Bitfield;
 use super::config::Config;
-use super::message::{Message, REVISION, RejectReason};
+use super::focus::Focus;
+use super::message::{CHOKING, MAX_HAVES, Message, REVISION, RejectReason};
 use super::random::Random;
+use super::tail::Tail;
+use super::tree::{self, TreeError};
 use super::types::{BlobHash, BlobSize, CHUNK_SIZE, ChunkIndex, PeerKey, Time};
 
 /// How far a blob has come.
@@ -54,6 +67,9 @@ pub struct Progress {
     pub paused: bool,
 }
 
+/// How a chunk is held against the blob's hash: [`tree::verify_chunk`].
+pub type Verify = fn(BlobHash, BlobSize, ChunkIndex, &[u8], &[u8]) -> Result<(), TreeError>;
+
 /// The exchange of one blob with all its peers.
 #[derive(Debug)]
 pub struct Swarm {
@@ -67,12 +83,24 @@ pub struct Swarm {
     ledger: Option<Ledger>,
     /// Chunks that were stored before the size is known.
     kept: Vec<ChunkIndex>,
-    focus: Range<u32>,
+    focus: Focus,
     paused: bool,
     upload_allowed: bool,
     /// The peer that was served last.
     turn: PeerKey,
     spread: Spread,
+    outflow: Outflow,
+    choker: Choker,
+    /// Who is interested has changed since the slots were handed out.
+    slots_stale: bool,
+    /// When the next `Have` that waits is due.
+    tell: Option<Time>,
+    /// Chunks that were asked for twice at the end.
+    duplicates: u32,
+    /// What proves the size to others, once it has been cut or received.
+    tail: Option<Tail>,
+    clock: Clock,
+    verify: Verify,
     wasted: u64,
     up: u64,
     down: u64,
@@ -98,11 +126,19 @@ impl Swarm {
             banned: VecDeque::new(),
             ledger: None,
             kept: stored.into_iter().collect(),
-            focus: 0..0,
+            focus: Focus::default(),
             paused: false,
             upload_allowed: false,
             turn: PeerKey(0),
             spread: Spread::default(),
+            outflow: Outflow::default(),
+            choker: Choker::default(),
+            slots_stale: false,
+            tell: None,
+            duplicates: 0,
+            tail: None,
+            clock: Clock::default(),
+            verify: tree::verify_chunk,
             wasted: 0,
             up: 0,
             down: 0,
@@ -115,8 +151,15 @@ impl Swarm {
         swarm
     }
 
+    /// Holds chunks against the hash in another way: for simulations so large that hashing would be all they do.
+    #[cfg(feature = "test-utils")]
+    pub fn set_verify(&mut self, verify: Verify) {
+        self.verify = verify;
+    }
+
     /// Takes one input; the outputs must be drained before the next.
     pub fn handle(&mut self, input: Input, now: Time) {
+        let now = self.clock.advance(now);
         match input {
             Input::Connected { peer } => self.on_connected(peer, now),
             Input::Disconnected { peer } => self.forget(peer),
@@ -147,13 +190,21 @@ impl Swarm {
             Input::Tick => self.on_tick(now),
         }
         self.fill(now);
-        self.serve();
+        self.rechoke(now);
+        self.serve(now);
+        self.tell_due(now);
         self.schedule(now);
     }
 
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// Bounds what may be asked for and not yet durable, in bytes; `None` goes back to the default. For caps on the rate.
+    pub fn bound_unstored(&mut self, bytes: Option<u64>) {
+        let usual = Config::default().unstored_max;
+        self.config.unstored_max = bytes.map_or(usual, |bytes| bytes.min(usual));
     }
 
     /// The blob this is about.
@@ -196,7 +247,7 @@ impl Swarm {
     pub fn peers(&self, now: Time) -> impl Iterator<Item = PeerView> + '_ {
         self.peers
             .iter()
-            .map(move |(key, peer)| peer.view(*key, now))
+            .map(move |(key, peer)| peer.view(*key, self.clock.peek(now)))
     }
 
     /// Whether every chunk is stored.
@@ -204,6 +255,15 @@ impl Swarm {
         self.ledger
             .as_ref()
             .is_some_and(|ledger| ledger.stored.is_full())
+    }
+
+    /// Chunks that were given out to be sent and have not left.
+    pub fn sending(&self) -> usize {
+        let sending = |peer: &Peer| {
+            let stages = peer.client.serving.iter().map(|serving| serving.stage);
+            stages.filter(|stage| *stage == Stage::Sending).count()
+        };
+        self.peers.values().map(sending).sum()
     }
 
     /// Which chunks are stored; `None` while the size is not proved.
@@ -217,7 +277,8 @@ impl Swarm {
             self.outputs.push_back(Output::Close { peer });
             return;
         }
-        self.peers.insert(peer, Peer::new(&self.config, now));
+        let tie = self.random.bits();
+        self.peers.insert(peer, Peer::new(&self.config, tie, now));
         let hello = Message::Hello {
             version: REVISION,
             blob: self.blob,
@@ -261,7 +322,7 @@ impl Swarm {
         }
         match message {
             Message::Hello {
-                version: _,
+                version,
                 blob,
                 size,
                 credit,
@@ -274,9 +335,16 @@ impl Swarm {
                 }
                 peer.greeted = true;
                 peer.client.credit = u64::from(credit);
+                if version < CHOKING {
+                    peer.chokes = false;
+                    peer.source.choked = false;
+                    peer.client.choked = false;
+                }
+                peer.sizeless = size.is_none() && peer.chokes;
                 if let Some(size) = size {
                     self.on_claim(key, size)?;
                 }
+                self.give_tail(key, now);
                 self.suggest(key);
             }
             Message::Bitfield { size, bits } => {
@@ -292,12 +360,24 @@ impl Swarm {
             }
             Message::Reject { index, reason } => self.on_reject(key, index, reason, now)?,
             Message::Suggest { index } => {
-                let hints = &mut peer.source.hints;
-                while hints.len() >= self.config.hints_max {
-                    hints.pop_front();
+                let source = &mut peer.source;
+                source.spreading = true;
+                while source.hints.len() >= self.config.hints_max {
+                    source.hints.pop_front();
                 }
-                hints.push_back(index);
+                source.hints.push_back(index);
+                self.reconsider(key);
             }
+            Message::Choke => self.on_choked(key, now),
+            Message::Unchoke => {
+                peer.source.choked = false;
+                peer.source.dry = false;
+                // Whoever gives a slot presumes interest: it must hear if there is none.
+                peer.source.interested = true;
+            }
+            Message::Tail(tail) => self.on_tail(key, tail)?,
+            Message::Interested => self.on_interest(key, true),
+            Message::NotInterested => self.on_interest(key, false),
         }
         Ok(())
     }
@@ -312,6 +392,7 @@ impl Swarm {
             return Err(Misconduct::Impossible);
         }
         peer.claim = Some(size);
+        peer.sizeless = false;
         Ok(())
     }
 
@@ -329,6 +410,7 @@ impl Swarm {
         if peer.announced_to_us > self.config.announcements_max {
             return Err(Misconduct::Flood);
         }
+        peer.source.spreading = false;
         self.set_holds(key, holds);
         Ok(())
     }
@@ -344,6 +426,7 @@ impl Swarm {
         }
         peer.holds = holds;
         peer.source.dry = false;
+        self.reconsider(key);
     }
 
     fn on_have(&mut self, key: PeerKey, indexes: &[ChunkIndex]) -> Result<(), Misconduct> {
@@ -355,7 +438,11 @@ impl Swarm {
             return Err(Misconduct::Impossible);
         }
         peer.client.hints.retain(|hint| !indexes.contains(hint));
-        peer.source.dry = false;
+        let wanted = match &self.ledger {
+            Some(ledger) => indexes.iter().any(|index| ledger.picker.wants(index.0)),
+            None => true,
+        };
+        peer.source.dry &= !wanted;
         if peer.holds == Holds::Nothing {
             peer.holds = Holds::Some(Bitfield::new(chunks));
         }
@@ -369,8 +456,11 @@ impl Swarm {
                 ledger.picker.add_have(index.0, &mut self.random);
             }
         }
-        if bits.is_full() {
+        let full = bits.is_full();
+        if full {
             self.set_holds(key, Holds::All);
+        } else if wanted {
+            self.reconsider(key);
         }
         Ok(())
     }
@@ -387,6 +477,10 @@ impl Swarm {
             }
             self.announce(key);
         }
+        if !allowed {
+            self.take_slots();
+        }
+        self.slots_stale = true;
     }
 
     /// Says what we would serve, unless it is nothing and always was. A peer accepts only so many announcements; after
@@ -400,18 +494,21 @@ impl Swarm {
             return;
         }
         peer.announced_by_us += 1;
+        peer.client.hinted = false;
+        peer.client.untold.clear();
+        peer.client.tell = None;
         let size = ledger.size;
         let message = if !self.upload_allowed {
             Message::Bitfield {
                 size,
                 bits: Bitfield::new(size.chunk_count()),
             }
-        } else if ledger.stored.is_full() {
+        } else if ledger.verified.is_full() {
             Message::HaveAll { size }
         } else {
             Message::Bitfield {
                 size,
-                bits: ledger.stored.clone(),
+                bits: ledger.verified.clone(),
             }
         };
         self.send(key, message);
@@ -429,6 +526,7 @@ impl Swarm {
             self.release(asked.index);
         }
         self.spread.take_back(&peer.client);
+        self.slots_stale = true;
     }
 
     fn ban(&mut self, peer: PeerKey, reason: Misconduct) {
@@ -446,12 +544,16 @@ impl Swarm {
 
     /// Names the next deadline if it is sooner than the one that stands: a tick too early is harmless.
     fn schedule(&mut self, now: Time) {
-        let Some(deadline) = self.deadline(now) else {
-            return;
-        };
-        if self.wake.is_none_or(|wake| wake <= now || deadline < wake) {
+        self.wake = self.wake.filter(|wake| *wake > now);
+        let deadline = self.deadline(now);
+        if let Some(deadline) = deadline
+            && self.wake.is_none_or(|wake| deadline < wake)
+        {
             self.wake = Some(deadline);
-            self.outputs.push_back(Output::WakeAt(deadline));
+            let at = self.clock.wake_at(deadline);
+            self.outputs.push_back(Output::WakeAt(at));
+        } else if self.wake.is_none() {
+            self.clock.no_wake();
         }
     }
 }

@@ -67,8 +67,9 @@ impl App {
 
 /// The content security policy; sites stand under `localhost` and under each public address.
 pub(crate) fn policy(advertised: &[PublicAddress]) -> HeaderValue {
-    // `blob:` is the preview of a fetched document, which the browser shows in a frame.
-    let mut sites = String::from("blob: http://*.localhost:*");
+    // A frame shows a fetched document, from an address that the page's service worker answers or as a `blob:`, and starts
+    // the saving of a large file.
+    let mut sites = String::from("'self' blob: http://*.localhost:*");
     for address in advertised
         .iter()
         .filter(|address| matches!(address.host, Host::Name(_)))
@@ -140,7 +141,9 @@ mod tests {
         let policy = policy(&addresses);
         let text = policy.to_str().expect("ASCII");
         assert!(
-            text.ends_with("; frame-src blob: http://*.localhost:* https://*.relay.example.org"),
+            text.ends_with(
+                "; frame-src 'self' blob: http://*.localhost:* https://*.relay.example.org"
+            ),
             "{text}"
         );
     }

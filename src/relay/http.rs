@@ -23,6 +23,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::addresses::{Host, PublicAddress, socket_multiaddr, split_authority};
+use super::allowance::Allowance;
 use super::app::{self, App};
 use super::client_address::ClientAddress;
 use super::metrics::Metrics;
@@ -46,6 +47,7 @@ pub(crate) struct Surface {
     pub(crate) linked: Arc<RwLock<Vec<Multiaddr>>>,
     pub(crate) client_address: ClientAddress,
     pub(crate) seats: Seats,
+    pub(crate) allowance: Arc<Allowance>,
     pub(crate) websockets: mpsc::Sender<Accepted>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) app: App,
@@ -184,9 +186,10 @@ impl Surface {
             return (StatusCode::SERVICE_UNAVAILABLE, "The relay is busy.\n").into_response();
         };
         let metrics = self.metrics.clone();
+        let allowance = self.allowance.share(client.ip());
         WsStream::configure(upgrade).on_upgrade(move |socket| async move {
             place.send(Accepted {
-                stream: WsStream::new(socket, metrics, seat),
+                stream: WsStream::new(socket, metrics, allowance, seat),
                 local: socket_multiaddr(ends.local),
                 remote: socket_multiaddr(client),
             });
@@ -312,6 +315,7 @@ mod tests {
             linked: Arc::default(),
             client_address: ClientAddress::direct(),
             seats: Seats::new(4),
+            allowance: Allowance::new(super::super::Limits::default().bytes_per_ip),
             websockets,
             metrics: Arc::new(Metrics::new()),
             app: App::BuiltIn,

@@ -1,18 +1,23 @@
 //! A websocket as the byte stream that libp2p wants: binary messages in and out, message borders without meaning.
 //!
 //! Back-pressure goes both ways: a message is read from the socket only when the one before it has been consumed, and written
-//! only when the socket took the one before. What a peer can make us hold is one message of at most [`MAX_MESSAGE_BYTES`].
+//! only when the socket took the one before. After a message that goes beyond what its address may send, the next is read later.
+//! What a peer can make us hold is one message of at most [`MAX_MESSAGE_BYTES`].
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use axum::body::Bytes;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use futures::io::{AsyncRead, AsyncWrite};
 use futures::{Sink, Stream};
 
+use tokio::time::{Sleep, sleep};
+
+use super::allowance::Share;
 use super::metrics::Metrics;
 use super::seats::Seat;
 
@@ -23,17 +28,27 @@ pub(crate) struct WsStream {
     unread: Bytes,
     closed: bool,
     metrics: Arc<Metrics>,
+    allowance: Share,
+    /// Nothing is read before it ends.
+    pause: Option<Pin<Box<Sleep>>>,
     /// Counts against its address as long as the socket lives.
     _seat: Seat,
 }
 
 impl WsStream {
-    pub(crate) fn new(socket: WebSocket, metrics: Arc<Metrics>, seat: Seat) -> Self {
+    pub(crate) fn new(
+        socket: WebSocket,
+        metrics: Arc<Metrics>,
+        allowance: Share,
+        seat: Seat,
+    ) -> Self {
         Self {
             socket,
             unread: Bytes::new(),
             closed: false,
             metrics,
+            allowance,
+            pause: None,
             _seat: seat,
         }
     }
@@ -60,9 +75,15 @@ impl AsyncRead for WsStream {
             if this.closed {
                 return Poll::Ready(Ok(0));
             }
+            if let Some(pause) = &mut this.pause {
+                ready!(pause.as_mut().poll(cx));
+                this.pause = None;
+            }
             match ready!(Pin::new(&mut this.socket).poll_next(cx)) {
                 Some(Ok(Message::Binary(bytes))) => {
                     this.metrics.received.inc_by(bytes.len() as u64);
+                    let wait = this.allowance.spend(bytes.len(), Instant::now());
+                    this.pause = wait.map(|wait| Box::pin(sleep(wait)));
                     this.unread = bytes;
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}

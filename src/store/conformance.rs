@@ -47,6 +47,7 @@ macro_rules! store_conformance {
             a_batch_over_the_quota_leaves_nothing
             the_quota_bounds_only_what_is_new
             removing_frees_the_bytes_and_the_hash
+            removed_chunks_can_be_put_again
             row_ids_are_never_reused
             size_meta_and_pin_are_kept
             values_are_set_replaced_and_removed
@@ -139,6 +140,14 @@ pub async fn an_import_becomes_a_row_at_its_end<B: Backend>(backend: &B) {
     assert_eq!(store.row_of(hash(1)).await.unwrap(), Some(expected.clone()));
     assert_eq!(store.rows().await.unwrap(), [expected]);
     assert_eq!(store.chunk(id, ChunkIndex(2)).await.unwrap(), chunk(2));
+    // Several at once, as asked for; one that is missing spoils none of the others.
+    let wanted = [ChunkIndex(2), ChunkIndex(7), ChunkIndex(0), ChunkIndex(2)];
+    let mut read = store.chunks(id, &wanted).await.into_iter();
+    assert_eq!(read.next().unwrap().unwrap(), chunk(2));
+    assert_not_found(read.next().unwrap());
+    assert_eq!(read.next().unwrap().unwrap(), chunk(0));
+    assert_eq!(read.next().unwrap().unwrap(), chunk(2));
+    assert!(read.next().is_none());
     store.close().await;
 }
 
@@ -360,6 +369,7 @@ pub async fn rows_that_are_not_there_are_not_found<B: Backend>(backend: &B) {
         assert_not_found(store.set_meta(id, Bytes::new()).await);
         assert_not_found(store.set_pinned(id, true).await);
         assert_not_found(store.remove(id).await);
+        assert_not_found(store.remove_chunks(id, vec![ChunkIndex(0)]).await);
         let finished = store
             .finish_import(id, hash(1), size(1), Bytes::new(), Bytes::new())
             .await;
@@ -435,6 +445,30 @@ pub async fn removing_frees_the_bytes_and_the_hash<B: Backend>(backend: &B) {
     assert_eq!(store.chunk(kept, ChunkIndex(1)).await.unwrap(), chunk(1));
     let again = store.create(hash(1), Bytes::new()).await.unwrap();
     assert_eq!(store.stored_chunks(again.id).await.unwrap(), []);
+    store.close().await;
+}
+
+pub async fn removed_chunks_can_be_put_again<B: Backend>(backend: &B) {
+    let store = backend.fresh("removed-chunks").await;
+    let id = store.create(hash(1), Bytes::new()).await.unwrap().id;
+    store.put_chunks(id, chunks(0..4)).await.unwrap();
+    // One twice, one that was never there, one that cannot be.
+    let gone = [1, 3, 1, 9, u32::MAX].map(ChunkIndex).to_vec();
+    store.remove_chunks(id, gone).await.unwrap();
+    assert_eq!(
+        store.stored_chunks(id).await.unwrap(),
+        [ChunkIndex(0), ChunkIndex(2)]
+    );
+    assert_not_found(store.chunk(id, ChunkIndex(1)).await);
+    let row = store.row_of(hash(1)).await.unwrap().unwrap();
+    assert_eq!(row.stored_bytes, 2 * CHUNK_SIZE);
+    assert_eq!(store.usage().await.unwrap().used, 2 * CHUNK_SIZE);
+    let other = StoredChunk {
+        data: Bytes::from_static(b"other"),
+        ..chunk(1)
+    };
+    store.put_chunks(id, vec![other.clone()]).await.unwrap();
+    assert_eq!(store.chunk(id, ChunkIndex(1)).await.unwrap(), other);
     store.close().await;
 }
 

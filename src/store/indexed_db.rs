@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use futures::channel::oneshot;
-use futures::future::{join3, join4};
+use futures::future::{join_all, join3, join4};
 use js_sys::{Reflect, Uint8Array};
 use rexie::{Rexie, Transaction};
 use wasm_bindgen::JsValue;
@@ -229,10 +229,41 @@ impl Store for IndexedDbStore {
             .await
     }
 
+    async fn chunks(&self, id: RowId, indexes: &[ChunkIndex]) -> Vec<Result<StoredChunk>> {
+        let wanted = indexes.to_vec();
+        let read = self
+            .read(&[CHUNKS], async move |tx| {
+                let reads = wanted.iter().map(|index| chunk::get(tx, id, *index));
+                Ok(join_all(reads).await)
+            })
+            .await;
+        match read {
+            Ok(chunks) => chunks,
+            // The transaction failed as a whole; each reader is told, in words.
+            Err(error) => {
+                let words = error.to_string();
+                let failed = |_: &ChunkIndex| Err(StoreError::Backend(words.clone()));
+                indexes.iter().map(failed).collect()
+            }
+        }
+    }
+
     async fn stored_chunks(&self, id: RowId) -> Result<Vec<ChunkIndex>> {
         self.read(&[ROWS, CHUNKS], async move |tx| {
             row::get(tx, id).await?;
             chunk::indexes(tx, id).await
+        })
+        .await
+    }
+
+    async fn remove_chunks(&self, id: RowId, chunks: Vec<ChunkIndex>) -> Result<()> {
+        self.write(async move |tx| {
+            let mut row = row::get(tx, id).await?;
+            let removed = chunk::remove(tx, id, &chunks).await?;
+            row.stored_bytes = row.stored_bytes.saturating_sub(removed);
+            row::put(tx, &row).await?;
+            let used = counter::get(tx, counter::USED).await?;
+            counter::put(tx, counter::USED, used.saturating_sub(removed)).await
         })
         .await
     }

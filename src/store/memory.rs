@@ -52,6 +52,31 @@ impl MemoryStore {
         }
     }
 
+    /// Reports this much more room than there is, as Chromium's estimate does.
+    #[cfg(any(test, feature = "test-utils"))]
+    pub fn promise(&self, more: u64) {
+        self.content.borrow_mut().promised = more;
+    }
+
+    /// Flips a bit of every stored chunk that `choose` names, as a rotting disk would; returns how many.
+    #[cfg(any(test, feature = "test-utils"))]
+    pub fn damage(&self, choose: impl Fn(ChunkIndex) -> bool) -> usize {
+        let mut content = self.content.borrow_mut();
+        let mut damaged = 0;
+        for chunk in content
+            .entries
+            .values_mut()
+            .flat_map(|entry| entry.chunks.values_mut())
+            .filter(|chunk| choose(chunk.index) && !chunk.data.is_empty())
+        {
+            let mut bytes = chunk.data.to_vec();
+            bytes[0] ^= 1;
+            chunk.data = bytes.into();
+            damaged += 1;
+        }
+        damaged
+    }
+
     /// The content, unless the store is closed. Never held over an `await`: nothing here awaits.
     fn content(&self) -> Result<RefMut<'_, Content>> {
         match self.closed.get() {
@@ -182,6 +207,19 @@ impl Store for MemoryStore {
         Ok(self.content()?.entry(id)?.chunks.keys().copied().collect())
     }
 
+    async fn remove_chunks(&self, id: RowId, chunks: Vec<ChunkIndex>) -> Result<()> {
+        let mut content = self.content()?;
+        let entry = content.entry(id)?;
+        let removed = chunks
+            .iter()
+            .filter_map(|index| entry.chunks.remove(index))
+            .map(|chunk| chunk.data.len() as u64)
+            .sum::<u64>();
+        entry.row.stored_bytes -= removed;
+        content.used -= removed;
+        Ok(())
+    }
+
     async fn remove(&self, id: RowId) -> Result<()> {
         self.content()?.remove_entry(id).map(drop)
     }
@@ -190,7 +228,9 @@ impl Store for MemoryStore {
         let content = self.content()?;
         Ok(Usage {
             used: content.used,
-            quota: content.quota(),
+            quota: content
+                .cap
+                .min(content.offered.saturating_add(content.promised)),
         })
     }
 
@@ -226,6 +266,8 @@ struct Content {
     next_row: u64,
     used: u64,
     offered: u64,
+    /// Bytes that are offered and not granted.
+    promised: u64,
     cap: u64,
 }
 

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use js_sys::{Function, Object, Reflect};
+use js_sys::{Function, Object, Reflect, Uint8Array};
 use libp2p::Multiaddr;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 use web_sys::ReadableStreamDefaultReader;
@@ -13,10 +14,10 @@ use super::error::to_js;
 use super::file::WasmFile;
 use super::source::{abortable, chunks};
 use super::types::{
-    JsCallOptions, JsImportOptions, JsListener, JsNodeOptions, JsPeers, JsShare, JsStats, JsSwarms,
-    NodeOptions,
+    JsCallOptions, JsExportInfo, JsImportOptions, JsLimits, JsListener, JsNodeOptions, JsPeers,
+    JsShare, JsStats, JsSurroundings, JsSwarms, NodeOptions,
 };
-use crate::node::{Changed, Config, Error, ImportOptions, PageNode, Result};
+use crate::node::{Changed, Config, Error, ImportOptions, PageExport, PageNode, Result, Share};
 use crate::proto::link::{blob_cid, parse_cid};
 use crate::proto::share::ShareHeader;
 use crate::proto::types::BlobHash;
@@ -88,26 +89,49 @@ impl WasmNode {
             header,
             public: options.is_public().unwrap_or(false),
         };
-        let on_progress = options.on_progress();
-        let progress = move |done: u64| {
-            if let Some(callback) = &on_progress {
-                let _ = callback.call1(&JsValue::NULL, &JsValue::from_f64(done as f64));
-            }
-        };
+        let progress = reporter(&options);
         let node = self.0.clone();
         let importing = async move { node.import(chunks(reader), import, progress).await };
         let share = abortable(options.signal(), importing)
             .await
             .map_err(|error| to_js(&error))?;
-        let result = Object::new();
-        let _ = Reflect::set(&result, &"cid".into(), &blob_cid(share.blob).into());
-        let _ = Reflect::set(&result, &"fragment".into(), &share.link.fragment().into());
-        let _ = Reflect::set(
-            &result,
-            &"size".into(),
-            &JsValue::from_f64(share.size as f64),
-        );
-        Ok(JsValue::from(result).unchecked_into())
+        Ok(shared(&share))
+    }
+
+    /// What an export of a blob that is here whole would be: its name, its bytes, its pieces.
+    #[wasm_bindgen(js_name = exportInfo)]
+    pub async fn export_info(&self, cid: String) -> Result<JsExportInfo, JsValue> {
+        let export = self.export(&cid).await?;
+        let info = Object::new();
+        let _ = Reflect::set(&info, &"name".into(), &export.file_name().into());
+        let size = JsValue::from_f64(export.len() as f64);
+        let _ = Reflect::set(&info, &"size".into(), &size);
+        let _ = Reflect::set(&info, &"pieces".into(), &export.pieces().into());
+        Ok(JsValue::from(info).unchecked_into())
+    }
+
+    /// One piece of an export, at most 256 KiB, checked against the blob's hash.
+    #[wasm_bindgen(js_name = exportPiece)]
+    pub async fn export_piece(&self, cid: String, piece: u32) -> Result<Uint8Array, JsValue> {
+        let export = self.export(&cid).await?;
+        let bytes = export.piece(piece).await.map_err(|error| to_js(&error))?;
+        Ok(Uint8Array::from(bytes.as_ref()))
+    }
+
+    /// Takes back what was exported; of the options, the signal and the progress count.
+    #[wasm_bindgen(js_name = importExported)]
+    pub async fn import_exported(
+        &self,
+        reader: ReadableStreamDefaultReader,
+        options: JsImportOptions,
+    ) -> Result<JsShare, JsValue> {
+        let progress = reporter(&options);
+        let node = self.0.clone();
+        let importing = async move { node.import_exported(chunks(reader), progress).await };
+        let share = abortable(options.signal(), importing)
+            .await
+            .map_err(|error| to_js(&error))?;
+        Ok(shared(&share))
     }
 
     /// Opens a link; ends when name and size are known.
@@ -204,6 +228,24 @@ impl WasmNode {
             .map_err(|error| to_js(&error))
     }
 
+    /// What the person allows of their connection.
+    #[wasm_bindgen(js_name = setLimits)]
+    pub async fn set_limits(&self, limits: JsLimits) -> Result<(), JsValue> {
+        let node = self.0.clone();
+        let limits = plain(limits.into())?;
+        node.set_limits(limits).await.map_err(|error| to_js(&error))
+    }
+
+    /// What the platform says of the connection and the battery.
+    #[wasm_bindgen(js_name = setSurroundings)]
+    pub async fn set_surroundings(&self, surroundings: JsSurroundings) -> Result<(), JsValue> {
+        let node = self.0.clone();
+        let surroundings = plain(surroundings.into())?;
+        node.set_surroundings(surroundings)
+            .await
+            .map_err(|error| to_js(&error))
+    }
+
     /// Bytes of wasm memory in use by the module: it only ever grows.
     #[wasm_bindgen(js_name = memoryBytes)]
     pub fn memory_bytes(&self) -> f64 {
@@ -214,6 +256,14 @@ impl WasmNode {
     pub async fn stop(&self) {
         let node = self.0.clone();
         node.stop().await;
+    }
+}
+
+impl WasmNode {
+    async fn export(&self, cid: &str) -> Result<PageExport, JsValue> {
+        let node = self.0.clone();
+        let blob = parse_cid(cid).map_err(|error| to_js(&Error::BadLink(error)))?;
+        node.export(blob).await.map_err(|error| to_js(&error))
     }
 }
 
@@ -229,6 +279,7 @@ async fn start(options: JsNodeOptions) -> Result<PageNode> {
         relays: relays.collect::<Result<_>>()?,
         stun: options.stun,
         relay_only: options.relay_only,
+        surroundings: options.surroundings,
         quota: options.quota.map(|bytes| bytes as u64),
         ..Config::default()
     };
@@ -241,6 +292,31 @@ async fn on_blob<F: Future<Output = Result<()>>>(
 ) -> Result<(), JsValue> {
     let blob = parse_cid(cid).map_err(|error| to_js(&Error::BadLink(error)))?;
     call(blob).await.map_err(|error| to_js(&error))
+}
+
+/// Tells the page how many bytes were taken.
+fn reporter(options: &JsImportOptions) -> impl FnMut(u64) + 'static {
+    let on_progress = options.on_progress();
+    move |done| {
+        if let Some(callback) = &on_progress {
+            let _ = callback.call1(&JsValue::NULL, &JsValue::from_f64(done as f64));
+        }
+    }
+}
+
+fn shared(share: &Share) -> JsShare {
+    let result = Object::new();
+    let _ = Reflect::set(&result, &"cid".into(), &blob_cid(share.blob).into());
+    let _ = Reflect::set(&result, &"fragment".into(), &share.link.fragment().into());
+    let size = JsValue::from_f64(share.size as f64);
+    let _ = Reflect::set(&result, &"size".into(), &size);
+    JsValue::from(result).unchecked_into()
+}
+
+/// Settings as a page gives them.
+fn plain<T: DeserializeOwned>(value: JsValue) -> Result<T, JsValue> {
+    serde_wasm_bindgen::from_value(value)
+        .map_err(|error| to_js(&Error::BadOptions(error.to_string())))
 }
 
 /// Plain objects, `null` for what is not known, numbers as numbers.

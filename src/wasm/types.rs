@@ -4,9 +4,11 @@ use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
+use crate::proto::limits::Surroundings;
+
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-export interface WasmNodeOptions { relays: string[]; stun: string[]; databaseName?: string; quota?: number; relayOnly?: boolean }
+export interface WasmNodeOptions { relays: string[]; stun: string[]; databaseName?: string; quota?: number; relayOnly?: boolean; surroundings?: Surroundings }
 export interface WasmImportOptions { name: string; type: string; size?: number; public: boolean; signal?: AbortSignal; onProgress?: (bytesDone: number) => void }
 export interface WasmShare { cid: string; fragment: string; size: number }
 export type WasmEvent = { type: 'state' } | { type: 'swarms' } | { type: 'peers' };
@@ -16,9 +18,12 @@ export interface SwarmInfo { cid: string; fragment: string | null; name: string 
   addedAt: number; chunks: number; chunksHave: number }
 export interface PeerInfo { peerId: string; role: 'browser' | 'relay'; via: 'direct' | 'relayed' | 'websocket' | 'connecting' | 'failed'; agent: string;
   rtt: number | null; up: number; down: number; upRate: number; downRate: number; since: number; detail: string }
+export interface Limits { upRate: number | null; downRate: number | null; upPerDay: number | null; sendOnMetered: boolean; pauseOnBattery: boolean; hideAddress: boolean }
+export interface Surroundings { metered: boolean; onBattery: boolean }
 export interface Stats { peerId: string; state: 'connecting' | 'joined' | 'peers' | 'offline';
   relays: { address: string; state: 'connecting' | 'connected' | 'reserved' | 'failed'; detail: string }[];
-  uploadAllowed: boolean | null; up: number; down: number; upRate: number; downRate: number; storage: { used: number; quota: number } }
+  uploadAllowed: boolean | null; uploadHold: 'unasked' | 'refused' | 'metered' | 'battery' | 'day' | null; limits: Limits;
+  today: { up: number; down: number }; up: number; down: number; upRate: number; downRate: number; storage: { used: number; quota: number } }
 "#;
 
 /// `WasmNodeOptions`.
@@ -33,6 +38,8 @@ pub(super) struct NodeOptions {
     pub quota: Option<f64>,
     #[serde(default)]
     pub relay_only: bool,
+    #[serde(default)]
+    pub surroundings: Surroundings,
 }
 
 #[wasm_bindgen]
@@ -60,6 +67,13 @@ extern "C" {
     #[wasm_bindgen(method, getter, structural, js_name = signal)]
     pub fn call_signal(this: &JsCallOptions) -> Option<AbortSignal>;
 
+    #[wasm_bindgen(typescript_type = "Limits")]
+    pub type JsLimits;
+    #[wasm_bindgen(typescript_type = "Surroundings")]
+    pub type JsSurroundings;
+
+    #[wasm_bindgen(typescript_type = "{ name: string; size: number; pieces: number }")]
+    pub type JsExportInfo;
     #[wasm_bindgen(typescript_type = "WasmShare")]
     pub type JsShare;
     #[wasm_bindgen(typescript_type = "SwarmInfo[]")]

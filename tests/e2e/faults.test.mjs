@@ -20,7 +20,7 @@ async function stage(t, size, { name = 'file.bin', kind = 'chromium', profile } 
   return { scene, relay, file, first, link };
 }
 
-test('the relay is killed after two tabs are linked: the transfer goes on', { timeout: 300_000 }, async (t) => {
+test('the relay is killed after two tabs are linked: the transfer goes on', { timeout: 600_000 }, async (t) => {
   // The larger sizes are for machines on which 20 MB are there before the relay is gone.
   for (const size of [20 * MB, 100 * MB, 400 * MB]) {
     const { scene, relay, file, first, link } = await stage(t, size);
@@ -38,7 +38,7 @@ test('the relay is killed after two tabs are linked: the transfer goes on', { ti
   assert.fail('even the largest file was there before the relay was gone');
 });
 
-test('the relay is restarted: both join again and a new peer gets the file', { timeout: 300_000 }, async (t) => {
+test('the relay is restarted: both join again and a new peer gets the file', { timeout: 600_000 }, async (t) => {
   const { scene, relay, file, first, link } = await stage(t, 2 * MB);
   await relay.kill();
   await until('the page to notice', () => first.node((gyre) => gyre.stats().state !== 'joined'), { timeout: 60_000 });
@@ -88,17 +88,7 @@ test('a tab is killed between chunks 20 times: its store stays consistent and th
   last.quiet();
 });
 
-test('a second tab of the same origin says that the store is busy', { timeout: 120_000 }, async (t) => {
-  const scene = new Scene(t);
-  const relay = await scene.add(startRelay());
-  const first = await scene.add(Visitor.arrive('chromium', relay));
-  const page = await first.browser.page(relay.url);
-  const second = Object.assign(new Visitor(), { kind: 'chromium', page });
-  await second.told('STORE_BUSY');
-  await first.leave();
-});
-
-test('a link with a wrong key, a truncated CID and an unknown CID each say so', { timeout: 300_000 }, async (t) => {
+test('a link with a wrong key, a truncated CID and an unknown CID each say so', { timeout: 600_000 }, async (t) => {
   const { scene, relay, link } = await stage(t, 1 * MB);
   const broken = {
     WRONG_KEY: changed(link, { key: (key) => (key.startsWith('A') ? 'B' : 'A') + key.slice(1) }),
@@ -114,7 +104,7 @@ test('a link with a wrong key, a truncated CID and an unknown CID each say so', 
   }
 });
 
-test('a file whose only holder has gone is found again once the holder is back', { timeout: 300_000 }, async (t) => {
+test('a file whose only holder has gone is found again once the holder is back', { timeout: 600_000 }, async (t) => {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const file = scene.file('late.bin', 1 * MB);
@@ -131,7 +121,7 @@ test('a file whose only holder has gone is found again once the holder is back',
   assert.equal(await second.sha256(link), file.sha256);
 });
 
-test('storage that is full stops the fetch with a message; more of it lets the fetch go on', { timeout: 240_000 }, async (t) => {
+test('storage that is full stops the fetch with a message; more of it lets the fetch go on', { timeout: 600_000 }, async (t) => {
   const { scene, relay, file, link } = await stage(t, 20 * MB);
   const second = await scene.add(Visitor.arrive('chromium', relay));
   await second.node((gyre, quota) => gyre.setQuota(quota), 4 * MB);
@@ -146,7 +136,7 @@ test('storage that is full stops the fetch with a message; more of it lets the f
   assert.equal(await second.sha256(link), file.sha256);
 });
 
-test('nothing is uploaded before the person has agreed', { timeout: 180_000 }, async (t) => {
+test('nothing is uploaded before the person has agreed', { timeout: 600_000 }, async (t) => {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const file = scene.file('mine.bin', 2 * MB);
@@ -165,7 +155,7 @@ test('nothing is uploaded before the person has agreed', { timeout: 180_000 }, a
   assert.equal(await second.sha256(link), file.sha256);
 });
 
-test('after a reload a tab resumes what it fetched and serves what it holds', { timeout: 300_000 }, async (t) => {
+test('after a reload a tab resumes what it fetched and serves what it holds', { timeout: 600_000 }, async (t) => {
   const { scene, relay, file, first, link } = await stage(t, 60 * MB);
   const second = await scene.add(Visitor.arrive('chromium', relay, { hash: hashOf(link), join: false }));
   await until('the first bytes', async () => (await second.swarm(link))?.have > 0, { timeout: 60_000, every: 10 });

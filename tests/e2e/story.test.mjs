@@ -11,7 +11,7 @@ const SIZE = 5_000_000;
 
 for (const from of kinds) {
   for (const to of kinds) {
-    test(`a file goes from ${from} to ${to}, and on to a third browser`, { timeout: 240_000 }, async (t) => {
+    test(`a file goes from ${from} to ${to}, and on to a third browser`, { timeout: 600_000 }, async (t) => {
       const scene = new Scene(t);
       const relay = await scene.add(startRelay());
       const file = scene.file('holiday film.bin', SIZE);
@@ -46,7 +46,7 @@ for (const from of kinds) {
   }
 }
 
-test('a public file keeps its plain BLAKE3 address and needs no key', { timeout: 180_000 }, async (t) => {
+test('a public file keeps its plain BLAKE3 address and needs no key', { timeout: 600_000 }, async (t) => {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const file = scene.file('open data.csv', 700_001);

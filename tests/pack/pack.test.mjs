@@ -34,7 +34,7 @@ after(() => rmSync(project, { recursive: true, force: true, maxRetries: 5 }));
 
 test('the tarball holds what it should and nothing else', () => {
   const names = packed.files.map((file) => file.path);
-  for (const wanted of ['package.json', 'README.md', 'index.js', 'index.d.ts', 'wasm/gyre.js', 'wasm/gyre.d.ts', 'wasm/gyre_bg.wasm']) {
+  for (const wanted of ['package.json', 'README.md', 'index.js', 'index.d.ts', 'wasm/gyre.js', 'wasm/gyre.d.ts', 'wasm/gyre_bg.wasm', 'gyre-sw.js']) {
     assert.ok(names.includes(wanted), `${wanted} is missing from ${names.join(', ')}`);
   }
   for (const name of names) assert.match(name, /^(package\.json|README\.md|LICENSE[-\w]*|[\w./-]+\.(js|d\.ts|wasm))$/, `${name} should not be packed`);
@@ -54,13 +54,13 @@ test('no path of the machine that built it is inside', () => {
   }
 });
 
-test('its types hold in a strict project', { timeout: 60_000 }, () => {
+test('its types hold in a strict project', { timeout: 600_000 }, () => {
   const compilerOptions = { noEmit: true, strict: true, target: 'es2022', module: 'esnext', moduleResolution: 'bundler', lib: ['es2023', 'dom', 'dom.iterable'], types: [] };
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['typed.ts'] }));
   return run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--project', project], { cwd: project, label: 'tsc' });
 });
 
-test('a plain page and a webpack bundle exchange a file', { timeout: 180_000 }, async (t) => {
+test('a plain page and a webpack bundle exchange a file', { timeout: 600_000 }, async (t) => {
   writeFileSync(join(project, 'webpack.config.js'), `export default {
     mode: 'production', entry: './entry.js', performance: false, output: { path: new URL('dist', import.meta.url).pathname, filename: 'main.js' },
   };\n`);
@@ -79,7 +79,9 @@ test('a plain page and a webpack bundle exchange a file', { timeout: 180_000 }, 
   const pages = [];
   for (const name of ['plain.html', 'bundled.html']) {
     // Each on an origin of its own: neither shares a store, neither is the relay's.
-    const server = await serveFolder(project);
+    const server = await serveFolder(project, {
+      '/gyre-sw.js': (_, response) => response.writeHead(200, { 'content-type': 'text/javascript' }).end(readFileSync(join(project, 'node_modules/gyre/gyre-sw.js'))),
+    });
     ends.push(() => server.close());
     const browser = await launch('chromium');
     ends.push(() => browser.close());
@@ -92,6 +94,8 @@ test('a plain page and a webpack bundle exchange a file', { timeout: 180_000 }, 
   for (const [from, to] of [[plain, bundled], [bundled, plain]]) {
     const link = await from.evaluate((size) => window.site.share(size), SIZE);
     assert.equal(await to.evaluate((url, size) => window.site.open(url, size), link, SIZE), true, 'the bytes differ');
+    // The same through the address that the package's service worker answers.
+    assert.deepEqual(await to.evaluate((url) => window.site.ask(url), link), [206, 'bytes 1-9/600000', 9]);
     // The next direction shares the same bytes under another key.
   }
   for (const page of pages) {

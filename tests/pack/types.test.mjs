@@ -27,12 +27,12 @@ function sdkOnBuiltModule(t) {
   return folder;
 }
 
-test('the SDK compiles against the built module, whose description agrees with the written one', { timeout: 120_000 }, async (t) => {
+test('the SDK compiles against the built module, whose description agrees with the written one', { timeout: 600_000 }, async (t) => {
   const { code, output } = await compile(sdkOnBuiltModule(t));
   assert.equal(code, 0, output);
 });
 
-test('a description that has drifted does not compile', { timeout: 120_000 }, async (t) => {
+test('a description that has drifted does not compile', { timeout: 600_000 }, async (t) => {
   const folder = sdkOnBuiltModule(t);
   writeFileSync(join(folder, 'wasm/written.d.ts'), `${drifted}\n`);
   const { code, output } = await compile(folder);

@@ -1,9 +1,9 @@
 //! Reservations, circuits, limits, and the index that several relays share.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{AsyncReadExt, AsyncWriteExt};
-use gyre::relay::{Rate, Relay};
+use gyre::relay::{ByteRate, Rate, Relay};
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
@@ -139,6 +139,27 @@ async fn a_circuit_carries_no_more_than_its_bytes() {
     );
     assert!(echo(&mut dialer, &listener, 200 << 10).await.is_err());
     until_metric(&relay, "circuits_open", 0).await;
+    relay.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_address_is_read_at_its_rate_after_its_burst() {
+    let (relay, _data) = relay(|config| {
+        config.limits.bytes_per_ip = ByteRate {
+            burst: 100 << 10,
+            per_second: 100 << 10,
+        };
+    })
+    .await;
+    let listener = Client::reserved(relay.address()).await;
+    let mut dialer = Client::new();
+    dialer.connect(&through(&relay, &listener)).await;
+    let began = Instant::now();
+    // There and back, both from one address: 400 KiB, of which 300 come at the rate; one message may be ahead of it.
+    let back = echo(&mut dialer, &listener, 200 << 10).await.unwrap();
+    assert_eq!(back.len(), 200 << 10, "nothing is refused");
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(2), "took {took:?}");
     relay.shutdown().await;
 }
 

@@ -32,7 +32,7 @@ fn failure(event: Event) -> (PeerId, bool, UpgradeError) {
             outbound,
             reason,
         } => (peer, outbound, reason),
-        Event::Upgraded { .. } => panic!("upgraded after all"),
+        other => panic!("no failure but {other:?}"),
     }
 }
 

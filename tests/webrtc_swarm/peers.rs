@@ -129,7 +129,9 @@ impl Node<Browser> {
     /// The outcome of the next attempt.
     pub async fn outcome(&mut self) -> webrtc::Event {
         self.wait("an outcome", |event| match event {
-            SwarmEvent::Behaviour(BrowserEvent::Webrtc(event)) => Some(event.clone()),
+            SwarmEvent::Behaviour(BrowserEvent::Webrtc(
+                event @ (webrtc::Event::Upgraded { .. } | webrtc::Event::Failed { .. }),
+            )) => Some(event.clone()),
             _ => None,
         })
         .await

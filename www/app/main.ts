@@ -4,10 +4,12 @@ import './styles/controls.css';
 import './styles/components.css';
 import './styles/pages.css';
 import './components/app-shell.js';
+import { fileServer } from './files.js';
 import { session } from './session.js';
 import { initTheme } from './theme.js';
 
 initTheme();
+void fileServer();
 void session.start();
 // Whoever comes back to this page should not wait for the next attempt.
 document.addEventListener('visibilitychange', () => {

@@ -2,13 +2,14 @@
  * The app's one link to its peer: starts it, keeps the latest snapshots and queues what the person
  * asks for until the peer runs, so that the page can be used before the wasm has loaded.
  *
- * A start that fails for a reason that can pass (another tab, no relay) is repeated by itself. Only
- * one tab of an origin can run the peer; a tab that is asked to gives it up to another.
+ * A start that fails for a reason that can pass (a tab of another version, no relay) is repeated by
+ * itself. Which tab of the origin runs the peer is the SDK's affair; this page looks the same in all.
  */
 
-import { Gyre, GyreError, type PeerInfo, type Stats, type SwarmInfo } from 'gyre';
+import { Gyre, GyreError, type PeerInfo, type Progress, type Stats, type SwarmInfo } from 'gyre';
 import type { Phase } from './lib/status.js';
 import { Eta, RateMeter } from './lib/rate.js';
+import { isExported } from './lib/exported.js';
 import { keepStorage } from './persist.js';
 
 /** One file on its way into the swarm. */
@@ -47,19 +48,10 @@ export class Session extends EventTarget {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #starting = false;
   #announced = false;
-  /** Counts the peers that this page has had, so that handles of an earlier one are told apart. */
-  #generation = 0;
-  #tabs = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel(TABS);
-  #takingOver = false;
 
-  constructor() {
-    super();
-    this.#tabs?.addEventListener('message', ({ data }) => void this.#hear(data));
-  }
-
-  /** Changes when this page has lost its peer to another tab. */
-  get generation(): number {
-    return this.#generation;
+  /** Whether the peer runs in this tab; `null` while there is none. */
+  get runsHere(): boolean | null {
+    return this.#gyre?.runsHere ?? null;
   }
 
   /** Starts the peer; called again, tries again. */
@@ -75,19 +67,12 @@ export class Session extends EventTarget {
       this.phase = 'failed';
       const delay = RETRY_MS[this.error.code];
       if (delay) this.#retry = setTimeout(() => void this.start(), Math.min(delay * 2 ** this.#attempt, MAX_RETRY_MS));
-      // Another tab may close at any moment, so that wait does not grow.
+      // The other tab may be reloaded at any moment, so that wait does not grow.
       if (this.error.code !== 'STORE_BUSY') this.#attempt += 1;
       this.#changed();
     } finally {
       this.#starting = false;
     }
-  }
-
-  /** Asks the tab that runs the peer to give it up to this one. */
-  takeOver(): void {
-    this.#takingOver = true;
-    this.#tabs?.postMessage('give way');
-    void this.start();
   }
 
   /** The peer, once it runs. */
@@ -209,35 +194,12 @@ export class Session extends EventTarget {
   #adopt(gyre: Gyre): void {
     this.#gyre = gyre;
     this.error = null;
-    this.#takingOver = false;
     window.gyre = gyre;
     gyre.addEventListener('state', () => this.#refresh());
     gyre.addEventListener('swarms', () => this.#refresh());
     gyre.addEventListener('peers', () => this.#refresh());
     this.#refresh();
     for (const resolve of this.#waiting.splice(0)) resolve(gyre);
-  }
-
-  async #hear(said: unknown): Promise<void> {
-    if (said === 'give way' && this.#gyre) await this.#giveWay(this.#gyre);
-    else if (said === 'free' && this.#takingOver) await this.start();
-  }
-
-  /** Stops the peer of this page in favour of another tab; what was being imported waits for its return. */
-  async #giveWay(gyre: Gyre): Promise<void> {
-    this.#gyre = null;
-    this.#generation += 1;
-    delete window.gyre;
-    this.stats = null;
-    this.swarms = [];
-    this.peers = [];
-    this.error = new GyreError('STORE_BUSY', 'Another tab runs the peer now.');
-    this.phase = 'failed';
-    for (const task of this.shares) if (task.state === 'importing') this.retryShare(task.id);
-    this.#changed();
-    await gyre.leave().catch(() => undefined);
-    this.#retry = setTimeout(() => void this.start(), RETRY_MS.STORE_BUSY);
-    this.#tabs?.postMessage('free');
   }
 
   #refresh(): void {
@@ -263,15 +225,16 @@ export class Session extends EventTarget {
     try {
       const gyre = await this.ready(abort.signal);
       this.#patch(id, { state: 'importing' });
-      const share = await gyre.share(file, {
-        public: task.public,
-        signal: abort.signal,
-        onProgress: ({ done, total }) => {
-          const now = performance.now();
-          meter.note(done, now);
-          this.#patch(id, { done, rate: meter.rate, eta: eta.note(done, total, meter.rate, now) });
-        },
-      });
+      const onProgress = ({ done, total }: Progress): void => {
+        const now = performance.now();
+        meter.note(done, now);
+        this.#patch(id, { done, rate: meter.rate, eta: eta.note(done, total, meter.rate, now) });
+      };
+      const { signal } = abort;
+      // What was exported from here, or elsewhere, comes back as what it was.
+      const share = (await isExported(file))
+        ? await gyre.importExported(file, { signal, onProgress })
+        : await gyre.share(file, { public: task.public, signal, onProgress });
       this.#patch(id, { state: 'done', done: file.size, link: share.link, cid: share.cid });
       keepStorage();
     } catch (thrown) {
@@ -300,8 +263,6 @@ export class Session extends EventTarget {
 /** Milliseconds until a start that failed is repeated, by the reason; others wait for the person. */
 const RETRY_MS: Partial<Record<string, number>> = { STORE_BUSY: 5_000, NO_RELAY: 4_000 };
 const MAX_RETRY_MS = 60_000;
-/** Name of the channel between the tabs of an origin. */
-const TABS = 'gyre.tabs';
 /** Files in the list of imports; more are easier to share as an archive. */
 const MAX_TASKS = 50;
 /** Milliseconds that a notice stays. */

@@ -12,6 +12,7 @@ export const ERROR_CODES = [
   'ABORTED',
   'NO_RELAY',
   'CLOSED',
+  'INTERRUPTED',
   'BAD_OPTIONS',
   'UNSUPPORTED',
   'INTERNAL',

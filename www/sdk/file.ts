@@ -6,7 +6,8 @@
  */
 
 import { GyreError, guarded, raced, throwIfAborted } from './errors.js';
-import { parseRangeHeader, resolveRange, type Span } from './range.js';
+import { resolveRange } from './range.js';
+import { answer } from './stream-response.js';
 import type { ByteRange, Progress, SwarmInfo } from './types.js';
 import type { WasmFile } from './wasm/gyre.js';
 
@@ -128,40 +129,17 @@ export class GyreFile {
   }
 
   /**
-   * Answers an HTTP request for this file, as a service worker or a test would: 200, 206 or 416
-   * by `Range`, 304 by `If-None-Match`, no body for `HEAD`, 405 for other methods.
+   * Answers an HTTP request for this file, as a service worker or a test would: 200, 206 or 416 by
+   * `Range`, 304 by `If-None-Match`, 412 by `If-Match`, no body for `HEAD`, 405 for other methods. A
+   * media type that could run as a program is not passed on; docs/streaming.md has the list.
    */
-  response(request?: Request | { method?: string; headers?: Headers; signal?: AbortSignal }): Response {
-    const method = request?.method ?? 'GET';
-    if (method !== 'GET' && method !== 'HEAD')
-      return new Response(null, { status: 405, headers: { Allow: 'GET, HEAD' } });
-    const etag = `"${this.cid}"`;
-    const headers = new Headers({
-      'Accept-Ranges': 'bytes',
-      ETag: etag,
-      'Cache-Control': 'public, max-age=31536000, immutable',
-    });
-    const given = request?.headers;
-    const known = given?.get('If-None-Match');
-    if (known && (known.trim() === '*' || known.includes(etag))) return new Response(null, { status: 304, headers });
-    headers.set('Content-Type', this.type);
-    headers.set('X-Content-Type-Options', 'nosniff');
-    const condition = given?.get('If-Range');
-    // RFC 9110, 14.2: Range is defined for GET alone.
-    const wanted =
-      method === 'GET' && (!condition || condition === etag)
-        ? parseRangeHeader(given?.get('Range') ?? null, this.size)
-        : null;
-    if (wanted === 'unsatisfiable') {
-      headers.delete('Content-Type');
-      headers.set('Content-Range', `bytes */${this.size}`);
-      return new Response(null, { status: 416, headers });
-    }
-    const span: Span = wanted ?? { start: 0, end: this.size };
-    headers.set('Content-Length', String(span.end - span.start));
-    if (wanted) headers.set('Content-Range', `bytes ${span.start}-${span.end - 1}/${this.size}`);
-    const body = method === 'HEAD' ? null : this.stream(span, { signal: request?.signal });
-    return new Response(body, { status: wanted ? 206 : 200, headers });
+  response(
+    request?: Request | { method?: string; headers?: Headers; signal?: AbortSignal },
+    options: { download?: boolean } = {},
+  ): Response {
+    const header = (name: string): string | null => request?.headers?.get(name) ?? null;
+    const { status, headers, span } = answer(this, request?.method ?? 'GET', header, options);
+    return new Response(span && this.stream(span, { signal: request?.signal }), { status, headers });
   }
 
   /**

@@ -1,40 +1,42 @@
 /**
- * The node of this page.
+ * The node of this origin.
  *
- * A thin face over the wasm node: it finds relays, loads the module, turns streams, signals and
- * errors into those of the web, and decides nothing about the swarm.
+ * A thin face over the wasm node, which runs in this page or in another tab (tabs/): it finds
+ * relays, loads the module, turns streams, signals and errors into those of the web, and decides
+ * nothing about the swarm.
  */
 
 import { fetchBootstrap } from './bootstrap.js';
-import { GyreError, guarded, raced, throwIfAborted } from './errors.js';
+import { GyreError, guarded, throwIfAborted } from './errors.js';
 import { GyreFile } from './file.js';
 import { defaultLinkBase, formatLink, parseLink } from './link.js';
 import { RelayMemory } from './memory.js';
+import { LocalNode, type GyreNode } from './node.js';
+import { readSurroundings, watchSurroundings } from './surroundings.js';
 import { openSource, type ShareSource } from './source.js';
-import type { GyreEventMap, JoinOptions, PeerInfo, Share, ShareOptions, Stats, SwarmInfo } from './types.js';
+import type { Network } from './tabs/messages.js';
+import { pagePlatform } from './tabs/platform.js';
+import { SharedNode, type Starter } from './tabs/shared.js';
+import type { GyreEventMap, JoinOptions, Limits, PeerInfo, Share, ShareOptions, Stats, SwarmInfo } from './types.js';
 import { loadWasm } from './wasm.js';
-import type { WasmImportOptions, WasmNode, WasmNodeOptions } from './wasm/gyre.js';
+import type { WasmNodeOptions } from './wasm/gyre.js';
 
-/** One running peer. Make it with {@link Gyre.join}; one per origin and database. */
+/** The running peer of this origin. Make it with {@link Gyre.join}; all tabs of one origin and database share it. */
 export class Gyre extends EventTarget {
-  /** Base58 libp2p peer id; the same after a reload. */
-  readonly peerId: string;
   /** Resolves once a relay holds a reservation, so that others can reach this peer; rejects with `CLOSED` if it is left before. */
   readonly joined: Promise<void>;
-  readonly #node: WasmNode;
-  readonly #memory: WebAssembly.Memory | null;
+  readonly #node: GyreNode;
   readonly #linkBase: string;
   readonly #failed = new Set<string>();
   #left: Promise<void> | null = null;
+  #unwatch: () => void = () => undefined;
   #settleJoined: { resolve: () => void; reject: (error: GyreError) => void } | null = null;
 
   /** @internal */
-  constructor(node: WasmNode, linkBase: string, memory: WebAssembly.Memory | null = null) {
+  constructor(node: GyreNode, linkBase: string) {
     super();
     this.#node = node;
-    this.#memory = memory;
     this.#linkBase = linkBase;
-    this.peerId = node.peerId;
     this.joined = new Promise<void>((resolve, reject) => (this.#settleJoined = { resolve, reject }));
     this.joined.catch(() => undefined);
     for (const swarm of node.swarms()) if (swarm.error) this.#failed.add(swarm.cid);
@@ -43,13 +45,13 @@ export class Gyre extends EventTarget {
   }
 
   /**
-   * Starts this page's peer.
+   * Starts the peer of this origin, or joins the one that another tab runs.
    *
    * Resolves when identity and store are open and the node runs; {@link joined} and the `state`
    * event tell when the first relay is reached. Nothing is sent before the person has agreed, see
-   * {@link setUpload}.
+   * {@link setUpload}. Where another tab runs the peer, that tab's relays and `relayOnly` hold.
    *
-   * @throws GyreError `STORE_BUSY` (another tab of this origin runs the peer), `STORE_NEWER`,
+   * @throws GyreError `STORE_BUSY` (a tab of another version runs the peer), `STORE_NEWER`,
    * `STORE_FAILED`, `NO_RELAY`, `BAD_OPTIONS`, `UNSUPPORTED`, `ABORTED`, `INTERNAL`.
    */
   static async join(options: JoinOptions = {}): Promise<Gyre> {
@@ -59,48 +61,55 @@ export class Gyre extends EventTarget {
         throw new GyreError('UNSUPPORTED', 'This browser offers no WebRTC or no IndexedDB to this page.');
       }
       const linkBase = new URL(options.linkBase ?? defaultLinkBase(), globalThis.location.href).href;
-      const [wasm, network] = await raced(Promise.all([loadWasm(options.wasm), findNetwork(options)]), options.signal);
-      const starting = guarded(() => wasm.WasmNode.start({ ...network, ...nodeOptions(options) }));
-      const node = await raced(starting, options.signal).catch((error: unknown) => {
-        // A node that comes up after the caller has gone must not keep the store locked.
-        starting.then((late) => late.stop()).catch(() => undefined);
-        throw error;
+      const starter = starterOf(options);
+      const platform = pagePlatform();
+      const node = platform
+        ? await SharedNode.join(starter, platform, options.signal)
+        : (await starter.start(null)).node;
+      const gyre = new Gyre(node, linkBase);
+      gyre.#unwatch = await watchSurroundings((now) => {
+        void node.call('setSurroundings', now).catch(() => undefined);
       });
-      const gyre = new Gyre(node, linkBase, wasm.memory);
+      if (!node.runsHere && options.quota !== undefined) await gyre.setQuota(options.quota);
       if (options.upload !== undefined) await gyre.setUpload(options.upload);
       return gyre;
     });
+  }
+
+  /** Base58 libp2p peer id; the same after a reload, and in all tabs of an origin. */
+  get peerId(): string {
+    return this.#node.peerId;
+  }
+
+  /** Whether the peer runs in this tab; `false` if another tab of this origin runs it. May change, with a `state` event. */
+  get runsHere(): boolean {
+    return this.#node.runsHere;
   }
 
   /**
    * Imports content, stores it here and makes its link. Streams of any length pass through without
    * being held in memory. Others can fetch it once sending is allowed.
    *
-   * @throws GyreError `QUOTA_EXCEEDED`, `STORE_FAILED`, `BAD_OPTIONS`, `ABORTED`, `CLOSED`.
+   * @throws GyreError `QUOTA_EXCEEDED`, `STORE_FAILED`, `BAD_OPTIONS`, `ABORTED`, `CLOSED`, and `INTERRUPTED` if
+   * another tab ran the peer, was closed, and the source is a stream that cannot be read twice.
    */
   async share(source: ShareSource, options: ShareOptions = {}): Promise<Share> {
     return guarded(async () => {
       this.#assertOpen();
       throwIfAborted(options.signal);
-      const { name, type, size, stream } = openSource(source, options);
-      const reader = stream.getReader();
-      const settings: WasmImportOptions = { name, type, public: options.public ?? false };
-      if (size !== null) settings.size = size;
-      if (options.signal) settings.signal = options.signal;
+      const opened = openSource(source, options);
       const report = options.onProgress;
-      if (report) settings.onProgress = (done) => report({ done, total: size });
-      try {
-        const made = await this.#node.importStream(reader, settings);
-        return {
-          link: formatLink(made.fragment, this.#linkBase),
-          fragment: made.fragment,
-          cid: made.cid,
-          size: made.size,
-        };
-      } catch (thrown) {
-        await reader.cancel(thrown).catch(() => undefined);
-        throw thrown;
-      }
+      const made = await this.#node.importSource(opened, {
+        public: options.public ?? false,
+        signal: options.signal,
+        onProgress: report && ((done) => report({ done, total: opened.size })),
+      });
+      return {
+        link: formatLink(made.fragment, this.#linkBase),
+        fragment: made.fragment,
+        cid: made.cid,
+        size: made.size,
+      };
     });
   }
 
@@ -127,35 +136,35 @@ export class Gyre extends EventTarget {
       const { cid, fragment } = parseLink(link);
       this.#assertOpen();
       if (!this.swarm(cid)) (await this.#node.openLink(fragment)).free();
-      await this.#node.pin(cid);
+      await this.#node.call('pin', cid);
     });
   }
 
   /** Lets a blob be evicted when room is needed. Takes a link or a CID. */
   async unpin(link: string): Promise<void> {
-    return this.#onBlob(link, (cid) => this.#node.unpin(cid));
+    return this.#onBlob(link, (cid) => this.#node.call('unpin', cid));
   }
 
   /** Stops fetching a blob; what is here stays and is served. Takes a link or a CID. */
   async pause(link: string): Promise<void> {
-    return this.#onBlob(link, (cid) => this.#node.pause(cid));
+    return this.#onBlob(link, (cid) => this.#node.call('pause', cid));
   }
 
   /** Goes on fetching a blob, also after it has failed. Takes a link or a CID. */
   async resume(link: string): Promise<void> {
-    return this.#onBlob(link, (cid) => this.#node.resume(cid));
+    return this.#onBlob(link, (cid) => this.#node.call('resume', cid));
   }
 
   /** Drops a blob and its chunks from this peer. Takes a link or a CID. */
   async remove(link: string): Promise<void> {
-    return this.#onBlob(link, (cid) => this.#node.remove(cid));
+    return this.#onBlob(link, (cid) => this.#node.call('remove', cid));
   }
 
   /** Records the person's answer: may this peer send what it holds? Remembered in the store. */
   async setUpload(allowed: boolean): Promise<void> {
     return guarded(() => {
       this.#assertOpen();
-      return this.#node.setUpload(allowed);
+      return this.#node.call('setUpload', allowed);
     });
   }
 
@@ -165,7 +174,72 @@ export class Gyre extends EventTarget {
       this.#assertOpen();
       if (!Number.isSafeInteger(bytes) || bytes <= 0)
         throw new GyreError('BAD_OPTIONS', `${bytes} is not a size in bytes.`);
-      return this.#node.setQuota(bytes);
+      return this.#node.call('setQuota', bytes);
+    });
+  }
+
+  /**
+   * Changes what the person allows of their connection; what is left out stays as it is. Figures
+   * below their least are raised to it. Remembered in the store, and holds at once.
+   */
+  async setLimits(change: Partial<Limits>): Promise<void> {
+    return guarded(() => {
+      this.#assertOpen();
+      for (const figure of [change.upRate, change.downRate, change.upPerDay]) {
+        if (figure != null && !(Number.isSafeInteger(figure) && figure > 0))
+          throw new GyreError('BAD_OPTIONS', `${figure} is not a number of bytes.`);
+      }
+      return this.#node.call('setLimits', { ...this.#node.stats().limits, ...change });
+    });
+  }
+
+  /**
+   * One file that holds a blob and its link, to be kept elsewhere and taken back with
+   * {@link importExported}. All of the blob must be here. Whoever has the file can read it.
+   *
+   * @throws GyreError `NOT_FOUND` if it is not all here, `STORE_FAILED`, `CLOSED`.
+   */
+  async export(link: string): Promise<{ name: string; size: number; stream: ReadableStream<Uint8Array> }> {
+    return guarded(async () => {
+      this.#assertOpen();
+      const { cid } = parseLink(link);
+      const { name, size, pieces } = await this.#node.call('exportInfo', cid);
+      let next = 0;
+      const stream = new ReadableStream<Uint8Array>(
+        {
+          pull: async (controller) => {
+            if (next >= pieces) return controller.close();
+            const piece = await guarded(() => this.#node.call('exportPiece', cid, next));
+            next += 1;
+            controller.enqueue(piece);
+          },
+        },
+        { highWaterMark: 1 },
+      );
+      return { name, size, stream };
+    });
+  }
+
+  /**
+   * Takes back what {@link export} made: checks every byte against the hash it names, keeps it on
+   * purpose and serves it.
+   *
+   * @throws GyreError `BAD_OPTIONS` if it is no such file or damaged, `WRONG_KEY`, `QUOTA_EXCEEDED`, `STORE_FAILED`,
+   * `ABORTED`, `CLOSED`.
+   */
+  async importExported(source: ShareSource, options: Pick<ShareOptions, 'signal' | 'onProgress'> = {}): Promise<Share> {
+    return guarded(async () => {
+      this.#assertOpen();
+      throwIfAborted(options.signal);
+      const opened = openSource(source, {});
+      const report = options.onProgress;
+      const made = await this.#node.importSource(opened, {
+        public: false,
+        exported: true,
+        signal: options.signal,
+        onProgress: report && ((done) => report({ done, total: opened.size })),
+      });
+      return { link: formatLink(made.fragment, this.#linkBase), fragment: made.fragment, cid: made.cid, size: made.size };
     });
   }
 
@@ -196,13 +270,14 @@ export class Gyre extends EventTarget {
     return fragment === null ? null : formatLink(fragment, this.#linkBase);
   }
 
-  /** Linear memory of the wasm node in bytes; it only grows. */
+  /** Linear memory of the wasm node in bytes, in whichever tab it runs; it only grows. */
   memoryBytes(): number {
-    return this.#memory?.buffer.byteLength ?? 0;
+    return this.#node.memoryBytes();
   }
 
-  /** Stops the peer and closes the store; what it holds stays for the next time. */
+  /** Leaves: the peer stops, or goes on in another tab that has joined; what it holds stays for the next time. */
   leave(): Promise<void> {
+    this.#unwatch();
     this.#left ??= guarded(() => this.#node.stop());
     this.#settleJoined?.reject(new GyreError('CLOSED', 'The peer was left.'));
     this.#settleJoined = null;
@@ -278,7 +353,23 @@ export interface Gyre {
   ): void;
 }
 
-async function findNetwork(options: JoinOptions): Promise<{ relays: string[]; stun: string[] }> {
+function starterOf(options: JoinOptions): Starter {
+  return {
+    database: options.databaseName ?? DATABASE,
+    start: async (known) => {
+      const [wasm, network, surroundings] = await Promise.all([
+        loadWasm(options.wasm),
+        known ?? findNetwork(options),
+        readSurroundings(),
+      ]);
+      const node = await guarded(() => wasm.WasmNode.start({ ...network, ...nodeOptions(options), surroundings }));
+      return { node: new LocalNode(node, wasm.memory), network };
+    },
+    prepare: () => loadWasm(options.wasm),
+  };
+}
+
+async function findNetwork(options: JoinOptions): Promise<Network> {
   const given = options.relays;
   if (given && options.bootstrap === undefined) return { relays: [...given], stun: [...(options.stun ?? [])] };
   const sources = options.bootstrap ?? new URL('/bootstrap.json', globalThis.location.href);
@@ -299,3 +390,6 @@ function nodeOptions(options: JoinOptions): Partial<WasmNodeOptions> {
     ...(relayOnly === undefined ? {} : { relayOnly }),
   };
 }
+
+/** Name of the database where the caller gives none, as in the wasm node. */
+const DATABASE = 'gyre';

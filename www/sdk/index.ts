@@ -16,12 +16,14 @@
 export { ERROR_CODES, GyreError, isErrorCode, type ErrorCode } from './errors.js';
 export { GyreFile } from './file.js';
 export { Gyre } from './gyre.js';
+export { FileServer, type FileServerOptions } from './stream.js';
 export { formatLink, parseLink, type FileLink } from './link.js';
 export type { ShareSource } from './source.js';
 export type {
   ByteRange,
   GyreEventMap,
   JoinOptions,
+  Limits,
   PeerInfo,
   PeerVia,
   Progress,
@@ -29,6 +31,7 @@ export type {
   Share,
   ShareOptions,
   Stats,
+  Surroundings,
   SwarmInfo,
   SwarmState,
 } from './types.js';

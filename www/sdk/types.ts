@@ -98,6 +98,12 @@ export interface Stats {
   readonly relays: readonly RelayInfo[];
   /** The person's consent to sending; `null` means not asked yet, and nothing is sent. */
   readonly uploadAllowed: boolean | null;
+  /** Why nothing is sent now, `null` while sending is on. `day`: today's amount has been sent. */
+  readonly uploadHold: 'unasked' | 'refused' | 'metered' | 'battery' | 'day' | null;
+  /** What the person allows of their connection. */
+  readonly limits: Limits;
+  /** Bytes sent and received since midnight (UTC), over all visits. */
+  readonly today: { readonly up: number; readonly down: number };
   /** Bytes sent since the start. */
   readonly up: number;
   /** Bytes received since the start. */
@@ -108,6 +114,28 @@ export interface Stats {
   readonly downRate: number;
   /** Bytes used by the chunk store, and the most it may use. */
   readonly storage: { readonly used: number; readonly quota: number };
+}
+
+/** What a person allows of their connection; `null` is no cap. Remembered by the node, and holds at once. */
+export interface Limits {
+  /** Most bytes per second to others; at least 32 KiB. */
+  readonly upRate: number | null;
+  /** Most bytes per second from others; at least 32 KiB. */
+  readonly downRate: number | null;
+  /** Most bytes to others in a day (UTC); at least 16 MiB. */
+  readonly upPerDay: number | null;
+  /** Send also where the connection is metered or asks to save data; default `false`. */
+  readonly sendOnMetered: boolean;
+  /** Do not send while the machine runs on its battery; default `false`. */
+  readonly pauseOnBattery: boolean;
+  /** Show no address to peers: no direct link is made; default `false`. */
+  readonly hideAddress: boolean;
+}
+
+/** What the browser says of the machine; `false` where it says nothing. */
+export interface Surroundings {
+  readonly metered: boolean;
+  readonly onBattery: boolean;
 }
 
 /** How far long work has come. */

@@ -16,6 +16,9 @@ const stats: Stats = {
     { address: '/b', state: 'failed', detail: 'refused' },
   ],
   uploadAllowed: null,
+  uploadHold: 'unasked',
+  limits: { upRate: null, downRate: null, upPerDay: null, sendOnMetered: false, pauseOnBattery: false, hideAddress: false },
+  today: { up: 0, down: 0 },
   up: 0,
   down: 0,
   upRate: 0,
@@ -62,7 +65,7 @@ test('every error code has words of its own and says what to do', () => {
   }
   assert.equal(new Set(titles.values()).size, ERROR_CODES.length - 1, 'only BAD_OPTIONS and INTERNAL share a title');
   assert.equal(adviceFor('NOT_FOUND').remedy, 'retry');
-  assert.equal(adviceFor('STORE_BUSY').remedy, 'take-over');
+  assert.equal(adviceFor('STORE_BUSY').remedy, 'retry');
   assert.equal(adviceFor('BAD_LINK', 'It is cut short.').advice, 'It is cut short.');
 });
 
@@ -74,7 +77,7 @@ test('the header counts reserved relays and linked browsers only', () => {
   assert.equal(joinStatus('offline', stats, peers, null).label, 'No relay · 2 peers');
   assert.equal(joinStatus('peers', stats, peers, null).label, 'No relay · joined through 2 peers');
   assert.match(joinStatus('peers', stats, peers, null).hint, /introduce/);
-  assert.equal(joinStatus('failed', null, [], 'STORE_BUSY').label, 'Open in another tab');
+  assert.equal(joinStatus('failed', null, [], 'STORE_BUSY').label, 'Another version runs');
   assert.equal(joinStatus('failed', null, [], null).label, 'Not running');
 });
 

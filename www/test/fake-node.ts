@@ -1,7 +1,7 @@
 /** A node and a file in memory, with the shape of the wasm module. */
 
 import type { FileOwner } from '../sdk/file.js';
-import type { PeerInfo, Stats, SwarmInfo } from '../sdk/types.js';
+import type { Limits, PeerInfo, Stats, Surroundings, SwarmInfo } from '../sdk/types.js';
 import type { WasmEvent, WasmFile, WasmImportOptions, WasmNode, WasmShare } from '../sdk/wasm/gyre.js';
 
 export const CID = `bafkr4i${'a'.repeat(52)}`;
@@ -111,6 +111,21 @@ export class FakeNode {
     }
   }
 
+  async importExported(reader: ReadableStreamDefaultReader<Uint8Array>, options: WasmImportOptions): Promise<WasmShare> {
+    this.note('import exported');
+    return this.importStream(reader, options);
+  }
+
+  async exportInfo(cid: string): Promise<{ name: string; size: number; pieces: number }> {
+    this.note(`export ${cid}`);
+    return { name: 'a.bin.gyre', size: 30, pieces: 3 };
+  }
+
+  async exportPiece(_cid: string, piece: number): Promise<Uint8Array> {
+    this.note(`piece ${piece}`);
+    return pattern(10);
+  }
+
   async openLink(link: string): Promise<WasmFile> {
     this.note(`open ${link}`);
     return new FakeFile(pattern(10)).asWasm();
@@ -123,6 +138,8 @@ export class FakeNode {
   remove = (cid: string): Promise<void> => this.run(`remove ${cid}`);
   setUpload = (allowed: boolean): Promise<void> => this.run(`upload ${allowed}`);
   setQuota = (bytes: number): Promise<void> => this.run(`quota ${bytes}`);
+  setLimits = (limits: Limits): Promise<void> => this.run(`limits ${JSON.stringify(limits)}`);
+  setSurroundings = (now: Surroundings): Promise<void> => this.run(`surroundings ${now.metered} ${now.onBattery}`);
   stop = (): Promise<void> => this.run('stop');
   peers = (): PeerInfo[] => [];
   swarms = (): SwarmInfo[] => this.list;
@@ -131,6 +148,9 @@ export class FakeNode {
     state: this.state,
     relays: [],
     uploadAllowed: null,
+    uploadHold: 'unasked',
+    limits: { upRate: null, downRate: null, upPerDay: null, sendOnMetered: false, pauseOnBattery: false, hideAddress: false },
+    today: { up: 0, down: 0 },
     up: 0,
     down: 0,
     upRate: 0,

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GyreError } from '../sdk/errors.js';
 import { Gyre } from '../sdk/gyre.js';
+import { LocalNode } from '../sdk/node.js';
 import type { Progress, Stats } from '../sdk/types.js';
 import { CID, FakeNode, FRAGMENT, swarmInfo } from './fake-node.js';
 
 function running(): { gyre: Gyre; node: FakeNode } {
   const node = new FakeNode();
-  return { gyre: new Gyre(node.asWasm(), 'https://host.example/'), node };
+  return { gyre: new Gyre(new LocalNode(node.asWasm()), 'https://host.example/'), node };
 }
 
 test('sharing takes blobs, bytes and streams, and names what has no name', async () => {
@@ -127,4 +128,38 @@ test('after leaving nothing works and nothing is told', async () => {
 
 test('a browser without WebRTC is told so', async () => {
   await assert.rejects(Gyre.join(), { code: 'UNSUPPORTED' });
+});
+
+test('limits are changed one by one and checked before they leave', async () => {
+  const { gyre, node } = running();
+  await gyre.setLimits({ upRate: 1_000_000 });
+  const said = JSON.parse(node.calls.at(-1)?.replace('limits ', '') ?? '') as Record<string, unknown>;
+  assert.deepEqual([said['upRate'], said['downRate'], said['sendOnMetered']], [1_000_000, null, false]);
+  for (const upRate of [0, -1, 1.5, Number.NaN, Infinity]) {
+    await assert.rejects(gyre.setLimits({ upRate }), { code: 'BAD_OPTIONS' });
+  }
+  await gyre.setLimits({ upPerDay: null, hideAddress: true });
+});
+
+test('an export is a stream of its pieces, read as they are wanted', async () => {
+  const { gyre, node } = running();
+  const { name, size, stream } = await gyre.export(CID);
+  assert.deepEqual([name, size], ['a.bin.gyre', 30]);
+  const reader = stream.getReader();
+  await reader.read();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.ok(!node.calls.includes('piece 2'), 'no piece is read long before it is wanted');
+  let bytes = 10;
+  for (let read = await reader.read(); !read.done; read = await reader.read()) bytes += read.value.byteLength;
+  assert.equal(bytes, size);
+  const made = await gyre.importExported(new Blob(['what was exported']));
+  assert.equal(made.cid, CID);
+  assert.ok(node.calls.includes('import exported'));
+});
+
+test('a piece that cannot be read ends the export with its code', async () => {
+  const { gyre, node } = running();
+  const { stream } = await gyre.export(CID);
+  node.fault = Object.assign(new Error('gone'), { code: 'NOT_FOUND' });
+  await assert.rejects(new Response(stream).arrayBuffer(), { code: 'NOT_FOUND' });
 });

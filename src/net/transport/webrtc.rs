@@ -46,8 +46,17 @@ pub fn new<F: rtc::RtcFactory>(config: Config, factory: F) -> (Transport<F>, Beh
     // Every dial has a slot of its own besides; inbound handshakes are admitted up to the bound.
     let (to_behaviour, from_transport) = mpsc::channel(config.max_outbound);
     let (to_transport, from_behaviour) = mpsc::channel(config.max_inbound);
+    // Every connection has a slot of its own besides.
+    let (reports, health) = mpsc::channel(0);
+    let changes = factory.network_changes();
     (
-        Transport::new(Arc::clone(&config), factory, to_behaviour, from_behaviour),
-        Behaviour::new(config, from_transport, to_transport),
+        Transport::new(
+            Arc::clone(&config),
+            factory,
+            to_behaviour,
+            from_behaviour,
+            reports,
+        ),
+        Behaviour::new(config, from_transport, to_transport, health, changes),
     )
 }

@@ -35,6 +35,9 @@ pub(super) fn strange_dials() -> Budget {
 impl<S: Store> EventLoop<S> {
     /// Dials another browser.
     pub(super) fn dial(&mut self, key: PeerKey) {
+        if !self.may_dial(key) {
+            return self.give_up(key);
+        }
         let ways = self.ways_to(key);
         let Some(peer) = self.peers.get_mut(key) else {
             return;
@@ -50,7 +53,7 @@ impl<S: Store> EventLoop<S> {
             if matches!(error, DialError::DialPeerConditionFalse(_)) {
                 return;
             }
-            self.on_dial_error(id, &error);
+            self.on_dial_error(id, None, &error);
         }
     }
 

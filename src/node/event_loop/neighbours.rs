@@ -12,7 +12,7 @@ use crate::store::Store;
 
 impl<S: Store> EventLoop<S> {
     pub(super) fn start_neighbours(&mut self) {
-        self.tell_neighbours(Input::Allow(self.upload_allowed == Some(true)));
+        self.tell_neighbours(Input::Allow(self.gate.may_send()));
     }
 
     pub(super) fn tell_neighbours(&mut self, input: Input) {
@@ -59,12 +59,12 @@ impl<S: Store> EventLoop<S> {
     }
 
     /// A first direct link to this peer is up.
-    pub(super) fn on_linked(&mut self, key: PeerKey) {
+    pub(super) fn on_neighbour(&mut self, key: PeerKey) {
         self.tell_neighbours(Input::Linked(key));
     }
 
     /// No direct link to this peer is left.
-    pub(super) fn on_unlinked(&mut self, id: PeerId, key: PeerKey) {
+    pub(super) fn on_neighbour_lost(&mut self, id: PeerId, key: PeerKey) {
         self.reservations.remove(&id);
         self.set_server(id, false);
         let index = &mut self.swarm.behaviour_mut().peers_index;
@@ -129,7 +129,7 @@ impl<S: Store> EventLoop<S> {
             return;
         };
         if peer.is_direct() {
-            return self.on_linked(key);
+            return self.on_neighbour(key);
         }
         peer.near = true;
         if !peer.dialling {
@@ -154,7 +154,7 @@ impl<S: Store> EventLoop<S> {
 
     /// Says that we are here, to whoever wants neighbours.
     pub(super) fn announce_neighbourhood(&mut self) {
-        if self.upload_allowed == Some(true) && self.is_joined() {
+        if self.gate.may_send() && self.is_joined() {
             let behaviour = self.swarm.behaviour_mut();
             behaviour.index.get_mut().announce(index::neighbourhood());
             behaviour

@@ -11,6 +11,7 @@ use crate::net::index::Scope;
 use crate::net::transport::webrtc;
 use crate::net::{index, introductions};
 use crate::node::snapshot::Via;
+use crate::proto::types::PeerKey;
 use crate::proto::{discovery, neighbours, uplink};
 use crate::rt;
 use crate::store::Store;
@@ -34,9 +35,10 @@ impl<S: Store> EventLoop<S> {
             } => self.on_closed(peer_id, connection_id),
             SwarmEvent::OutgoingConnectionError {
                 peer_id: Some(peer),
+                connection_id,
                 error,
                 ..
-            } => self.on_dial_error(peer, &error),
+            } => self.on_dial_error(peer, Some(connection_id), &error),
             SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => {
                 self.sign_record()
             }
@@ -107,6 +109,13 @@ impl<S: Store> EventLoop<S> {
                 );
             }
             BehaviourEvent::Identify(_) => {}
+            BehaviourEvent::Ping(ping::Event {
+                peer,
+                connection,
+                result: Err(ping::Failure::Timeout),
+            }) if self.relay_of(&peer).is_some() => {
+                self.swarm.close_connection(connection);
+            }
             BehaviourEvent::Ping(ping::Event { peer, result, .. }) => {
                 if let (Some(peer), Ok(rtt)) = (self.peers.by_id(&peer), result) {
                     peer.rtt = Some(u32::try_from(rtt.as_millis()).unwrap_or(u32::MAX));
@@ -155,6 +164,7 @@ impl<S: Store> EventLoop<S> {
     }
 
     fn on_webrtc(&mut self, event: webrtc::Event) {
+        self.on_link(&event);
         match event {
             webrtc::Event::Upgraded { peer, .. } => {
                 if let Some(peer) = self.peers.by_id(&peer) {
@@ -162,9 +172,15 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             webrtc::Event::Failed { peer, reason, .. } => {
+                let words = match self.speaks_through_relay(&peer) {
+                    true => super::links::RELAYED_WORDS.into(),
+                    false => in_words(&reason),
+                };
                 let now = rt::unix_millis();
-                self.peers.enter(peer, now).complain(in_words(&reason), now);
+                self.peers.enter(peer, now).complain(words, now);
             }
+            // The rest is for the links alone.
+            _ => {}
         }
         self.urgent = true;
     }
@@ -198,11 +214,12 @@ impl<S: Store> EventLoop<S> {
                 self.open_session(blob, key);
             }
             if first {
-                self.on_linked(key);
+                self.on_neighbour(key);
             }
         }
-        if let Some(relay) = relay {
-            self.tell_uplink(relay, uplink::Input::Connected);
+        match relay {
+            Some(relay) => self.tell_uplink(relay, uplink::Input::Connected),
+            None => self.on_linked(id, key, connection, via),
         }
     }
 
@@ -220,14 +237,20 @@ impl<S: Store> EventLoop<S> {
             peer.rtt = None;
         }
         if unlinked {
-            self.on_unlinked(id, key);
+            self.on_neighbour_lost(id, key);
         }
         if let Some(relay) = relay.filter(|_| gone) {
             self.tell_uplink(relay, uplink::Input::Lost);
         }
+        self.on_unlinked(id);
     }
 
-    pub(super) fn on_dial_error(&mut self, id: PeerId, error: &DialError) {
+    pub(super) fn on_dial_error(
+        &mut self,
+        id: PeerId,
+        dial: Option<ConnectionId>,
+        error: &DialError,
+    ) {
         // Another dial to the same peer is under way: its outcome counts.
         if matches!(error, DialError::DialPeerConditionFalse(_)) {
             return;
@@ -247,15 +270,30 @@ impl<S: Store> EventLoop<S> {
         let Some(peer) = self.peers.by_id(&id) else {
             return;
         };
-        if peer.is_direct() || !peer.dialling {
+        let (key, direct, dialling) = (peer.key, peer.is_direct(), peer.dialling);
+        if !direct && dialling && self.fall_back(id, dial) {
             return;
         }
+        self.links.pool.dial_ended(key);
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.dialling) else {
+            return;
+        };
         peer.dialling = false;
+        if direct {
+            return;
+        }
         let now = rt::unix_millis();
         if !peer.is_complaining(now) {
             peer.complain(format!("No link: {}.", first_cause(error)), now);
         }
-        let key = peer.key;
+        self.give_up(key);
+    }
+
+    /// Nothing came of the link that these sessions, or the neighbourhood, wait for.
+    pub(super) fn give_up(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
         let near = std::mem::take(&mut peer.near);
         for blob in std::mem::take(&mut peer.awaited_by) {
             self.tell_discovery(blob, discovery::Input::Failed(key));

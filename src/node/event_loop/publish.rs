@@ -20,6 +20,8 @@ pub(in crate::node) struct Shared {
     pub snapshot: Snapshot,
     /// Called after a snapshot that differs in this part.
     pub listener: Option<Rc<dyn Fn(Changed)>>,
+    /// Readers that there have been: the next one's id.
+    pub readers: u64,
 }
 
 /// Which part of the snapshot changed.
@@ -118,7 +120,10 @@ impl<S: Store> EventLoop<S> {
             peer_id: self.swarm.local_peer_id().to_string(),
             state,
             relays,
-            upload_allowed: self.upload_allowed,
+            upload_allowed: self.gate.consent,
+            upload_hold: self.gate.hold(),
+            limits: self.gate.limits,
+            today: self.gate.today(),
             up: self.up.total(),
             down: self.down.total(),
             up_rate: self.up.rate(),

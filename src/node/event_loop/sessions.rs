@@ -3,7 +3,7 @@
 use futures::channel::mpsc;
 use libp2p::{PeerId, Stream};
 
-use super::{Event, EventLoop, Session};
+use super::{Event, EventLoop, Session, now};
 use crate::net::session as streams;
 use crate::node::session::{self, Halves, SEND_QUEUE, SessionEvent, SessionId};
 use crate::proto::discovery;
@@ -121,6 +121,7 @@ impl<S: Store> EventLoop<S> {
             },
         );
         self.pairs.insert((blob, peer), id);
+        self.count_sessions(peer);
         rt::spawn(session::run(id, halves, queue, self.outbox.clone()));
         self.urgent = true;
         self.tell_swarm(blob, Input::Connected { peer });
@@ -150,7 +151,9 @@ impl<S: Store> EventLoop<S> {
             }
             SessionEvent::Sent(index, bytes) => {
                 self.count_up(blob, peer, bytes as u64);
+                self.gate.on_sent(blob, peer, index, bytes as u64);
                 self.tell_swarm(blob, Input::Sent { peer, index });
+                self.review_uploads();
             }
             SessionEvent::Malformed => self.ban(blob, peer, Misconduct::Malformed),
             SessionEvent::Closed => self.end_session(id),
@@ -176,6 +179,8 @@ impl<S: Store> EventLoop<S> {
             return;
         };
         self.pairs.remove(&(session.blob, session.peer));
+        self.count_sessions(session.peer);
+        self.gate.forget(session.blob, session.peer);
         self.tell_pex(pex::Input::Left(session.blob, session.peer));
         self.urgent = true;
         self.tell_swarm(session.blob, Input::Disconnected { peer: session.peer });
@@ -231,8 +236,15 @@ impl<S: Store> EventLoop<S> {
         self.urgent = true;
     }
 
+    fn count_sessions(&mut self, peer: PeerKey) {
+        let sessions = self.sessions.values().filter(|known| known.peer == peer);
+        self.links.pool.sessions(peer, sessions.count());
+    }
+
     fn count_down(&mut self, blob: BlobHash, peer: PeerKey, bytes: u64) {
+        self.links.pool.moved(peer, bytes, now());
         self.down.add(bytes);
+        self.gate.day.received(bytes);
         if let Some(transfer) = self.transfers.get_mut(&blob) {
             transfer.down.add(bytes);
         }
@@ -242,9 +254,11 @@ impl<S: Store> EventLoop<S> {
     }
 
     fn count_up(&mut self, blob: BlobHash, peer: PeerKey, bytes: u64) {
+        self.links.pool.moved(peer, bytes, now());
         self.up.add(bytes);
         if let Some(transfer) = self.transfers.get_mut(&blob) {
             transfer.up.add(bytes);
+            transfer.used();
         }
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.up.add(bytes);

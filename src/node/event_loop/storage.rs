@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Alarm, Event, EventLoop, now};
 use crate::node::error::Error;
+use crate::node::room;
 use crate::node::transfer::Transfer;
 use crate::proto::swarm::Input;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey};
@@ -19,9 +20,17 @@ const LINGER: Duration = Duration::from_millis(100);
 /// Transactions of one blob under way at once: one is being written while the next fills.
 const MAX_WRITING: usize = 2;
 
+/// Chunks to serve that are read in one transaction: half of what is served to one peer at once, so that one half is
+/// read while the other is on its way out.
+const READ_BATCH: usize = 4;
+
+/// How long a chunk to serve waits for others to share its transaction with, while others are on their way out.
+const READ_LINGER: Duration = Duration::from_millis(20);
+
 impl<S: Store> EventLoop<S> {
     pub(super) fn store_chunk(&mut self, blob: BlobHash, chunk: StoredChunk) {
         if let Some(transfer) = self.transfers.get_mut(&blob) {
+            transfer.unstored.insert(chunk.index, chunk.clone());
             transfer.to_store.push_back(chunk);
             if transfer.to_store.len() == 1 || transfer.should_write_now(BATCH) {
                 self.write_or_linger(blob);
@@ -56,13 +65,14 @@ impl<S: Store> EventLoop<S> {
         transfer.being_written += count;
         let batch: Vec<_> = transfer.to_store.drain(..count).collect();
         let (store, row) = (self.store.clone(), transfer.row);
+        let make_room = self.room_maker();
         self.spawn(async move {
             let chunks = batch.iter().map(|chunk| chunk.index).collect();
             Event::Wrote {
                 blob,
                 row,
                 chunks,
-                result: store.put_chunks(row, batch).await,
+                result: room::put(&store, row, batch, make_room).await,
             }
         });
     }
@@ -81,6 +91,9 @@ impl<S: Store> EventLoop<S> {
         };
         transfer.writing -= 1;
         transfer.being_written -= chunks.len();
+        for index in &chunks {
+            transfer.unstored.remove(index);
+        }
         self.usage_stale = true;
         match result {
             Ok(()) => {
@@ -104,6 +117,7 @@ impl<S: Store> EventLoop<S> {
                     .drain(..)
                     .map(|chunk| chunk.index)
                     .collect();
+                transfer.unstored.clear();
                 let full = matches!(error, Error::Store(StoreError::QuotaExceeded));
                 transfer.fail(|| match full {
                     true => StoreError::QuotaExceeded.into(),
@@ -119,17 +133,39 @@ impl<S: Store> EventLoop<S> {
         self.write_some(blob);
     }
 
+    /// A chunk is to be served: from memory if it is on its way into the store, else from the store, in company.
     pub(super) fn load_chunk(&mut self, blob: BlobHash, peer: PeerKey, index: ChunkIndex) {
-        let Some(transfer) = self.transfers.get(&blob) else {
+        let Some(transfer) = self.transfers.get_mut(&blob) else {
             return;
         };
+        if let Some(chunk) = transfer.unstored.get(&index).cloned() {
+            self.on_loaded(blob, peer, index, Ok(chunk));
+            return self.settle_load(blob, peer, index);
+        }
+        transfer.to_read.push((peer, index));
+        // With nothing on its way out the wire stands idle until this one comes.
+        if transfer.to_read.len() >= READ_BATCH || transfer.swarm.sending() == 0 {
+            self.read_some(blob);
+        } else if transfer.to_read.len() == 1 {
+            self.set_alarm(Alarm::Read(blob), now() + READ_LINGER);
+        }
+    }
+
+    pub(super) fn read_some(&mut self, blob: BlobHash) {
+        let Some(transfer) = self.transfers.get_mut(&blob) else {
+            return;
+        };
+        let batch = std::mem::take(&mut transfer.to_read);
+        if batch.is_empty() {
+            return;
+        }
         let (store, row) = (self.store.clone(), transfer.row);
         self.spawn(async move {
+            let indexes: Vec<_> = batch.iter().map(|(_, index)| *index).collect();
+            let results = store.chunks(row, &indexes).await;
             Event::Loaded {
                 blob,
-                peer,
-                index,
-                result: store.chunk(row, index).await,
+                loads: batch.into_iter().zip(results).collect(),
             }
         });
     }

@@ -7,7 +7,6 @@ use crate::node::meta::BlobMeta;
 use crate::node::transfer::Transfer;
 use crate::proto::config::Config;
 use crate::proto::discovery::{self, Discovery};
-use crate::proto::neighbours;
 use crate::proto::swarm::{self, Swarm};
 use crate::proto::tree::Tree;
 use crate::proto::types::{BlobHash, ChunkIndex};
@@ -24,15 +23,32 @@ impl<S: Store> EventLoop<S> {
                 self.publish_now();
             }
             Command::Await { blob, chunk, reply } => match self.transfers.get_mut(&blob) {
-                Some(transfer) => transfer.wait_for(chunk, reply),
+                Some(transfer) => {
+                    transfer.touch();
+                    transfer.wait_for(chunk, reply)
+                }
                 None => drop(reply.send(Err(Error::Aborted))),
             },
-            Command::Focus { blob, from, to } => {
-                self.tell_swarm(blob, swarm::Input::Focus { chunks: from..to })
+            Command::Read {
+                blob,
+                reader,
+                chunks,
+                pace,
+            } => {
+                if let Some(transfer) = self.transfers.get_mut(&blob) {
+                    transfer.readers.want(reader, chunks, pace);
+                    self.focus(blob);
+                }
+            }
+            Command::Leave { blob, reader } => {
+                let transfer = self.transfers.get_mut(&blob);
+                if transfer.is_some_and(|transfer| transfer.readers.leave(reader)) {
+                    self.focus(blob);
+                }
             }
             Command::Describe { blob, meta } => {
                 if let Some(transfer) = self.transfers.get_mut(&blob) {
-                    transfer.meta = meta;
+                    transfer.describe(meta);
                 }
             }
             Command::SetPaused {
@@ -65,10 +81,33 @@ impl<S: Store> EventLoop<S> {
                     .map(|transfer| (transfer.row, transfer.meta.clone()));
                 let _ = reply.send(known);
             }
-            Command::SetUpload(allowed) => self.set_upload(allowed),
-            Command::QuotaChanged => self.usage_stale = true,
+            Command::SetUpload(allowed) => self.set_consent(allowed),
+            Command::SetLimits(limits) => self.set_limits(limits),
+            Command::SetSurroundings(surroundings) => self.set_surroundings(surroundings),
+            Command::QuotaChanged => self.on_quota_changed(),
+            Command::MakeRoom { bytes, reply } => self.make_room(bytes, reply),
+            Command::Check {
+                blob,
+                index,
+                chunk,
+                reply,
+            } => self.check(blob, index, chunk, reply),
+            Command::Whole { blob, reply } => {
+                let whole = self.transfers.get(&blob).and_then(Transfer::whole);
+                let _ = reply.send(whole);
+            }
             Command::Stop { .. } => {} // taken by `run`
         }
+    }
+
+    /// Tells the swarm what the readers want.
+    fn focus(&mut self, blob: BlobHash) {
+        let Some(transfer) = self.transfers.get(&blob) else {
+            return;
+        };
+        let chunks = transfer.readers.order(transfer.down.rate());
+        let chunks = chunks.into_iter().collect();
+        self.tell_swarm(blob, swarm::Input::Focus { chunks });
     }
 
     fn add(&mut self, row: BlobRow, stored: &[ChunkIndex], meta: BlobMeta) {
@@ -100,24 +139,23 @@ impl<S: Store> EventLoop<S> {
         let paused = transfer.meta.paused;
         self.transfers.insert(blob, transfer);
         self.usage_stale = true;
-        self.tell_swarm(
-            blob,
-            swarm::Input::AllowUpload(self.upload_allowed == Some(true)),
-        );
+        self.tell_swarm(blob, swarm::Input::AllowUpload(self.gate.may_send()));
         if paused {
             self.tell_swarm(blob, swarm::Input::Pause);
         }
+        self.bound_windows();
         self.set_wanted(blob);
         self.announce_if_due(blob);
     }
 
-    fn remove(&mut self, blob: BlobHash) -> Option<RowId> {
+    pub(super) fn remove(&mut self, blob: BlobHash) -> Option<RowId> {
         self.end_sessions_of(blob);
         let mut transfer = self.transfers.remove(&blob)?;
         transfer.fail(|| Error::Aborted);
         self.alarms.remove(&Alarm::Swarm(blob));
         self.alarms.remove(&Alarm::Discovery(blob));
         self.alarms.remove(&Alarm::Write(blob));
+        self.alarms.remove(&Alarm::Read(blob));
         for peer in self.peers.iter_mut() {
             peer.awaited_by.remove(&blob);
         }
@@ -152,22 +190,7 @@ impl<S: Store> EventLoop<S> {
         Ok(remember)
     }
 
-    fn set_upload(&mut self, allowed: bool) {
-        self.upload_allowed = Some(allowed);
-        let blobs: Vec<_> = self.transfers.keys().copied().collect();
-        for blob in blobs {
-            self.tell_swarm(blob, swarm::Input::AllowUpload(allowed));
-            if allowed {
-                self.announce_if_due(blob);
-            } else if let Some(transfer) = self.transfers.get_mut(&blob) {
-                transfer.announced = false;
-                self.withdraw(blob);
-            }
-        }
-        self.tell_neighbours(neighbours::Input::Allow(allowed));
-    }
-
-    fn withdraw(&mut self, blob: BlobHash) {
+    pub(super) fn withdraw(&mut self, blob: BlobHash) {
         let behaviour = self.swarm.behaviour_mut();
         behaviour.index.get_mut().withdraw(blob);
         behaviour.peers_index.get_mut().withdraw(blob);
@@ -193,7 +216,7 @@ impl<S: Store> EventLoop<S> {
             return;
         };
         let holds = transfer.swarm.progress().stored > 0;
-        if joined && holds && !transfer.announced && self.upload_allowed == Some(true) {
+        if joined && holds && !transfer.announced && self.gate.may_send() {
             let behaviour = self.swarm.behaviour_mut();
             transfer.announced = behaviour.index.get_mut().announce(blob);
             behaviour.peers_index.get_mut().announce(blob);
@@ -209,11 +232,11 @@ impl<S: Store> EventLoop<S> {
         let outputs: Vec<_> = std::iter::from_fn(|| transfer.swarm.poll_output()).collect();
         for output in outputs {
             match output {
-                swarm::Output::Send { peer, message } => self.send(blob, peer, message),
+                swarm::Output::Send { peer, message } => self.send_when_due(blob, peer, message),
                 swarm::Output::Store { index, data, proof } => {
                     self.store_chunk(blob, StoredChunk { index, data, proof })
                 }
-                swarm::Output::Load { peer, index } => self.load_chunk(blob, peer, index),
+                swarm::Output::Load { peer, index } => self.want_to_serve(blob, peer, index),
                 swarm::Output::Ban { peer, reason } => self.ban(blob, peer, reason),
                 swarm::Output::Close { peer } => self.close(blob, peer),
                 swarm::Output::SizeProved(size) => self.on_size(blob, size),
@@ -245,6 +268,7 @@ impl<S: Store> EventLoop<S> {
             transfer.error = None;
             transfer.answer();
         }
+        self.bound_windows();
         self.set_wanted(blob);
         self.urgent = true;
     }

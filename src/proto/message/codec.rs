@@ -7,6 +7,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::super::bitfield::{Bitfield, BitfieldError};
+use super::super::tail::{LEAF_SIZE, MAX_TAIL_PROOF, Tail, proof_len};
 use super::super::types::{BlobHash, BlobSize, CHUNK_SIZE, ChunkIndex};
 use super::{
     MAX_BODY, MAX_CHUNKS, MAX_HAVES, MAX_PROOF, MAX_UNKNOWN, Message, NO_SIZE, RejectReason, tag,
@@ -123,6 +124,8 @@ fn limit(tag: u8) -> usize {
         tag::REQUEST | tag::CANCEL | tag::CREDIT | tag::SUGGEST => 4,
         tag::CHUNK => 4 + 2 + MAX_PROOF + CHUNK_SIZE as usize,
         tag::REJECT => 5,
+        tag::CHOKE | tag::UNCHOKE | tag::INTERESTED | tag::NOT_INTERESTED => 0,
+        tag::TAIL => 8 + MAX_TAIL_PROOF + LEAF_SIZE as usize,
         _ => MAX_UNKNOWN - 1,
     }
 }
@@ -196,6 +199,19 @@ fn parse(tag: u8, body: Bytes) -> Result<Option<Message>, MessageError> {
         tag::SUGGEST => Message::Suggest {
             index: fields.index()?,
         },
+        tag::CHOKE => Message::Choke,
+        tag::UNCHOKE => Message::Unchoke,
+        tag::INTERESTED => Message::Interested,
+        tag::NOT_INTERESTED => Message::NotInterested,
+        tag::TAIL => {
+            let size = fields.size()?;
+            let proof = fields.take(proof_len(size.get()))?;
+            let leaf = fields.rest();
+            if leaf.len() as u64 > LEAF_SIZE {
+                return Err(MessageError::Length { tag });
+            }
+            Message::Tail(Tail { size, proof, leaf })
+        }
         _ => return Ok(None),
     };
     if fields.body.is_empty() {

@@ -70,7 +70,7 @@ impl Lie {
             size: Some(size),
             credit: u32::MAX,
         };
-        let mut messages = vec![hello, Message::HaveAll { size }];
+        let mut messages = vec![hello, Message::HaveAll { size }, Message::Unchoke];
         match self {
             Lie::Unrequested => messages.push(Message::Chunk {
                 index: ChunkIndex(0),

@@ -14,8 +14,8 @@ const SMALL: usize = 4096;
 pub(super) struct Network {
     /// Uplink and downlink of each peer in bytes per second.
     bandwidth: Vec<(u64, u64)>,
-    /// By direction.
-    links: BTreeMap<(usize, usize), Link>,
+    /// By sender and receiver.
+    links: Vec<BTreeMap<usize, Link>>,
     /// Peers that each peer sends something large to, or receives it from.
     sending: Vec<BTreeSet<usize>>,
     receiving: Vec<BTreeSet<usize>>,
@@ -61,7 +61,7 @@ impl Network {
         let peers = bandwidth.len();
         Self {
             bandwidth,
-            links: BTreeMap::new(),
+            links: (0..peers).map(|_| BTreeMap::new()).collect(),
             sending: vec![BTreeSet::new(); peers],
             receiving: vec![BTreeSet::new(); peers],
             epoch: 0,
@@ -70,7 +70,7 @@ impl Network {
 
     pub(super) fn connect(&mut self, a: usize, b: usize, latency: Duration) {
         self.epoch += 1;
-        for direction in [(a, b), (b, a)] {
+        for (from, to) in [(a, b), (b, a)] {
             let link = Link {
                 latency,
                 epoch: self.epoch,
@@ -80,31 +80,28 @@ impl Network {
                 since: Time(0),
                 version: 0,
             };
-            self.links.insert(direction, link);
+            self.links[from].insert(to, link);
         }
     }
 
     /// The number of the connection, if there is one.
     pub(super) fn epoch(&self, a: usize, b: usize) -> Option<u64> {
-        self.links.get(&(a, b)).map(|link| link.epoch)
+        self.links[a].get(&b).map(|link| link.epoch)
     }
 
     pub(super) fn neighbours(&self, at: usize) -> Vec<usize> {
-        self.links
-            .range((at, 0)..=(at, usize::MAX))
-            .map(|((_, to), _)| *to)
-            .collect()
+        self.links[at].keys().copied().collect()
     }
 
     pub(super) fn degree(&self, at: usize) -> usize {
-        self.links.range((at, 0)..=(at, usize::MAX)).count()
+        self.links[at].len()
     }
 
     /// Cuts both directions; what was not delivered is lost.
     pub(super) fn disconnect(&mut self, a: usize, b: usize, now: Time) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         for (from, to) in [(a, b), (b, a)] {
-            self.links.remove(&(from, to));
+            self.links[from].remove(&to);
             if self.sending[from].remove(&to) {
                 self.receiving[to].remove(&from);
                 self.share(from, to, now, &mut deliveries);
@@ -122,7 +119,7 @@ impl Network {
         now: Time,
     ) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
-        if let Some(link) = self.links.get_mut(&(from, to)) {
+        if let Some(link) = self.links[from].get_mut(&to) {
             link.queue.push_back(message);
             if link.queue.len() == 1 {
                 self.start(from, to, now, &mut deliveries);
@@ -140,7 +137,7 @@ impl Network {
         now: Time,
     ) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
-        let Some(link) = self.links.get_mut(&(from, to)) else {
+        let Some(link) = self.links[from].get_mut(&to) else {
             return deliveries;
         };
         if link.version != version || !self.sending[from].contains(&to) {
@@ -166,7 +163,7 @@ impl Network {
 
     /// Sends off what is small at the head of a queue, and begins the first transfer that is not.
     fn start(&mut self, from: usize, to: usize, now: Time, deliveries: &mut Vec<Delivery>) {
-        let Some(link) = self.links.get_mut(&(from, to)) else {
+        let Some(link) = self.links[from].get_mut(&to) else {
             return;
         };
         while let Some(message) = link.queue.pop_front() {
@@ -194,12 +191,12 @@ impl Network {
     fn share(&mut self, from: usize, to: usize, now: Time, deliveries: &mut Vec<Delivery>) {
         let out = self.sending[from].iter().map(|other| (from, *other));
         let into = self.receiving[to].iter().map(|other| (*other, to));
-        let touched: BTreeSet<(usize, usize)> = out.chain(into).collect();
+        let touched: Vec<(usize, usize)> = out.chain(into).collect();
         for (a, b) in touched {
             let up = self.bandwidth[a].0 as f64 / self.sending[a].len() as f64;
             let down = self.bandwidth[b].1 as f64 / self.receiving[b].len() as f64;
             let rate = up.min(down).max(1.0);
-            let Some(link) = self.links.get_mut(&(a, b)) else {
+            let Some(link) = self.links[a].get_mut(&b) else {
                 continue;
             };
             if rate == link.rate {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::content::Content;
+use super::content::{Content, verify_marked};
 use super::liar::Lie;
 use super::{PeerSpec, Role};
 use crate::proto::config::Config;
@@ -19,7 +19,9 @@ pub(super) struct Node {
     pub online: bool,
     pub left: bool,
     pub completed: Option<Time>,
+    /// Chunks verified and durable, and verified and on their way into the store.
     durable: BTreeSet<ChunkIndex>,
+    memory: BTreeSet<ChunkIndex>,
     writing: u64,
     writes: u32,
 }
@@ -40,6 +42,9 @@ pub(super) enum Effect {
     Close { peer: usize },
 }
 
+/// What every peer's clock shows at the start, in microseconds: a day.
+const CLOCK_START: u64 = 86_400_000_000;
+
 /// Time after which the person lets a download go on that a full disk had stopped.
 const RESUME: Duration = Duration::from_secs(1);
 
@@ -53,7 +58,10 @@ impl Node {
                 let size = (role == Role::Seed).then_some(content.size);
                 let stored = durable.iter().copied();
                 let mut swarm = Swarm::new(config.clone(), content.hash, size, stored, seed);
-                swarm.handle(Input::AllowUpload(true), Time(0));
+                if content.marked {
+                    swarm.set_verify(verify_marked);
+                }
+                swarm.handle(Input::AllowUpload(spec.uploads), Time(0));
                 (Behaviour::Honest(Box::new(swarm)), durable)
             }
         };
@@ -65,6 +73,7 @@ impl Node {
             left: false,
             completed,
             durable,
+            memory: BTreeSet::new(),
             writing: 0,
             writes: 0,
         }
@@ -74,7 +83,13 @@ impl Node {
     ///
     /// # Panics
     /// If the state machine breaks a promise: stores wrong bytes, or serves what is not durable.
-    pub(super) fn handle(&mut self, input: Input, now: Time, content: &Content) -> Vec<Effect> {
+    pub(super) fn handle(
+        &mut self,
+        input: Input,
+        now: Time,
+        clock_set: Option<(Duration, i64)>,
+        content: &Content,
+    ) -> Vec<Effect> {
         let swarm = match &mut self.behaviour {
             Behaviour::Honest(swarm) => swarm,
             Behaviour::Liar(lie) => {
@@ -92,29 +107,35 @@ impl Node {
         match &input {
             Input::Stored { index } => {
                 self.durable.insert(*index);
+                self.memory.remove(index);
                 self.writing -= content.data(*index).len() as u64;
             }
-            Input::StoreFailed { index } => self.writing -= content.data(*index).len() as u64,
+            Input::StoreFailed { index } => {
+                self.memory.remove(index);
+                self.writing -= content.data(*index).len() as u64;
+            }
             _ => {}
         }
-        swarm.handle(input, now);
+        // What its own clock shows, which starts late enough to be set back.
+        let shift = match clock_set {
+            Some((at, seconds)) if now >= Time(0) + at => {
+                CLOCK_START.saturating_add_signed(seconds * 1_000_000)
+            }
+            _ => CLOCK_START,
+        };
+        swarm.handle(input, now + Duration::from_micros(shift));
         let mut effects = Vec::new();
         while let Some(output) = swarm.poll_output() {
             match output {
                 Output::Send { peer, message } => {
-                    if let Message::Chunk { index, .. } = &message {
-                        assert!(
-                            self.durable.contains(index),
-                            "served a chunk that is not durable"
-                        );
-                    }
                     effects.push(Effect::Send {
                         to: peer.0 as usize,
                         message,
                     });
                 }
                 Output::Store { index, data, proof } => {
-                    assert_eq!(data, content.data(index), "stored wrong bytes");
+                    assert!(content.is(index, &data), "stored wrong bytes");
+                    self.memory.insert(index);
                     assert_eq!(proof, content.proof(index), "stored a wrong proof");
                     self.writes += 1;
                     self.writing += data.len() as u64;
@@ -137,6 +158,10 @@ impl Node {
                     }
                 }
                 Output::Load { peer, index } => {
+                    assert!(
+                        self.durable.contains(&index) || self.memory.contains(&index),
+                        "serves a chunk that is not here"
+                    );
                     let (data, proof) = (content.data(index), content.proof(index));
                     let at = now + self.spec.read_delay;
                     effects.push(Effect::Later {
@@ -162,7 +187,7 @@ impl Node {
                     self.completed = Some(now);
                 }
                 Output::WakeAt(at) => effects.push(Effect::Later {
-                    at,
+                    at: Time(at.0.saturating_sub(shift)),
                     input: Input::Tick,
                 }),
             }

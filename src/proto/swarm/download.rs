@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::peer::Asked;
+use super::endgame::ENDGAME_POLL;
+use super::peer::{Asked, Peer};
 use super::{Misconduct, Output, Swarm};
 use crate::proto::availability::Holds;
 use crate::proto::bitfield::Bitfield;
@@ -22,29 +23,31 @@ use crate::proto::types::{BlobSize, CHUNK_SIZE, ChunkIndex, PeerKey, Time};
 #[derive(Debug)]
 pub(super) struct Ledger {
     pub size: BlobSize,
+    /// What is here and right: told to others and served.
+    pub verified: Bitfield,
+    /// What is durable: a part of `verified`.
     pub stored: Bitfield,
     pub picker: Picker,
-    unstored: BTreeMap<ChunkIndex, Unstored>,
-    flights: BTreeMap<ChunkIndex, Flight>,
+    pub unstored: BTreeMap<ChunkIndex, Unstored>,
+    pub flights: BTreeMap<ChunkIndex, Flight>,
 }
 
 /// A chunk that is verified and on its way into the store.
 #[derive(Debug)]
-struct Unstored {
+pub(super) struct Unstored {
     from: PeerKey,
     len: u64,
 }
 
 /// A chunk that was asked for.
 #[derive(Debug)]
-struct Flight {
-    copies: usize,
-    since: Time,
+pub(super) struct Flight {
+    pub copies: usize,
 }
 
 /// What became of a request that was to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ask {
+pub(super) enum Ask {
     Sent,
     /// The peer could not send so much.
     NoCredit,
@@ -52,12 +55,9 @@ enum Ask {
     NoMemory,
 }
 
-/// Time between looks for slow requests in the endgame: short against the seconds after which a request is slow.
-const ENDGAME_POLL: Duration = Duration::from_millis(500);
-
 impl Ledger {
     pub(super) fn has(&self, index: ChunkIndex) -> bool {
-        self.stored.contains(index.0) || self.unstored.contains_key(&index)
+        self.verified.contains(index.0)
     }
 
     pub(super) fn unstored_bytes(&self) -> u64 {
@@ -76,6 +76,7 @@ impl Swarm {
         picker.set_focus(self.focus.clone());
         self.ledger = Some(Ledger {
             size,
+            verified: stored.clone(),
             stored,
             picker,
             unstored: BTreeMap::new(),
@@ -105,6 +106,7 @@ impl Swarm {
             .checked_sub(len)
             .ok_or(Misconduct::OverCredit)?;
         source.bytes += len;
+        source.recent += len;
         source.rate.add(len, now);
         let asked = source.answered(index);
         if let Some(asked) = &asked {
@@ -126,7 +128,7 @@ impl Swarm {
             _ if had || no_place => None,
             None => None,
             Some(size) => {
-                let verified = tree::verify_chunk(self.blob, size, index, &data, &proof);
+                let verified = (self.verify)(self.blob, size, index, &data, &proof);
                 Some(verified.map(|()| size).map_err(|_| Misconduct::WrongBytes))
             }
         };
@@ -164,6 +166,8 @@ impl Swarm {
         ledger.picker.take(index.0);
         ledger.flights.remove(&index);
         ledger.unstored.insert(index, Unstored { from: key, len });
+        ledger.verified.insert(index.0);
+        let complete = ledger.verified.is_full();
         for (other, peer) in &mut self.peers {
             if *other == key {
                 peer.source.unstored += len;
@@ -177,10 +181,15 @@ impl Swarm {
                 });
             }
         }
+        self.on_last_chunk(index, &data, &proof);
         self.outputs.push_back(Output::Store { index, data, proof });
+        self.tell(index, now);
+        if complete {
+            self.lose_interest();
+        }
     }
 
-    fn prove(&mut self, size: BlobSize) {
+    pub(super) fn prove(&mut self, size: BlobSize) {
         self.open_ledger(size);
         self.outputs.push_back(Output::SizeProved(size));
         let (mut liars, mut honest) = (Vec::new(), Vec::new());
@@ -204,6 +213,7 @@ impl Swarm {
                 ledger.picker.add_holds(&peer.holds, &mut self.random);
             }
             self.announce(key);
+            self.reconsider(key);
         }
     }
 
@@ -218,17 +228,6 @@ impl Swarm {
         ledger.picker.advance_focus(&ledger.stored);
         let complete = ledger.stored.is_full();
         self.settle(&unstored);
-        if self.upload_allowed {
-            let told: Vec<PeerKey> = self.peers.keys().copied().collect();
-            for peer in told {
-                self.send(
-                    peer,
-                    Message::Have {
-                        indexes: vec![index],
-                    },
-                );
-            }
-        }
         if complete {
             self.outputs.push_back(Output::Complete);
         }
@@ -241,6 +240,7 @@ impl Swarm {
         let Some(unstored) = ledger.unstored.remove(&index) else {
             return;
         };
+        ledger.verified.remove(index.0);
         self.want_again(index);
         self.settle(&unstored);
         self.pause(now);
@@ -343,8 +343,17 @@ impl Swarm {
             return;
         };
         ledger.picker.put_back(index.0, &mut self.random);
-        for peer in self.peers.values_mut() {
-            peer.source.dry &= !peer.holds.contains(index.0);
+        let mut able = Vec::new();
+        for (key, peer) in &mut self.peers {
+            if peer.holds.contains(index.0) {
+                peer.source.dry = false;
+                if !peer.source.interested {
+                    able.push(*key);
+                }
+            }
+        }
+        for key in able {
+            self.reconsider(key);
         }
     }
 
@@ -354,10 +363,33 @@ impl Swarm {
         for key in keys {
             self.withdraw(key, now);
         }
+        self.lose_interest();
     }
 
     pub(super) fn resume(&mut self) {
         self.paused = false;
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            self.reconsider(key);
+        }
+    }
+
+    /// A peer serves us no longer: what it was asked for is asked of others.
+    pub(super) fn on_choked(&mut self, key: PeerKey, now: Time) {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        if !peer.chokes {
+            return;
+        }
+        peer.source.choked = true;
+        for asked in std::mem::take(&mut peer.source.asked) {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.source.forgive(asked.index, &self.config, now);
+            }
+            self.release(asked.index);
+        }
+        self.reconsider(key);
     }
 
     /// Takes back every request to a peer.
@@ -392,7 +424,14 @@ impl Swarm {
                 continue;
             };
             peer.source.strikes += 1;
-            if peer.source.strikes >= self.config.strikes_max {
+            if peer.source.strikes < self.config.strikes_max {
+                continue;
+            }
+            // Who has delivered is no liar: its page sleeps, or its network is gone. It may come back.
+            if peer.source.bytes >= CHUNK_SIZE {
+                self.forget(key);
+                self.outputs.push_back(Output::Close { peer: key });
+            } else {
                 self.ban(key, Misconduct::FalseClaim);
             }
         }
@@ -400,7 +439,7 @@ impl Swarm {
 
     /// Asks for as much as pipelines, credits and the memory bound allow.
     pub(super) fn fill(&mut self, now: Time) {
-        if self.paused || self.is_complete() {
+        if self.paused || self.has_everything() {
             return;
         }
         if self.ledger.is_none() {
@@ -429,6 +468,7 @@ impl Swarm {
             }
             able = still;
         }
+        self.give_slots_back();
     }
 
     fn has_room(&self, key: PeerKey) -> bool {
@@ -437,57 +477,36 @@ impl Swarm {
                 .ledger
                 .as_ref()
                 .is_some_and(|ledger| ledger.picker.is_empty());
-            (!peer.source.dry || endgame)
+            !peer.source.choked
+                && (!peer.source.dry || endgame)
                 && peer.holds != Holds::Nothing
-                && peer.source.asked.len() < peer.source.depth(&self.config)
+                && peer.source.asked.len() < self.room(peer)
         })
     }
 
     /// The next chunk to ask this peer for.
     fn choose(&mut self, key: PeerKey, now: Time) -> Option<ChunkIndex> {
+        if let Some(index) = self.urgent(key) {
+            return Some(index);
+        }
         let (Some(ledger), Some(peer)) = (&self.ledger, self.peers.get_mut(&key)) else {
             return None;
         };
         let (picker, source) = (&ledger.picker, &mut peer.source);
         if picker.is_empty() {
-            return self.slowest(key, now);
-        }
-        if let Some(index) = picker.in_focus(&peer.holds) {
-            return Some(ChunkIndex(index));
+            return self.take_over(key, now);
         }
         while let Some(hint) = source.hints.pop_front() {
             if picker.wants(hint.0) && peer.holds.contains(hint.0) {
                 return Some(hint);
             }
         }
-        let found = picker.rarest(&peer.holds, &mut self.random).map(ChunkIndex);
+        let found = match source.spreading {
+            true => None,
+            false => picker.rarest(&peer.holds, &mut self.random).map(ChunkIndex),
+        };
         source.dry = found.is_none();
         found
-    }
-
-    /// In the endgame: the chunk that was asked for longest ago, slow by this peer's measure, and not asked of it yet.
-    fn slowest(&self, key: PeerKey, now: Time) -> Option<ChunkIndex> {
-        let (ledger, peer) = (self.ledger.as_ref()?, self.peers.get(&key)?);
-        let slow = peer
-            .source
-            .quickest
-            .map_or(self.config.endgame_age, |quickest| {
-                (quickest * 2).max(ENDGAME_POLL)
-            });
-        if peer.source.snubbed() {
-            return None;
-        }
-        ledger
-            .flights
-            .iter()
-            .filter(|(index, flight)| {
-                flight.copies < self.config.endgame_copies
-                    && now.since(flight.since) >= slow
-                    && peer.holds.contains(index.0)
-                    && peer.source.asked.iter().all(|asked| asked.index != **index)
-            })
-            .min_by_key(|(_, flight)| flight.since)
-            .map(|(index, _)| *index)
     }
 
     /// Bytes asked for, and bytes verified and not yet durable, over all peers.
@@ -498,7 +517,7 @@ impl Swarm {
     }
 
     /// Sends a request unless a bound forbids it.
-    fn ask(&mut self, key: PeerKey, index: ChunkIndex, now: Time) -> Ask {
+    pub(super) fn ask(&mut self, key: PeerKey, index: ChunkIndex, now: Time) -> Ask {
         let pending = self.pending_bytes();
         let Some(peer) = self.peers.get_mut(&key) else {
             return Ask::NoCredit;
@@ -530,10 +549,7 @@ impl Swarm {
             ledger
                 .flights
                 .entry(index)
-                .or_insert(Flight {
-                    copies: 0,
-                    since: now,
-                })
+                .or_insert(Flight { copies: 0 })
                 .copies += 1;
         }
         self.send(key, Message::Request { index });
@@ -570,6 +586,7 @@ impl Swarm {
                 return;
             }
             if young.contains(&claim)
+                || peer.source.choked
                 || !peer.source.asked.is_empty()
                 || !peer.holds.contains(last.0)
             {
@@ -587,15 +604,21 @@ impl Swarm {
         let sources = || self.peers.values().map(|peer| &peer.source);
         let stall = sources()
             .filter_map(|source| source.stalls_at(&self.config))
-            .min()?;
-        let poll = match &self.ledger {
+            .min();
+        let poll = stall.and_then(|_| match &self.ledger {
             Some(ledger) => ledger.picker.is_empty().then_some(now + ENDGAME_POLL),
             None => Some(now + self.config.probe_hedge),
+        });
+        let waiting = |peer: &Peer| peer.client.choked && peer.client.interested;
+        let slots = match self.upload_allowed && self.peers.values().any(waiting) {
+            true => self.choker.deadline(),
+            false => None,
         };
-        Some(
-            poll.map_or(stall, |poll| poll.min(stall))
-                .max(now + MIN_WAIT),
-        )
+        let first = [stall, poll, slots, self.tell]
+            .into_iter()
+            .flatten()
+            .min()?;
+        Some(first.max(now + MIN_WAIT))
     }
 }
 

@@ -1,9 +1,8 @@
 //! What goes into a swarm's state machine and what comes out of it.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 
+use crate::proto::focus::Focus;
 use crate::proto::message::Message;
 use crate::proto::types::{BlobSize, ChunkIndex, PeerKey, Time};
 
@@ -62,10 +61,10 @@ pub enum Input {
         /// The chunk.
         index: ChunkIndex,
     },
-    /// A reader waits for these chunks: they come before all others, in this order. Replaces the former wish.
+    /// Readers wait for these chunks: they come before all others, in this order. Replaces the former wish.
     Focus {
         /// Chunk indexes; empty for none.
-        chunks: Range<u32>,
+        chunks: Focus,
     },
     /// Whether this blob's chunks may be uploaded (the person's consent and caps). Not until this is said.
     AllowUpload(bool),

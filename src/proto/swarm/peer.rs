@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::outflow::Begun;
 use crate::proto::availability::Holds;
 use crate::proto::config::Config;
 use crate::proto::rate::Rate;
@@ -36,6 +37,10 @@ pub(super) struct Peer {
     pub since: Time,
     /// Whether its `Hello` has come.
     pub greeted: bool,
+    /// Whether it knows of choking.
+    pub chokes: bool,
+    /// Whether it does not know the size, and waits for the tail.
+    pub sizeless: bool,
     /// The size it says the blob has.
     pub claim: Option<BlobSize>,
     /// What it says it has.
@@ -71,8 +76,16 @@ pub(super) struct Source {
     /// Bytes per second delivered between a request and its chunk: the highest, slowly forgotten.
     pub burst: u64,
     pub bytes: u64,
+    /// Bytes it gave since the last rechoke, and half of what counted before.
+    pub recent: u64,
+    /// Whether it serves us now.
+    pub choked: bool,
+    /// Whether it was told that we want something.
+    pub interested: bool,
     /// Chunks it would like to be asked for first.
     pub hints: VecDeque<ChunkIndex>,
+    /// It gives hints, and wants to be asked for nothing else until it announces its set anew.
+    pub spreading: bool,
     /// Nothing that it has is wanted, since the last change of either.
     pub dry: bool,
 }
@@ -98,8 +111,22 @@ pub(super) struct Client {
     pub credit: u64,
     pub rate: Rate,
     pub bytes: u64,
-    /// Requests refused since the last chunk that was sent.
+    /// Requests refused or dropped since the last chunk that was sent.
     pub refused: u32,
+    /// Whether it is not served now.
+    pub choked: bool,
+    /// Whether it says that it wants something.
+    pub interested: bool,
+    /// Since when it has been choked or not.
+    pub since: Time,
+    /// Decides between it and its equals.
+    pub tie: u64,
+    /// Whether chunks were suggested to it and it has not been told the whole set since.
+    pub hinted: bool,
+    /// Verified chunks that it has not been told of, and when it is.
+    pub untold: Vec<ChunkIndex>,
+    pub told: Time,
+    pub tell: Option<Time>,
     /// Chunks that were suggested to it alone and that it has not asked for yet.
     pub hints: Vec<ChunkIndex>,
 }
@@ -110,6 +137,7 @@ pub(super) struct Serving {
     pub index: ChunkIndex,
     pub len: u64,
     pub stage: Stage,
+    pub begun: Begun,
 }
 
 /// Where a served chunk is.
@@ -121,13 +149,17 @@ pub(super) enum Stage {
     Cancelled,
     /// It was given out to be sent.
     Sending,
+    /// The store was asked for it to cut the tail from.
+    Tail,
 }
 
 impl Peer {
-    pub(super) fn new(config: &Config, now: Time) -> Self {
+    pub(super) fn new(config: &Config, tie: u64, now: Time) -> Self {
         Self {
             since: now,
             greeted: false,
+            chokes: true,
+            sizeless: false,
             claim: None,
             holds: Holds::Nothing,
             announced_to_us: 0,
@@ -145,10 +177,19 @@ impl Peer {
                 pace: 0,
                 burst: 0,
                 bytes: 0,
+                recent: 0,
+                choked: true,
+                interested: false,
                 hints: VecDeque::new(),
+                spreading: false,
                 dry: false,
             },
-            client: Client::default(),
+            client: Client {
+                choked: true,
+                since: now,
+                tie,
+                ..Client::default()
+            },
         }
     }
 

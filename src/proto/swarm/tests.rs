@@ -11,6 +11,7 @@ use crate::proto::tree::{Tree, TreeBuilder};
 mod exchange;
 mod invariants;
 mod misconduct;
+mod urgent;
 
 const CHUNKS: u32 = 40;
 

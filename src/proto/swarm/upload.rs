@@ -37,6 +37,13 @@ impl Spread {
         };
     }
 
+    /// A peer is served no longer: what it was to pass on and has not been begun is free for others.
+    pub(super) fn take_back_unsent(&mut self, client: &Client) {
+        for index in client.hints.iter().chain(&client.queue) {
+            self.exhausted &= !(!self.sent.contains(index.0) && self.given.remove(index.0));
+        }
+    }
+
     /// A peer left: what it was to pass on and has not been sent is free for others.
     pub(super) fn take_back(&mut self, client: &Client) {
         let unsent = client
@@ -87,9 +94,16 @@ impl Swarm {
                 return Err(Misconduct::Impossible);
             }
             Some(_) if !self.upload_allowed => Some(RejectReason::NotServing),
-            Some(ledger) => (!ledger.stored.contains(index.0)).then_some(RejectReason::NotStored),
+            Some(ledger) => (!ledger.has(index)).then_some(RejectReason::NotStored),
         };
         let client = &mut peer.client;
+        if client.choked && refusal != Some(RejectReason::NotServing) {
+            client.refused += 1;
+            return match client.refused > self.config.refusals_max {
+                true => Err(Misconduct::Flood),
+                false => Ok(()),
+            };
+        }
         if let Some(reason) = refusal {
             client.refused += 1;
             if client.refused > self.config.refusals_max {
@@ -104,6 +118,10 @@ impl Swarm {
                 return Err(Misconduct::Flood);
             }
             client.queue.push_back(index);
+        }
+        if !client.interested {
+            client.interested = true;
+            self.slots_stale = true;
         }
         self.suggest(key);
         Ok(())
@@ -121,6 +139,9 @@ impl Swarm {
     }
 
     pub(super) fn on_loaded(&mut self, key: PeerKey, index: ChunkIndex, data: Bytes, proof: Bytes) {
+        if self.end_tail_load(key, index) {
+            return self.on_last_chunk(index, &data, &proof);
+        }
         let expected = self
             .ledger
             .as_ref()
@@ -144,12 +165,14 @@ impl Swarm {
     }
 
     pub(super) fn on_load_failed(&mut self, key: PeerKey, index: ChunkIndex) {
+        self.end_tail_load(key, index);
         self.drop_load(key, index, RejectReason::NotStored);
-        let withdrawn = self
-            .ledger
-            .as_mut()
-            .is_some_and(|ledger| ledger.stored.remove(index.0));
-        if withdrawn {
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
+        // What is still on its way into the store is not lost by not being there yet.
+        if ledger.stored.remove(index.0) {
+            ledger.verified.remove(index.0);
             self.want_again(index);
         }
     }
@@ -183,6 +206,7 @@ impl Swarm {
         peer.client.rate.add(serving.len, now);
         peer.client.refused = 0;
         self.up += serving.len;
+        self.outflow.end(serving.begun, serving.len, now);
     }
 
     /// Answers every request that has not begun with a refusal.
@@ -197,32 +221,46 @@ impl Swarm {
 
     /// Begins as many requests as the bounds allow, one from each peer in turn. A lone seed serves what it has not sent
     /// to anybody before the rest.
-    pub(super) fn serve(&mut self) {
-        let busy = |swarm: &Self| -> usize {
-            let serving = swarm.peers.values().map(|peer| peer.client.serving.len());
-            serving.sum()
+    pub(super) fn serve(&mut self, now: Time) {
+        let clients = || self.peers.values().map(|peer| &peer.client);
+        let mut busy: usize = clients().map(|client| client.serving.len()).sum();
+        let window = self.outflow.window(&self.config);
+        if busy >= window || clients().all(|client| client.queue.is_empty()) {
+            return;
+        }
+        // A slow receiver among several must not hold everything that may be under way.
+        let active =
+            clients().filter(|client| !client.queue.is_empty() || !client.serving.is_empty());
+        let each = match active.count() {
+            0 | 1 => self.config.serving_per_peer,
+            _ => self.config.serving_per_peer.min(window - 1).max(1),
         };
         let lone = self.is_lone_seed() && !self.spread.sent.is_full();
-        while busy(self) < self.config.serving_max {
-            let fresh = lone.then(|| self.next_in_turn(|spread, client| spread.fresh(client)));
+        while busy < window {
+            let fresh =
+                lone.then(|| self.next_in_turn(each, |spread, client| spread.fresh(client)));
             let found = fresh
                 .flatten()
-                .or_else(|| self.next_in_turn(|_, _| Some(0)));
-            let Some((key, place)) = found else { return };
+                .or_else(|| self.next_in_turn(each, |_, _| Some(0)));
+            let Some((key, place)) = found else { break };
             self.turn = key;
-            self.begin(key, place);
+            busy += usize::from(self.begin(key, place, now));
+        }
+        if lone && self.spread.sent.is_full() {
+            self.spread_is_over();
         }
     }
 
     /// The next peer in turn with a request that `choose` likes and the bounds allow, and the request's place.
     fn next_in_turn(
         &self,
+        each: usize,
         choose: impl Fn(&Spread, &Client) -> Option<usize>,
     ) -> Option<(PeerKey, usize)> {
         let size = self.ledger.as_ref()?.size;
         let ready = |(key, peer): (&PeerKey, &Peer)| {
             let client = &peer.client;
-            if client.queue.is_empty() || client.serving.len() >= self.config.serving_per_peer {
+            if client.queue.is_empty() || client.serving.len() >= each {
                 return None;
             }
             let place = choose(&self.spread, client)?;
@@ -235,28 +273,50 @@ impl Swarm {
     }
 
     /// Begins to serve the request at this place of a peer's queue.
-    fn begin(&mut self, key: PeerKey, place: usize) {
+    fn begin(&mut self, key: PeerKey, place: usize, now: Time) -> bool {
         let (Some(ledger), Some(peer)) = (&self.ledger, self.peers.get_mut(&key)) else {
-            return;
+            return false;
         };
         let client = &mut peer.client;
         let Some(index) = client.queue.remove(place) else {
-            return;
+            return false;
         };
-        if !ledger.stored.contains(index.0) {
+        if !ledger.has(index) {
             let reason = RejectReason::NotStored;
-            return self.send(key, Message::Reject { index, reason });
+            self.send(key, Message::Reject { index, reason });
+            return false;
         }
         let len = ledger.size.chunk_len(index).unwrap_or(0) as u64;
         client.credit = client.credit.saturating_sub(len);
         let stage = Stage::Loading;
-        client.serving.push(Serving { index, len, stage });
+        let begun = self.outflow.begin(now);
+        client.serving.push(Serving {
+            index,
+            len,
+            stage,
+            begun,
+        });
         self.spread.sent.insert(index.0);
         self.outputs.push_back(Output::Load { peer: key, index });
+        true
+    }
+
+    /// Everything has been sent to somebody: from here on every leech may ask for anything.
+    fn spread_is_over(&mut self) {
+        let hinted = |(_, peer): &(&PeerKey, &Peer)| peer.client.hinted;
+        let told: Vec<PeerKey> = self
+            .peers
+            .iter()
+            .filter(hinted)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in told {
+            self.announce(key);
+        }
     }
 
     /// Whether we have everything and no connected peer has.
-    fn is_lone_seed(&self) -> bool {
+    pub(super) fn is_lone_seed(&self) -> bool {
         self.is_complete()
             && self
                 .ledger
@@ -279,7 +339,7 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
-        if leeches < 2 || peer.holds == Holds::All {
+        if leeches < 2 || peer.holds == Holds::All || peer.client.choked {
             return;
         }
         while peer.client.hints.len() < self.config.hints_per_peer {
@@ -287,6 +347,7 @@ impl Swarm {
                 return;
             };
             peer.client.hints.push(index);
+            peer.client.hinted = true;
             self.outputs.push_back(Output::Send {
                 peer: key,
                 message: Message::Suggest { index },

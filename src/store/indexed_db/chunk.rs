@@ -109,6 +109,24 @@ pub(super) async fn count(tx: &Transaction, id: RowId) -> Result<u32> {
         .map_err(failed)
 }
 
+/// Removes these chunks as far as they are there; returns the bytes of data that went with them.
+pub(super) async fn remove(tx: &Transaction, id: RowId, chunks: &[ChunkIndex]) -> Result<u64> {
+    let store = store(tx, CHUNKS)?;
+    let mut removed = 0;
+    for index in chunks {
+        let Some(key) = key(id, *index) else { continue };
+        let value = store.get(key.clone()).await.map_err(failed)?;
+        let Some(value) = value else { continue };
+        // Whatever the record has become, it goes; what it counted is what can still be read of it.
+        let data: Option<Uint8Array> = value
+            .dyn_ref::<Array>()
+            .and_then(|pair| pair.get(0).dyn_into().ok());
+        removed += data.map_or(0, |data| u64::from(data.length()));
+        store.delete(key).await.map_err(failed)?;
+    }
+    Ok(removed)
+}
+
 /// Removes every chunk of a row.
 pub(super) async fn remove_all(tx: &Transaction, id: RowId) -> Result<()> {
     store(tx, CHUNKS)?

@@ -8,17 +8,17 @@ import { launch, until } from './browser.mjs';
 import { randomFile } from './files.mjs';
 
 /** How long the node may take to join through the relay, in milliseconds: generous, for two cores with four browsers. */
-const JOIN_TIMEOUT_MS = 45_000;
+const JOIN_TIMEOUT_MS = 120_000;
 /** How long any other change in the page may take, in milliseconds. */
-const PAGE_TIMEOUT_MS = 30_000;
+const PAGE_TIMEOUT_MS = 90_000;
 
 /** One browser with one tab of the app. */
 export class Visitor {
-  static async arrive(kind, relay, { hash = '', profile, join = true } = {}) {
+  static async arrive(kind, relay, { hash = '', join = true, browser, ...options } = {}) {
     const visitor = new Visitor();
     visitor.kind = kind;
     visitor.relay = relay;
-    visitor.browser = await launch(kind, { profile });
+    visitor.browser = browser ?? (await launch(kind, options));
     try {
       visitor.page = await visitor.browser.page(new URL(hash, relay.url).href);
       if (join) await visitor.joined();
@@ -58,11 +58,19 @@ export class Visitor {
   }
 
   async text(id) {
-    return (await this.see(id)).evaluate((element) => (element.value ?? element.textContent).trim());
+    const { text } = await until(`the text of ${id} in ${this.kind}`, async () => {
+      const element = await this.see(id);
+      return { text: await element.evaluate((found) => (found.value ?? found.textContent).trim()) };
+    }, { timeout: PAGE_TIMEOUT_MS });
+    return text;
   }
 
-  async click(id) {
-    await (await this.see(id)).evaluate((element) => element.click());
+  click(id) {
+    return until(`${id} in ${this.kind} to be clicked`, async () => {
+      const element = await this.see(id);
+      await element.evaluate((found) => found.click());
+      return true;
+    }, { timeout: PAGE_TIMEOUT_MS });
   }
 
   /** Answers the question about uploading, when and if it is asked. */
@@ -96,7 +104,7 @@ export class Visitor {
   }
 
   /** Waits until all of a blob is here. */
-  async complete(link, timeout = 120_000) {
+  async complete(link, timeout = 240_000) {
     await until(
       async () => `${this.kind} to have ${cidOf(link)}; it says ${JSON.stringify({ swarm: await this.swarm(link), peers: await this.peers() })}`,
       async () => (await this.swarm(link))?.state === 'complete',

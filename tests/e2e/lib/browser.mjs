@@ -24,9 +24,10 @@ export function find(kind) {
 }
 
 /** A page on a machine without a network must still offer its host candidates, so they are neither hidden behind mDNS nor without loopback. */
+const localNetwork = ['--disable-features=WebRtcHideLocalIpsWithMdns', '--allow-loopback-in-peer-connection'];
 const chromiumArguments = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--disable-features=WebRtcHideLocalIpsWithMdns', '--allow-loopback-in-peer-connection',
+  '--disable-sync',
   // Several windows share two cores here: none may be slowed because another covers it.
   '--disable-background-timer-throttling', '--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows',
   // /dev/shm is small in containers.
@@ -43,27 +44,31 @@ const firefoxPreferences = {
   'services.settings.server': 'data:,',
 };
 
-/** How long a browser may take to start or answer, in milliseconds. */
-const BROWSER_TIMEOUT_MS = 60_000;
+/** How long a browser may take to start or answer, in milliseconds: the first start on a slow disk takes long. */
+const BROWSER_TIMEOUT_MS = 120_000;
 
 /**
  * Starts a browser.
  *
- * With a `profile` folder it keeps what it stores there, also after it was killed; without one it forgets everything.
+ * With a `profile` folder it keeps what it stores there, also after it was killed; without one it forgets everything. What it
+ * downloads goes to the folder `downloads`; `preferences` are Firefox's own. `program` is started in place of the browser's own
+ * and must become it; it is driven through a pipe, and its WebRTC is as people have it.
  */
-export async function launch(kind, { profile, args = [] } = {}) {
-  const executablePath = find(kind);
+export async function launch(kind, { profile, args = [], preferences = {}, downloads, program } = {}) {
+  const executablePath = program ?? find(kind);
   if (!executablePath) throw new Error(`${kind} is not installed`);
   const userDataDir = profile ?? mkdtempSync(join(tmpdir(), `gyre-${kind}-`));
   const browser = await puppeteer.launch({
     browser: kind === 'firefox' ? 'firefox' : 'chrome',
     executablePath,
     headless: true,
+    pipe: Boolean(program),
     userDataDir,
     timeout: BROWSER_TIMEOUT_MS,
     protocolTimeout: 5 * BROWSER_TIMEOUT_MS,
-    args: kind === 'firefox' ? args : [...chromiumArguments, ...args],
-    extraPrefsFirefox: firefoxPreferences,
+    args: kind === 'firefox' ? args : [...chromiumArguments, ...(program ? [] : localNetwork), ...args],
+    extraPrefsFirefox: { ...firefoxPreferences, ...(downloads ? { 'browser.download.folderList': 2, 'browser.download.dir': downloads, 'browser.download.useDownloadDir': true } : {}), ...preferences },
+    ...(downloads ? { downloadBehavior: { policy: 'allow', downloadPath: downloads } } : {}),
   });
   const running = browser.process();
   const forget = () => {
@@ -72,12 +77,11 @@ export async function launch(kind, { profile, args = [] } = {}) {
   return {
     kind,
     browser,
-    /** Opens a page and collects what it complains about in `page.complaints`. */
-    async page(url) {
-      const page = await browser.newPage();
-      listen(page);
-      if (url) await page.goto(url, { waitUntil: 'domcontentloaded', timeout: BROWSER_TIMEOUT_MS });
-      return page;
+    page: (url) => open(browser, url),
+    /** One more person in the same browser: storage of its own, as in a private window. */
+    async context() {
+      const context = await browser.createBrowserContext();
+      return { kind, browser, page: (url) => open(context, url), close: () => context.close() };
     },
     async close() {
       await Promise.race([browser.close().catch(() => {}), wait(10_000)]);
@@ -95,6 +99,14 @@ export async function launch(kind, { profile, args = [] } = {}) {
   };
 }
 
+/** Opens a page and collects what it complains about in `page.complaints`. */
+async function open(where, url) {
+  const page = await where.newPage();
+  listen(page);
+  if (url) await page.goto(url, { waitUntil: 'domcontentloaded', timeout: BROWSER_TIMEOUT_MS });
+  return page;
+}
+
 /** What a test page may never do: log an error, throw, or reject unhandled. */
 function listen(page) {
   page.complaints = [];
@@ -109,13 +121,24 @@ function listen(page) {
 
 export const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Asks again and again until the answer is true, or throws with what was waited for. */
-export async function until(what, ask, { timeout = 30_000, every = 100 } = {}) {
+/**
+ * Asks again and again until the answer is true, or throws with what was waited for. A question that throws has no answer
+ * yet: an element may be drawn anew between being found and being asked.
+ */
+export async function until(what, ask, { timeout = 90_000, every = 100 } = {}) {
   const end = performance.now() + timeout;
   for (;;) {
-    const answer = await ask();
-    if (answer) return answer;
-    if (performance.now() > end) throw new Error(`waited ${timeout / 1000} s for ${typeof what === 'function' ? await what() : what}`);
+    let thrown;
+    try {
+      const answer = await ask();
+      if (answer) return answer;
+    } catch (error) {
+      thrown = error;
+    }
+    if (performance.now() > end) {
+      const awaited = typeof what === 'function' ? await Promise.resolve(what()).catch((error) => error.message) : what;
+      throw new Error(`waited ${timeout / 1000} s for ${awaited}`, { cause: thrown });
+    }
     await wait(every);
   }
 }

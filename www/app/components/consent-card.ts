@@ -1,8 +1,10 @@
-/** Asks, before the first byte leaves, whether this page may send. Blocks nothing else. */
+/** Asks, before the first byte leaves, whether this page may send, and says what else holds it back. Blocks nothing else. */
 
+import type { Limits } from 'gyre';
 import { html, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { SessionElement } from '../element.js';
+import { holdNote } from '../lib/limits.js';
 import { session } from '../session.js';
 
 @customElement('gyre-consent')
@@ -13,7 +15,7 @@ export class ConsentElement extends SessionElement {
   }
 
   protected override render(): unknown {
-    if (!session.asksConsent) return nothing;
+    if (!session.asksConsent) return this.held();
     const sharing = session.shares.length > 0;
     return html`<section class="consent" role="region" aria-labelledby="consent-title" aria-describedby="consent-text">
       <div>
@@ -32,6 +34,25 @@ export class ConsentElement extends SessionElement {
         <button class="button quiet" data-testid="consent-deny" @click=${() => this.answer(false)}>Not now</button>
       </div>
     </section>`;
+  }
+
+  /** What was shared just now cannot be fetched, and why: the person would wonder. */
+  private held(): unknown {
+    const note = session.stats && session.shares.length > 0 ? holdNote(session.stats) : null;
+    if (!note) return nothing;
+    return html`<section class="consent" role="region" aria-labelledby="hold-title" data-testid="hold">
+      <div>
+        <h2 id="hold-title">${note.title}</h2>
+        <p>${note.text}</p>
+      </div>
+      <div class="row">
+        <button class="button" data-testid="hold-lift" @click=${() => this.lift(note.change)}>${note.action}</button>
+      </div>
+    </section>`;
+  }
+
+  private lift(change: Partial<Limits>): Promise<boolean> {
+    return session.act((gyre) => gyre.setLimits(change));
   }
 
   private answer(allowed: boolean): Promise<boolean> {

@@ -31,11 +31,6 @@ export class ErrorElement extends PlainElement {
               ? html`<button class="button" data-testid=${`${this.subject}-retry`} @click=${this.retry}>${icon('retry')} Try again</button>`
               : nothing
           }
-          ${
-            this.retry && remedy === 'take-over'
-              ? html`<button class="button" data-testid=${`${this.subject}-take-over`} @click=${this.retry}>Continue here</button>`
-              : nothing
-          }
           ${remedy === 'storage' ? html`<button class="button quiet" @click=${() => openSettings(this)}>Storage settings</button>` : nothing}
           ${remedy === 'reload' ? html`<button class="button" @click=${() => location.reload()}>Reload</button>` : nothing}
           ${remedy === 'home' ? html`<a class="button" href="#/">Back to the start</a>` : nothing}

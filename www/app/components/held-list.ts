@@ -8,6 +8,7 @@ import { PlainElement, SessionElement } from '../element.js';
 import { count, displayName, formatBytes, liveRate, percent } from '../lib/format.js';
 import { Eta } from '../lib/rate.js';
 import { sizeLine, swarmLine } from '../lib/status.js';
+import { exportFile } from '../export.js';
 import { session } from '../session.js';
 import './bars.js';
 import { confirmDialog } from './confirm-dialog.js';
@@ -108,6 +109,11 @@ export class HeldItemElement extends PlainElement {
       >
         ${icon('pin')}
       </button>
+      ${
+        swarm.state === 'complete' && swarm.size !== null
+          ? html`<button class="icon-button" data-testid="export" title="Export to a file; share that file to bring it back" aria-label=${`Export ${name}`} @click=${() => session.act((gyre) => exportFile(gyre, cid))}>${icon('save')}</button>`
+          : nothing
+      }
       ${link === null ? nothing : html`<gyre-copy compact .link=${link} .name=${name}></gyre-copy>`}
       <button class="icon-button" title="Remove" aria-label=${`Remove ${name}`} @click=${() => this.removeBlob(swarm, name)}>${icon('trash')}</button>
     `;

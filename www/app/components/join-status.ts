@@ -16,7 +16,7 @@ export class JoinStatusElement extends SessionElement {
       session.peers,
       session.error?.code ?? null,
     );
-    // Another tab that runs is no fault of this one.
+    // A tab of another version is no fault of this one.
     const dot = session.error?.code === 'STORE_BUSY' ? 'offline' : phase;
     return html`<p class="join-state" role="status" data-testid="join-state" data-state=${phase} title=${hint === '' ? nothing : hint}>
       <span class=${`dot dot-${dot}`} aria-hidden="true"></span><span class="clip only-wide">${label}</span><span class="clip only-narrow">${short}</span>
@@ -29,8 +29,7 @@ export class JoinStatusElement extends SessionElement {
 export class JoinNoteElement extends SessionElement {
   protected override render(): unknown {
     if (session.phase === 'failed' && session.error) {
-      const act = session.error.code === 'STORE_BUSY' ? () => session.takeOver() : () => void session.start();
-      return html`<gyre-error subject="join" .error=${session.error} .retry=${act}></gyre-error>`;
+      return html`<gyre-error subject="join" .error=${session.error} .retry=${() => void session.start()}></gyre-error>`;
     }
     if (session.phase !== 'offline') return nothing;
     const { label, hint } = joinStatus(session.phase, session.stats, session.peers, null);

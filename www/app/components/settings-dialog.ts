@@ -8,6 +8,7 @@ import { asGigabytes, parseGigabytes } from '../lib/storage.js';
 import { session } from '../session.js';
 import { currentTheme, setTheme, type Theme } from '../theme.js';
 import { icon } from './icons.js';
+import { LimitsElement } from './limit-fields.js';
 
 @customElement('gyre-settings')
 export class SettingsElement extends SessionElement {
@@ -22,6 +23,8 @@ export class SettingsElement extends SessionElement {
     this.saved = false;
     const field = this.querySelector<HTMLInputElement>('#quota');
     if (field && session.stats) field.value = asGigabytes(session.stats.storage.quota);
+    const limits = this.querySelector('gyre-limits');
+    if (limits instanceof LimitsElement) limits.fill();
     dialog.showModal();
   }
 
@@ -32,7 +35,9 @@ export class SettingsElement extends SessionElement {
           <h2 id="settings-title">Settings</h2>
           <button class="icon-button" aria-label="Close settings" @click=${this.close}>${icon('close')}</button>
         </header>
-        ${this.sending()} ${this.room()} ${this.looks()} ${this.network()}
+        ${this.sending()}
+        <gyre-limits></gyre-limits>
+        ${this.room()} ${this.looks()} ${this.network()}
       </div>
     </dialog>`;
   }
@@ -77,7 +82,7 @@ export class SettingsElement extends SessionElement {
         <button class="button" data-testid="settings-quota-save" ?disabled=${!storage}>Set</button>
       </div>
       <p id="quota-note" class=${this.problem === '' ? 'hint' : 'hint bad'} aria-live="polite">
-        ${this.problem !== '' ? this.problem : storage ? `${this.saved ? 'Set. ' : ''}${formatBytes(storage.used)} used of ${formatBytes(storage.quota)}. The browser may grant less.` : ''}
+        ${this.problem !== '' ? this.problem : storage ? `${this.saved ? 'Set. ' : ''}${formatBytes(storage.used)} used of ${formatBytes(storage.quota)}. Files that are not kept on purpose make way for new ones, the longest unused first. The browser may grant less.` : ''}
       </p>
     </form>`;
   }
@@ -100,6 +105,7 @@ export class SettingsElement extends SessionElement {
     return html`<section class="setting" aria-labelledby="network-title">
       <h3 id="network-title" class="label">This peer</h3>
       <code class="wrap">${stats.peerId}</code>
+      <p class="hint" data-testid="settings-tab">${session.runsHere ? 'It runs in this tab.' : 'It runs in another tab of this browser; this one uses it, and goes on with it when that tab is closed.'}</p>
       <h3 class="label">Relays</h3>
       ${stats.relays.length === 0 ? html`<p class="hint">None known.</p>` : nothing}
       <ul class="relay-list">

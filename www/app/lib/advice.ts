@@ -3,7 +3,7 @@
 import type { ErrorCode } from 'gyre';
 
 /** What the one button under an error does. */
-export type Remedy = 'retry' | 'storage' | 'reload' | 'home' | 'take-over' | null;
+export type Remedy = 'retry' | 'storage' | 'reload' | 'home' | null;
 
 /** Whether it is a state that passes, with nothing broken. */
 export function isCalm(code: ErrorCode): boolean {
@@ -22,9 +22,9 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
   switch (code) {
     case 'STORE_BUSY':
       return {
-        title: 'Gyre is open in another tab',
-        advice: 'One tab at a time keeps your files. Continue here, or close the other tab.',
-        remedy: 'take-over',
+        title: 'Another tab runs a different version of Gyre',
+        advice: 'Reload or close the other tabs of this page; this one then goes on by itself.',
+        remedy: 'retry',
       };
     case 'STORE_NEWER':
       return {
@@ -76,6 +76,12 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
         title: 'The peer of this page has stopped',
         advice: 'Reload the page to start it again.',
         remedy: 'reload',
+      };
+    case 'INTERRUPTED':
+      return {
+        title: 'The tab that did this was closed',
+        advice: 'Your files are kept by one tab at a time; it was closed before this was done. Try again.',
+        remedy: 'retry',
       };
     case 'UNSUPPORTED':
       return {

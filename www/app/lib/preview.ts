@@ -8,11 +8,15 @@
 /** How a file is shown. */
 export type Preview = 'image' | 'vector' | 'video' | 'audio' | 'pdf' | 'text' | null;
 
-/** Decides by media type and size in bytes; `null` means: not shown, only saved. */
-export function previewKind(type: string, size: number): Preview {
+/**
+ * Decides by media type and size in bytes; `null` means: not shown, only saved. What can be `streamed` is not held in
+ * memory as a whole and may be of any size, if the element that shows it reads only what it needs.
+ */
+export function previewKind(type: string, size: number, streamed = false): Preview {
   const essence = (type.split(';')[0] ?? '').trim().toLowerCase();
   const kind = BY_TYPE[essence] ?? (TEXT.test(essence) ? 'text' : null);
-  return kind !== null && size > 0 && size <= LIMITS[kind] ? kind : null;
+  if (kind === null || size === 0) return null;
+  return size <= LIMITS[kind] || (streamed && STREAMED.has(kind)) ? kind : null;
 }
 
 const BY_TYPE: Readonly<Record<string, NonNullable<Preview> | undefined>> = {
@@ -37,7 +41,9 @@ const BY_TYPE: Readonly<Record<string, NonNullable<Preview> | undefined>> = {
 /** Shown as text, markup included. */
 const TEXT = /^(text\/[a-z0-9.+-]+|application\/(json|xml|toml|yaml|javascript))$/;
 const MB = 1_000_000;
-/** Bytes; a preview is held in memory as a whole. */
+/** Shown by elements that read as far as a person looks. */
+const STREAMED: ReadonlySet<Preview> = new Set(['video', 'audio', 'pdf']);
+/** Bytes; other previews are held in memory as a whole. */
 const LIMITS: Readonly<Record<NonNullable<Preview>, number>> = {
   image: 50 * MB,
   vector: 1 * MB,

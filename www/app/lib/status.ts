@@ -51,8 +51,8 @@ export function joinStatus(
     }
     case 'failed': {
       const { title, advice } = adviceFor(error ?? 'INTERNAL');
-      const label = error === 'STORE_BUSY' ? 'Open in another tab' : error === 'NO_RELAY' ? 'Offline' : 'Not running';
-      const short = error === 'STORE_BUSY' ? 'Other tab' : label;
+      const label = error === 'STORE_BUSY' ? 'Another version runs' : error === 'NO_RELAY' ? 'Offline' : 'Not running';
+      const short = error === 'STORE_BUSY' ? 'Other version' : label;
       return { phase, label, short, hint: `${title}. ${advice}` };
     }
   }
@@ -107,7 +107,7 @@ function failureTitle(code: string): string {
 
 const VIA: Record<PeerVia, string> = {
   direct: 'Direct',
-  relayed: 'Relayed',
+  relayed: 'Through the relay, slow',
   websocket: 'WebSocket',
   connecting: 'Connecting…',
   failed: 'No link',

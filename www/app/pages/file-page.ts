@@ -36,7 +36,6 @@ export class FilePage extends SessionElement {
   #eta = new Eta();
   /** Whether the node has listed the blob since it was opened: only then can it be missed. */
   #listed = false;
-  #generation = session.generation;
   #again: ReturnType<typeof setTimeout> | undefined;
 
   override disconnectedCallback(): void {
@@ -47,11 +46,9 @@ export class FilePage extends SessionElement {
 
   protected override willUpdate(changed: PropertyValues<this>): void {
     this.#listed ||= this.file !== null && this.swarm !== undefined;
-    const moved = this.#generation !== session.generation;
-    this.#generation = session.generation;
     // Room was made in the settings, and the node has gone on.
     const roomMade = this.problem?.code === 'QUOTA_EXCEEDED' && this.swarm !== undefined && this.swarm.state !== 'failed';
-    if (changed.has('fragment') || moved || roomMade) void this.openLink();
+    if (changed.has('fragment') || roomMade) void this.openLink();
   }
 
   protected override updated(): void {
@@ -79,7 +76,7 @@ export class FilePage extends SessionElement {
         </div>
       </article>
       <gyre-consent></gyre-consent>
-      ${done && this.file ? html`<gyre-preview .file=${this.file}></gyre-preview>` : nothing}
+      ${this.file && (swarm || !this.#listed) ? html`<gyre-preview .file=${this.file} .complete=${done}></gyre-preview>` : nothing}
       <div class="file-panels">
         <gyre-peer-list></gyre-peer-list>
         <gyre-storage></gyre-storage>
@@ -148,9 +145,7 @@ export class FilePage extends SessionElement {
     }
     if (swarm && this.file && swarm.state === 'complete') {
       const link = session.linkOf(swarm.cid);
-      return html`<button class="button primary" data-testid="file-save" ?disabled=${this.saving !== null} @click=${this.save}>
-          ${icon('save')} ${this.saving === null ? 'Save' : `Saving… ${this.saving} %`}
-        </button>
+      return html`${this.saveButton('Save', 'button primary')}
         ${link === null ? nothing : html`<gyre-copy class="row" .link=${link} .name=${this.file.name}></gyre-copy>`}`;
     }
     const { cid } = this;
@@ -165,8 +160,15 @@ export class FilePage extends SessionElement {
           ? html`<button class="button primary" data-testid="file-resume" @click=${() => session.act((gyre) => gyre.resume(cid))}>${icon('play')} Go on</button>`
           : nothing
       }
+      ${swarm && this.file && this.file.size >= EARLY_SAVE_BYTES ? this.saveButton('Save while it arrives', 'button') : nothing}
       <button class="button" data-testid="file-cancel" @click=${this.cancel}>${icon('close')} Cancel</button>
     `;
+  }
+
+  private saveButton(words: string, style: string): unknown {
+    return html`<button class=${style} data-testid="file-save" ?disabled=${this.saving !== null} @click=${this.save}>
+      ${icon('save')} ${this.saving === null ? words : `Saving… ${this.saving} %`}
+    </button>`;
   }
 
   private async openLink(): Promise<void> {
@@ -210,7 +212,9 @@ export class FilePage extends SessionElement {
     if (!file || this.saving !== null) return;
     this.saving = 0;
     try {
-      await saveFile(file, (done) => (this.saving = percent(done, file.size)));
+      const whole = this.swarm?.state === 'complete';
+      const saved = await saveFile(file, whole, (done) => (this.saving = percent(done, file.size)));
+      if (saved === 'downloading') session.notify('The browser saves it. Keep this page open until it is done.');
     } catch (thrown) {
       session.notify(`Saving failed: ${GyreError.from(thrown).message}`);
     } finally {
@@ -228,5 +232,7 @@ export class FilePage extends SessionElement {
 }
 
 const TITLE = document.title;
+/** Bytes from which on a file may be saved while it arrives; smaller ones are here before the button is found. */
+const EARLY_SAVE_BYTES = 16 * 1024 * 1024;
 /** Milliseconds until a file that nobody had is looked for again. */
 const AGAIN_MS = 60_000;

@@ -5,7 +5,7 @@
  * with one of the codes of errors.ts.
  */
 
-import type { PeerInfo, Stats, SwarmInfo } from '../types.js';
+import type { Limits, PeerInfo, Stats, Surroundings, SwarmInfo } from '../types.js';
 
 export default function init(input: {
   module_or_path: URL | string | Response | Promise<Response>;
@@ -31,6 +31,15 @@ export class WasmNode {
   stats(): Stats;
   setUpload(allowed: boolean): Promise<void>;
   setQuota(bytes: number): Promise<void>;
+  /** Remembered, and holds at once. */
+  setLimits(limits: Limits): Promise<void>;
+  setSurroundings(surroundings: Surroundings): Promise<void>;
+  /** What an export of a blob that is here whole would be. */
+  exportInfo(cid: string): Promise<{ name: string; size: number; pieces: number }>;
+  /** One piece of it, checked against the hash. */
+  exportPiece(cid: string, piece: number): Promise<Uint8Array>;
+  /** Takes back what the pieces made. */
+  importExported(reader: ReadableStreamDefaultReader<Uint8Array>, options: WasmImportOptions): Promise<WasmShare>;
   stop(): Promise<void>;
 }
 
@@ -51,6 +60,7 @@ export interface WasmNodeOptions {
   databaseName?: string;
   quota?: number;
   relayOnly?: boolean;
+  surroundings?: Surroundings;
 }
 
 export interface WasmImportOptions {

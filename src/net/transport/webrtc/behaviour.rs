@@ -17,7 +17,7 @@ use futures::{
     FutureExt, StreamExt,
     channel::{mpsc, oneshot},
     future::BoxFuture,
-    stream::FuturesUnordered,
+    stream::{BoxStream, FuturesUnordered},
 };
 use futures_timer::Delay;
 use libp2p::{
@@ -31,6 +31,8 @@ use libp2p::{
     },
 };
 use web_time::Instant;
+
+use crate::rt;
 
 use super::{
     addr::{self, WebRtcAddr},
@@ -52,6 +54,23 @@ pub enum Event {
         /// Whether we dialled.
         outbound: bool,
     },
+    /// A remote has begun an attempt.
+    Offered {
+        /// The peer at the other end.
+        peer: PeerId,
+    },
+    /// The path of a direct connection is lost; it may come back, and ends if it does not soon.
+    Shaky {
+        /// The peer at the other end.
+        peer: PeerId,
+    },
+    /// The path is back.
+    Steady {
+        /// The peer at the other end.
+        peer: PeerId,
+    },
+    /// The machine has (again) a network, which may be another one. Failures of pairs are forgotten.
+    NetworkChanged,
     /// An attempt failed; [`Behaviour::next_attempt`] says when the pair may be tried again.
     Failed {
         /// The peer at the other end.
@@ -68,6 +87,8 @@ pub struct Behaviour {
     config: Arc<Config>,
     from_transport: mpsc::Receiver<OpenRequest>,
     to_transport: mpsc::Sender<Inbound>,
+    health: mpsc::Receiver<(PeerId, bool)>,
+    changes: BoxStream<'static, ()>,
     attempts: HashMap<AttemptId, Attempt>,
     /// When the inbound attempts of the last minute began.
     arrivals: VecDeque<Instant>,
@@ -101,10 +122,14 @@ impl Behaviour {
         config: Arc<Config>,
         from_transport: mpsc::Receiver<OpenRequest>,
         to_transport: mpsc::Sender<Inbound>,
+        health: mpsc::Receiver<(PeerId, bool)>,
+        changes: BoxStream<'static, ()>,
     ) -> Self {
         Self {
             from_transport,
             to_transport,
+            health,
+            changes,
             attempts: HashMap::new(),
             arrivals: VecDeque::new(),
             outcomes: FuturesUnordered::new(),
@@ -132,6 +157,12 @@ impl Behaviour {
     /// Lets a pair that failed be dialled again at once, because the user asks or the network has changed.
     pub fn forget_failures(&mut self, peer: &PeerId) {
         self.backoff.clear(peer);
+    }
+
+    /// Leaves circuits to this peer alone while there is no direct connection, because they carry more than signalling. The
+    /// caller bounds how many peers it says this of.
+    pub fn spare_circuits(&mut self, peer: PeerId, spared: bool) {
+        self.links.spare(peer, spared);
     }
 
     /// Handshakes that are under way.
@@ -218,6 +249,8 @@ impl Behaviour {
             return;
         }
         self.arrivals.push_back(now);
+        self.queue
+            .push_back(ToSwarm::GenerateEvent(Event::Offered { peer }));
         self.begin(
             Attempt {
                 peer,
@@ -267,7 +300,7 @@ impl Behaviour {
             Some(Err(reason)) => {
                 self.links.uncrossed(&peer);
                 if !self.links.is_direct(&peer) && reason.is_held_against_pair(outbound) {
-                    self.backoff.fail(peer, now);
+                    self.backoff.fail(peer, now, jitter());
                 }
                 tracing::debug!(%peer, outbound, %reason, "no direct connection");
                 self.queue.push_back(ToSwarm::GenerateEvent(Event::Failed {
@@ -421,6 +454,22 @@ impl NetworkBehaviour for Behaviour {
                 self.on_request(request);
                 continue;
             }
+            if let Poll::Ready(Some((peer, shaky))) = self.health.poll_next_unpin(cx) {
+                self.links.shaky(&peer, shaky);
+                let event = if shaky {
+                    Event::Shaky { peer }
+                } else {
+                    Event::Steady { peer }
+                };
+                self.queue.push_back(ToSwarm::GenerateEvent(event));
+                continue;
+            }
+            if let Poll::Ready(Some(())) = self.changes.poll_next_unpin(cx) {
+                self.backoff.clear_all();
+                self.queue
+                    .push_back(ToSwarm::GenerateEvent(Event::NetworkChanged));
+                continue;
+            }
             return match self.poll_links(cx) {
                 Poll::Ready((peer_id, id)) => Poll::Ready(ToSwarm::CloseConnection {
                     peer_id,
@@ -441,6 +490,11 @@ impl std::fmt::Debug for Behaviour {
             .field("backoff", &self.backoff)
             .finish_non_exhaustive()
     }
+}
+
+/// From 0 to 1.
+fn jitter() -> f64 {
+    f64::from(u32::from_le_bytes(rt::random())) / f64::from(u32::MAX)
 }
 
 /// A dial error in one line, without the addresses, for people to read.

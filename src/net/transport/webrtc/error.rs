@@ -41,20 +41,28 @@ pub enum UpgradeError {
 }
 
 impl UpgradeError {
+    /// Whether the two networks have no path between each other: everything else has worked.
+    pub fn is_no_path(&self) -> bool {
+        matches!(
+            self,
+            Self::Handshake(
+                HandshakeError::IceFailed
+                    | HandshakeError::Timeout {
+                        step: Step::Connect,
+                    },
+            )
+        )
+    }
+
     /// Whether trying again at once would most likely fail again.
     ///
     /// On the accepting side only the network's verdict counts: whatever else goes wrong there is in the remote's hands,
     /// and it shall not be able to keep us from dialling.
     pub(crate) fn is_held_against_pair(&self, outbound: bool) -> bool {
         match self {
-            Self::Handshake(
-                HandshakeError::IceFailed
-                | HandshakeError::Timeout {
-                    step: Step::Connect,
-                },
-            ) => true,
+            reason if reason.is_no_path() => true,
             Self::Handshake(HandshakeError::Rtc {
-                error: RtcError::Unavailable,
+                error: RtcError::Unavailable | RtcError::Exhausted,
                 ..
             }) => false,
             Self::Circuit(_) | Self::CircuitLost | Self::Unsupported | Self::Handshake(_) => {

@@ -5,9 +5,13 @@
 //!
 //! *Direct*: when both sides dial each other at once, two connections come up. Both sides keep the one that the lower
 //! peer id dialled and close the other after a delay. The rule applies only to attempts that overlapped: a page that was
-//! reloaded dials anew while its old connection has not been missed yet, and there the old one must not win.
+//! reloaded dials anew while its old connection has not been missed yet, and there the old one must not win. One whose path is
+//! lost goes as soon as another is up.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use libp2p::{PeerId, swarm::ConnectionId};
 use web_time::Instant;
@@ -23,6 +27,8 @@ pub(super) struct Links {
     /// Peers that dialled us while we dialled them and when, until one attempt fails or both are up.
     crossed: HashMap<PeerId, Instant>,
     crossing: Duration,
+    /// Peers whose circuits carry more than signalling while there is no direct connection.
+    spared: HashSet<PeerId>,
 }
 
 #[derive(Debug)]
@@ -39,6 +45,8 @@ struct Circuit {
 struct Direct {
     peer: PeerId,
     outbound: bool,
+    /// Its path is lost for now.
+    shaky: bool,
     close_at: Option<Instant>,
 }
 
@@ -60,6 +68,27 @@ impl Links {
             directs: HashMap::new(),
             crossed: HashMap::new(),
             crossing,
+            spared: HashSet::new(),
+        }
+    }
+
+    /// Whether circuits to this peer are left alone until there is a direct connection. The caller bounds the peers.
+    pub(super) fn spare(&mut self, peer: PeerId, spared: bool) {
+        if spared {
+            self.spared.insert(peer);
+            let circuits = self.circuits.values_mut();
+            for circuit in circuits.filter(|circuit| circuit.peer == peer) {
+                circuit.close_at = None;
+            }
+        } else {
+            self.spared.remove(&peer);
+        }
+    }
+
+    /// The path of the direct connections to the peer is lost, or back.
+    pub(super) fn shaky(&mut self, peer: &PeerId, shaky: bool) {
+        for direct in self.directs.values_mut().filter(|d| d.peer == *peer) {
+            direct.shaky = shaky;
         }
     }
 
@@ -71,7 +100,7 @@ impl Links {
         foreign: bool,
         now: Instant,
     ) {
-        let close_at = (!foreign).then(|| now + self.idle);
+        let close_at = (!foreign && !self.spared.contains(&peer)).then(|| now + self.idle);
         self.circuits.insert(
             id,
             Circuit {
@@ -91,11 +120,17 @@ impl Links {
         outbound: bool,
         now: Instant,
     ) {
+        for old in self.directs.values_mut() {
+            if old.peer == peer && old.shaky {
+                old.close_at = Some(now);
+            }
+        }
         self.directs.insert(
             id,
             Direct {
                 peer,
                 outbound,
+                shaky: false,
                 close_at: None,
             },
         );
@@ -109,7 +144,7 @@ impl Links {
         {
             let keep_outbound = self.local < peer;
             for direct in self.directs.values_mut() {
-                if direct.peer == peer && direct.outbound != keep_outbound {
+                if direct.peer == peer && direct.outbound != keep_outbound && !direct.shaky {
                     direct.close_at = Some(now + self.glare_delay);
                 }
             }
@@ -167,7 +202,8 @@ impl Links {
         circuit.close_at = if self.directs.values().any(|d| d.peer == circuit.peer) {
             Some(now + self.linger)
         } else {
-            (!circuit.foreign).then(|| now + self.idle)
+            let alone = circuit.foreign || self.spared.contains(&circuit.peer);
+            (!alone).then(|| now + self.idle)
         };
     }
 
@@ -185,16 +221,16 @@ impl Links {
             return Some((peer, id));
         }
         loop {
-            let (id, peer, outbound) = self
+            let (id, peer) = self
                 .directs
                 .iter()
                 .find(|(_, d)| due(d.close_at))
-                .map(|(id, d)| (*id, d.peer, d.outbound))?;
+                .map(|(id, d)| (*id, d.peer))?;
             // The one to be kept may have died meanwhile.
             let other_is_up = self
                 .directs
                 .values()
-                .any(|d| d.peer == peer && d.outbound != outbound);
+                .any(|d| d.peer == peer && d.close_at.is_none());
             if other_is_up {
                 self.directs.remove(&id);
                 return Some((peer, id));
@@ -294,6 +330,37 @@ mod tests {
         assert_eq!(links.expired(now + GLARE), None);
         assert_eq!(links.deadline(), None);
         assert!(links.is_direct(&peer));
+    }
+
+    #[test]
+    fn a_connection_whose_path_is_lost_goes_when_another_is_up() {
+        let (mut links, peer) = links(true);
+        let now = Instant::now();
+        links.direct_up(id(1), peer, true, now);
+        links.shaky(&peer, true);
+        assert_eq!(links.expired(now), None, "it may come back");
+        links.direct_up(id(2), peer, false, now);
+        assert_eq!(links.expired(now), Some((peer, id(1))));
+        assert_eq!(links.expired(now), None);
+        // One that came back stays.
+        links.shaky(&peer, true);
+        links.shaky(&peer, false);
+        links.direct_up(id(3), peer, false, now);
+        assert_eq!(links.expired(now), None);
+    }
+
+    #[test]
+    fn a_spared_circuit_stays_until_there_is_a_direct_connection() {
+        let (mut links, peer) = links(true);
+        let now = Instant::now();
+        links.circuit_up(id(1), peer, false, now);
+        links.spare(peer, true);
+        links.circuit_up(id(2), peer, false, now);
+        links.hold(id(2));
+        links.release(id(2), now);
+        assert_eq!(links.deadline(), None);
+        links.direct_up(id(3), peer, true, now);
+        assert_eq!(links.deadline(), Some(now + LINGER));
     }
 
     #[test]

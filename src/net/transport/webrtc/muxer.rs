@@ -13,8 +13,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use futures::channel::mpsc;
 use futures::stream::{FuturesUnordered, StreamExt};
 use futures_timer::Delay;
+use libp2p::PeerId;
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 
 use super::{
@@ -35,6 +37,13 @@ pub const MAX_INBOUND_CHANNELS: usize = 512;
 /// Channels of one connection that we open at once; further ones wait. Below the 512 at which Chromium throws, because
 /// an identifier is free only some time after its channel has closed.
 pub const MAX_OUTBOUND_CHANNELS: usize = 480;
+
+/// Where a connection reports that its path is lost (`true`) or back.
+#[derive(Debug, Clone)]
+pub(super) struct Health {
+    pub(super) peer: PeerId,
+    pub(super) reports: mpsc::Sender<(PeerId, bool)>,
+}
 
 /// Why a connection ended.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -69,6 +78,7 @@ pub struct Muxer<P: RtcPeer> {
     checked: bool,
     disconnected: Option<Delay>,
     failure: Option<MuxerError>,
+    health: Option<Health>,
     inbound_waker: Option<Waker>,
     outbound_waker: Option<Waker>,
 }
@@ -96,11 +106,18 @@ impl<P: RtcPeer> Muxer<P> {
             checked: false,
             disconnected: None,
             failure: None,
+            health: None,
             inbound_waker: None,
             outbound_waker: None,
         };
         early.into_iter().for_each(|channel| muxer.accept(channel));
         muxer
+    }
+
+    /// Reports from now on when the path is lost and when it is back.
+    pub(super) fn reporting(mut self, health: Health) -> Self {
+        self.health = Some(health);
+        self
     }
 
     /// Bytes that have arrived on all streams and are not read, what it costs to keep them included.
@@ -189,11 +206,24 @@ impl<P: RtcPeer> Muxer<P> {
             ConnectionState::Closed => self.fail(MuxerError::Closed),
             ConnectionState::Disconnected => {
                 let patience = self.shared.timing.disconnected;
-                self.disconnected
-                    .get_or_insert_with(|| Delay::new(patience));
+                if self.disconnected.is_none() {
+                    self.disconnected = Some(Delay::new(patience));
+                    self.report(true);
+                }
             }
-            ConnectionState::Connected => self.disconnected = None,
+            ConnectionState::Connected => {
+                if self.disconnected.take().is_some() {
+                    self.report(false);
+                }
+            }
             ConnectionState::New | ConnectionState::Connecting => {}
+        }
+    }
+
+    fn report(&mut self, shaky: bool) {
+        if let Some(Health { peer, reports }) = &mut self.health {
+            // Full only if the behaviour has not run for long; what follows a lost path is the end, which it learns anyway.
+            let _ = reports.try_send((*peer, shaky));
         }
     }
 

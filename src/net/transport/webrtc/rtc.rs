@@ -4,10 +4,16 @@
 //! framing) is the same code in the page and in a native test. Backends buffer events in bounded queues from the moment
 //! an object exists: `datachannel` and `message` may fire before anybody polls.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::{
+    StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 
 #[cfg(any(test, feature = "test-utils"))]
 pub mod mem;
@@ -20,8 +26,32 @@ pub struct RtcConfig {
     /// STUN server URLs (`stun:host:port`); none on a loopback or LAN test.
     pub ice_servers: Vec<String>,
     /// Gather no host or reflexive candidates (`iceTransportPolicy: "relay"`).
-    pub relay_only: bool,
+    pub relay_only: Switch,
 }
+
+/// A setting that changes while the node runs; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Switch(Arc<AtomicBool>);
+
+impl Switch {
+    /// Whether it is on.
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Turns it on or off, for every peer connection that is made from now on.
+    pub fn set(&self, on: bool) {
+        self.0.store(on, Ordering::Relaxed);
+    }
+}
+
+impl PartialEq for Switch {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_on() == other.is_on()
+    }
+}
+
+impl Eq for Switch {}
 
 /// The platform refused or failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -33,6 +63,9 @@ pub enum RtcError {
     /// The connection or channel is closed.
     #[error("closed")]
     Closed,
+    /// The platform allows no further connection for now.
+    #[error("too many connections were made lately")]
+    Exhausted,
     /// A queue of the backend was full; its bound is named.
     #[error("{0} overflowed")]
     Overflow(&'static str),
@@ -96,6 +129,11 @@ pub trait RtcFactory: Clone + Send + Unpin + 'static {
 
     /// Makes a peer connection; its handlers, `ondatachannel` included, are installed before this returns.
     fn create(&self, config: &RtcConfig) -> Result<Self::Peer, RtcError>;
+
+    /// An item whenever the machine has (again) a network, which may be another one. Never ends.
+    fn network_changes(&self) -> BoxStream<'static, ()> {
+        stream::pending().boxed()
+    }
 }
 
 /// One `RTCPeerConnection`. Dropping it detaches every handler and closes it.

@@ -28,7 +28,7 @@ use super::{
     error::UpgradeError,
     handler::Reply,
     handshake::{self, Progress, within},
-    muxer::Muxer,
+    muxer::{Health, Muxer},
     rtc::RtcFactory,
 };
 
@@ -58,6 +58,7 @@ pub struct Transport<F> {
     config: Arc<Config>,
     to_behaviour: mpsc::Sender<OpenRequest>,
     from_behaviour: mpsc::Receiver<Inbound>,
+    reports: mpsc::Sender<(PeerId, bool)>,
     listener: Option<ListenerId>,
     events: VecDeque<Announcement>,
     waker: Option<Waker>,
@@ -75,12 +76,14 @@ impl<F: RtcFactory> Transport<F> {
         factory: F,
         to_behaviour: mpsc::Sender<OpenRequest>,
         from_behaviour: mpsc::Receiver<Inbound>,
+        reports: mpsc::Sender<(PeerId, bool)>,
     ) -> Self {
         Self {
             factory,
             config,
             to_behaviour,
             from_behaviour,
+            reports,
             listener: None,
             events: VecDeque::new(),
             waker: None,
@@ -99,6 +102,7 @@ impl<F: RtcFactory> Transport<F> {
         inbound: Inbound,
     ) -> BoxFuture<'static, Result<<Self as transport::Transport>::Output, UpgradeError>> {
         let (factory, config) = (self.factory.clone(), Arc::clone(&self.config));
+        let reports = self.reports.clone();
         async move {
             let Inbound { peer, stream, done } = inbound;
             let progress = Progress::default();
@@ -108,7 +112,8 @@ impl<F: RtcFactory> Transport<F> {
             .await;
             tell(done, &result);
             let up = result?;
-            Ok((peer, Muxer::with_channels(up.peer, up.channels)))
+            let muxer = Muxer::with_channels(up.peer, up.channels);
+            Ok((peer, muxer.reporting(Health { peer, reports })))
         }
         .boxed()
     }
@@ -161,6 +166,7 @@ impl<F: RtcFactory> transport::Transport for Transport<F> {
         };
         let (factory, config) = (self.factory.clone(), Arc::clone(&self.config));
         let mut to_behaviour = self.to_behaviour.clone();
+        let reports = self.reports.clone();
         Ok(async move {
             let peer = target.target;
             let (done, on_done) = oneshot::channel();
@@ -182,7 +188,8 @@ impl<F: RtcFactory> transport::Transport for Transport<F> {
             .await;
             tell(done, &result);
             let up = result?;
-            Ok((peer, Muxer::with_channels(up.peer, up.channels)))
+            let muxer = Muxer::with_channels(up.peer, up.channels);
+            Ok((peer, muxer.reporting(Health { peer, reports })))
         }
         .boxed())
     }

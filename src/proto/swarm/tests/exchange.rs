@@ -263,7 +263,7 @@ fn refused_chunks_are_asked_elsewhere() {
     bench.seed(2);
     let index = ChunkIndex(bench.asked(1)[0]);
     bench.input(Input::Focus {
-        chunks: index.0..index.0 + 1,
+        chunks: (index.0..index.0 + 1).into(),
     });
     let reject = Message::Reject {
         index,
@@ -316,7 +316,7 @@ fn a_failing_store_pauses_until_resumed() {
     assert!(requests(&outputs, 1).is_empty());
     assert_eq!(bench.swarm.progress().in_flight, 0);
     bench.input(Input::Focus {
-        chunks: asked[0]..asked[0] + 1,
+        chunks: (asked[0]..asked[0] + 1).into(),
     });
     assert_eq!(requests(&bench.input(Input::Resume), 1)[0], asked[0]);
 }

@@ -49,7 +49,9 @@ enum Step {
 fn step(blob: BlobHash, size: BlobSize) -> impl Strategy<Value = Step> {
     let peer = || 0u64..4;
     let local = prop_oneof![
-        (0..CHUNKS + 2, 0..CHUNKS + 2).prop_map(|(a, b)| Input::Focus { chunks: a..b }),
+        (0..CHUNKS + 2, 0..CHUNKS + 2).prop_map(|(a, b)| Input::Focus {
+            chunks: (a..b).into()
+        }),
         any::<bool>().prop_map(Input::AllowUpload),
         Just(Input::Pause),
         Just(Input::Resume),

@@ -40,7 +40,7 @@ fn wrong_bytes_and_wrong_proof_ban_and_the_chunk_is_asked_elsewhere() {
         let outputs = bench.input(Input::Connected { peer: PeerKey(1) });
         assert_eq!(outputs, [Output::Close { peer: PeerKey(1) }]);
         bench.input(Input::Focus {
-            chunks: index..index + 1,
+            chunks: (index..index + 1).into(),
         });
         assert_eq!(requests(&bench.seed(2), 2)[0], index);
     }
@@ -375,7 +375,9 @@ fn late_chunks_never_add_up_beyond_the_memory_bound() {
     let held = bench.asked(1);
     bench.input(Input::Pause);
     bench.swarm.config.pipeline_min = 3;
-    bench.input(Input::Focus { chunks: 20..30 });
+    bench.input(Input::Focus {
+        chunks: (20..30).into(),
+    });
     bench.input(Input::Resume);
     let stored: Vec<u32> = held
         .iter()

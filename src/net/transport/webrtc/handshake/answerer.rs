@@ -50,7 +50,7 @@ pub async fn answer<F: RtcFactory, S: Signalling>(
     let peer = factory
         .create(&config.rtc)
         .map_err(|error| HandshakeError::Rtc { step, error })?;
-    let mut session = Session::new(peer, wire, progress, config.max_candidates);
+    let mut session = Session::new(peer, wire, progress, config);
     let set = session.peer.set_remote(SdpKind::Offer, sdp).await;
     session.rtc(set)?;
     session.accept_candidates(early);

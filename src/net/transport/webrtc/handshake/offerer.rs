@@ -35,7 +35,7 @@ pub async fn offer<F: RtcFactory, S: Signalling>(
     let peer = factory
         .create(&config.rtc)
         .map_err(|error| HandshakeError::Rtc { step, error })?;
-    let mut session = Session::new(peer, Wire::new(stream), progress, config.max_candidates);
+    let mut session = Session::new(peer, Wire::new(stream), progress, config);
 
     let init = session.peer.open_channel(INIT_LABEL);
     let mut init = Init::Opening(session.rtc(init)?);

@@ -15,8 +15,9 @@ use futures_timer::Delay;
 
 use super::{
     super::{
+        config::Config,
         error::HandshakeError,
-        rtc::{ConnectionState, PeerEvent, RtcError, RtcPeer},
+        rtc::{ConnectionState, PeerEvent, RtcError, RtcPeer, Switch},
         signal::Message,
     },
     CLOSE_TIMEOUT, Established, MAX_INBOUND_BACKLOG, Progress, Signalling,
@@ -28,6 +29,10 @@ pub(super) struct Session<'a, P: RtcPeer, S> {
     wire: Wire<S>,
     progress: &'a Progress,
     max_candidates: usize,
+    /// Nothing that shows an address of ours leaves.
+    hide_address: Switch,
+    /// It was so already when the connection was made, so the platform gathers accordingly.
+    hidden: bool,
     sent: usize,
     received: usize,
     /// Candidates that wait for the remote description or for the one before them.
@@ -40,17 +45,14 @@ pub(super) struct Session<'a, P: RtcPeer, S> {
 }
 
 impl<'a, P: RtcPeer, S: Signalling> Session<'a, P, S> {
-    pub(super) fn new(
-        peer: P,
-        wire: Wire<S>,
-        progress: &'a Progress,
-        max_candidates: usize,
-    ) -> Self {
+    pub(super) fn new(peer: P, wire: Wire<S>, progress: &'a Progress, config: &Config) -> Self {
         Self {
             peer,
             wire,
             progress,
-            max_candidates,
+            max_candidates: config.max_candidates,
+            hide_address: config.rtc.relay_only.clone(),
+            hidden: config.rtc.relay_only.is_on(),
             sent: 0,
             received: 0,
             waiting: VecDeque::new(),
@@ -103,6 +105,9 @@ impl<'a, P: RtcPeer, S: Signalling> Session<'a, P, S> {
 
     /// Does everything that can be done now, after the descriptions; tells whether the connection is up.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> Result<bool, HandshakeError> {
+        if self.hide_address.is_on() && !self.hidden {
+            return Err(HandshakeError::Closed);
+        }
         while let Poll::Ready(event) = self.peer.poll_event(cx) {
             match self.rtc(event)? {
                 PeerEvent::Candidate(Some(json)) => self.send_candidate(json)?,
@@ -171,6 +176,9 @@ impl<'a, P: RtcPeer, S: Signalling> Session<'a, P, S> {
         if self.signalling_over || self.sent == self.max_candidates || is_end_of_candidates(&json) {
             return Ok(());
         }
+        if self.hide_address.is_on() && shows_address(&json) {
+            return Ok(());
+        }
         self.sent += 1;
         Ok(self.wire.queue(&Message::Candidate(json))?)
     }
@@ -223,6 +231,30 @@ fn check(state: ConnectionState) -> Result<(), HandshakeError> {
         | ConnectionState::Connected
         | ConnectionState::Disconnected => Ok(()),
     }
+}
+
+/// Whether a candidate says where we are: anything but one of type `relay`. The platform gathers no other when it is asked
+/// for relays only; this is what holds when it was asked after it had begun.
+fn shows_address(json: &str) -> bool {
+    use serde_json::Value;
+    let line = match serde_json::from_str(json) {
+        Ok(Value::Object(init)) => init
+            .get("candidate")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
+        _ => None,
+    };
+    // `raddr` of a relayed candidate would be the reflexive address behind it.
+    line.is_none_or(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let relayed =
+            words.by_ref().find(|word| *word == "typ").is_some() && words.next() == Some("relay");
+        let related = line
+            .split_ascii_whitespace()
+            .skip_while(|word| *word != "raddr")
+            .nth(1);
+        !relayed || related.is_some_and(|address| !matches!(address, "0.0.0.0" | "::"))
+    })
 }
 
 /// Nothing, `null`, `""` or a candidate that is an empty string: js-libp2p sends none of these and skips them all.

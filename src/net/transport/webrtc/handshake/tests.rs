@@ -35,10 +35,18 @@ async fn offering<R>(
     platform: &Platform,
     remote: impl AsyncFnOnce(Remote) -> R,
 ) -> (Result<Established<FakePeer>, HandshakeError>, R) {
+    offering_as(&config(), platform, remote).await
+}
+
+async fn offering_as<R>(
+    config: &Config,
+    platform: &Platform,
+    remote: impl AsyncFnOnce(Remote) -> R,
+) -> (Result<Established<FakePeer>, HandshakeError>, R) {
     let (stream, end) = pipe();
-    let (config, progress) = (config(), Progress::default());
+    let progress = Progress::default();
     join!(
-        offer(platform.clone(), &config, stream, &progress),
+        offer(platform.clone(), config, stream, &progress),
         remote(end)
     )
 }
@@ -48,10 +56,18 @@ async fn answering<R>(
     platform: &Platform,
     remote: impl AsyncFnOnce(Remote) -> R,
 ) -> (Result<Established<FakePeer>, HandshakeError>, R) {
+    answering_as(&config(), platform, remote).await
+}
+
+async fn answering_as<R>(
+    config: &Config,
+    platform: &Platform,
+    remote: impl AsyncFnOnce(Remote) -> R,
+) -> (Result<Established<FakePeer>, HandshakeError>, R) {
     let (stream, end) = pipe();
-    let (config, progress) = (config(), Progress::default());
+    let progress = Progress::default();
     join!(
-        answer(platform.clone(), &config, stream, &progress),
+        answer(platform.clone(), config, stream, &progress),
         remote(end)
     )
 }
@@ -375,6 +391,70 @@ async fn early_channels_are_kept_up_to_the_bound() {
     assert_eq!(up.unwrap().channels.len(), MAX_INBOUND_BACKLOG);
 }
 
+/// Candidates of every kind, as Chromium and Firefox write them; only the last shows nobody's address but the relay's.
+const KINDS: [&str; 6] = [
+    "candidate:1 1 udp 2113937151 192.168.1.7 54321 typ host generation 0 ufrag a network-cost 999",
+    "candidate:2 1 udp 2113937151 2b0c2a3d-0c21-4a6c-9d17-1f8e3f0f9f51.local 54321 typ host",
+    "candidate:3 1 udp 1677729535 203.0.113.9 54321 typ srflx raddr 0.0.0.0 rport 0",
+    "candidate:4 1 udp 1677729535 203.0.113.9 54321 typ prflx raddr 192.168.1.7 rport 1",
+    "candidate:5 1 udp 41885439 198.51.100.1 60000 typ relay raddr 203.0.113.9 rport 54321",
+    "candidate:6 1 udp 41885439 198.51.100.1 60000 typ relay raddr 0.0.0.0 rport 0",
+];
+
+#[tokio::test]
+async fn no_candidate_leaves_that_shows_an_address_where_it_shall_be_hidden() {
+    let hidden = config();
+    hidden.rtc.relay_only.set(true);
+    let json = |line: &str| serde_json::json!({ "candidate": line, "sdpMid": "0" }).to_string();
+    let relayed = json(KINDS[5]);
+    for offers in [true, false] {
+        let platform = Platform::default();
+        // What the platform should not even gather, and what cannot be told.
+        for line in KINDS {
+            platform.candidate(&json(line));
+        }
+        platform.candidate("no candidate that anybody knows");
+        let script = async |mut remote: Remote| {
+            if offers {
+                remote.receive().await.unwrap();
+                remote.send(Message::Answer("v=1".into())).await;
+            } else {
+                remote.send(Message::Offer("v=0".into())).await;
+                remote.receive().await.unwrap();
+            }
+            let mut left = vec![remote.receive().await];
+            Remote::settle().await;
+            platform.state(ConnectionState::Failed);
+            while let Some(message) = remote.receive().await {
+                left.push(Some(message));
+            }
+            left
+        };
+        let (_, left) = if offers {
+            offering_as(&hidden, &platform, script).await
+        } else {
+            answering_as(&hidden, &platform, script).await
+        };
+        assert_eq!(left, [Some(candidate(&relayed))]);
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_began_in_the_open_ends_when_the_address_shall_be_hidden() {
+    let config = config();
+    let platform = Platform::default();
+    let (up, ()) = offering_as(&config, &platform, async |mut remote| {
+        remote.receive().await.unwrap();
+        config.rtc.relay_only.set(true);
+        platform.candidate(KINDS[0]);
+        remote.send(Message::Answer("v=1".into())).await;
+        assert_eq!(remote.receive().await, None);
+    })
+    .await;
+    assert!(matches!(up, Err(HandshakeError::Closed)));
+    assert!(platform.did("drop"));
+}
+
 #[tokio::test]
 async fn a_description_too_long_for_a_message_is_an_error_of_ours() {
     let (stream, _remote) = pipe();
@@ -383,7 +463,7 @@ async fn a_description_too_long_for_a_message_is_an_error_of_ours() {
         FakePeer(Platform::default()),
         wire::Wire::new(stream),
         &progress,
-        4,
+        &config(),
     );
     let long = Message::Offer("x".repeat(MAX_MESSAGE));
     assert!(matches!(

@@ -15,8 +15,10 @@ use std::{
 };
 
 use futures::{
-    FutureExt,
+    FutureExt, StreamExt,
+    channel::mpsc,
     future::{self, BoxFuture},
+    stream::BoxStream,
 };
 use futures_timer::Delay;
 
@@ -128,10 +130,29 @@ impl MemNetwork {
         self.change(|world| world.shift(ConnectionState::Connected, ConnectionState::Disconnected));
     }
 
+    /// Every connected pair loses its path for good, as when a machine moves to another network: `Disconnected` on both sides,
+    /// nothing of them is delivered. Pairs that are made from now on are not concerned.
+    pub fn cut(&self) {
+        self.change(|world| {
+            for peer in world.peers.values_mut() {
+                peer.cut = true;
+            }
+            world.shift(ConnectionState::Connected, ConnectionState::Disconnected);
+        });
+    }
+
     /// Every disconnected pair gets its path back, and what was held is delivered.
     pub fn recover(&self) {
         self.change(|world| world.shift(ConnectionState::Disconnected, ConnectionState::Connected));
         self.set_held(false);
+    }
+
+    /// Tells every factory that the network is another one.
+    pub fn change_network(&self) {
+        let mut world = self.world();
+        world
+            .watchers
+            .retain(|watcher| watcher.unbounded_send(()).is_ok());
     }
 
     /// Every pair fails for good.
@@ -188,19 +209,29 @@ impl MemNetwork {
 impl RtcFactory for MemNetwork {
     type Peer = MemPeer;
 
-    fn create(&self, _: &RtcConfig) -> Result<MemPeer, RtcError> {
+    fn create(&self, config: &RtcConfig) -> Result<MemPeer, RtcError> {
         let mut world = self.world();
         if world.unavailable {
             return Err(RtcError::Unavailable);
         }
         let id = world.next_id();
-        world.peers.insert(id, Peer::default());
+        let peer = Peer {
+            relay_only: config.relay_only.is_on(),
+            ..Peer::default()
+        };
+        world.peers.insert(id, peer);
         drop(world);
         Ok(MemPeer {
             network: self.clone(),
             id,
             candidates: None,
         })
+    }
+
+    fn network_changes(&self) -> BoxStream<'static, ()> {
+        let (watcher, changes) = mpsc::unbounded();
+        self.world().watchers.push(watcher);
+        changes.boxed()
     }
 }
 

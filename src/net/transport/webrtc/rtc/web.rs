@@ -16,7 +16,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt, StreamExt,
+    channel::mpsc,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 use js_sys::{Array, ArrayBuffer, Function, JSON, Promise, Reflect, Uint8Array};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
@@ -50,6 +55,48 @@ pub fn constructed() -> usize {
     CONSTRUCTED.load(Ordering::Relaxed)
 }
 
+/// Peer connections that may exist at a time, closed ones included until the browser has collected them. Chromium refuses beyond
+/// 500; the rest is left to whatever else the page does.
+pub const MAX_UNCOLLECTED: usize = 400;
+
+static COLLECTED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many peer connections that this page has made still exist. A browser that does not tell what it has collected makes this
+/// the number of those that were made and not closed.
+pub fn uncollected() -> usize {
+    constructed().saturating_sub(COLLECTED.load(Ordering::Relaxed))
+}
+
+thread_local! {
+    /// Counts what is collected; `None` where the browser cannot.
+    static REGISTRY: Option<JsValue> = registry();
+}
+
+fn registry() -> Option<JsValue> {
+    let constructor: Function = property(&js_sys::global(), "FinalizationRegistry")?
+        .dyn_into()
+        .ok()?;
+    let on_collected = Closure::<dyn FnMut(JsValue)>::new(|_| {
+        COLLECTED.fetch_add(1, Ordering::Relaxed);
+    });
+    let registry = Reflect::construct(&constructor, &Array::of1(on_collected.as_ref())).ok()?;
+    // As long as the page lives, as the registry does.
+    on_collected.forget();
+    Some(registry)
+}
+
+/// Has the collection of `connection` counted; false where the browser cannot.
+fn watch_collection(connection: &RtcPeerConnection) -> bool {
+    REGISTRY.with(|registry| {
+        let Some(registry) = registry else {
+            return false;
+        };
+        property(registry, "register")
+            .and_then(|register| register.dyn_into::<Function>().ok())
+            .is_some_and(|register| register.call2(registry, connection, &JsValue::TRUE).is_ok())
+    })
+}
+
 static CHANNELS: AtomicUsize = AtomicUsize::new(0);
 
 /// How many data channels this page holds now: none may outlive its stream.
@@ -70,10 +117,61 @@ impl RtcFactory for WebFactory {
         if !available {
             return Err(RtcError::Unavailable);
         }
+        if uncollected() >= MAX_UNCOLLECTED {
+            return Err(RtcError::Exhausted);
+        }
         let connection =
             RtcPeerConnection::new_with_configuration(&configuration(config)).map_err(platform)?;
         CONSTRUCTED.fetch_add(1, Ordering::Relaxed);
-        Ok(WebPeer(SendWrapper::new(Connection::new(connection))))
+        let watched = watch_collection(&connection);
+        Ok(WebPeer(SendWrapper::new(Connection::new(
+            connection, watched,
+        ))))
+    }
+
+    fn network_changes(&self) -> BoxStream<'static, ()> {
+        // One that nobody has taken yet stands for all.
+        let (mut sender, changes) = mpsc::channel(1);
+        let on_online = Closure::<dyn FnMut(Event)>::new(move |_| {
+            let _ = sender.try_send(());
+        });
+        let listening = Listening {
+            target: js_sys::global().unchecked_into(),
+            on_online,
+        };
+        if listening.start().is_err() {
+            return stream::pending().boxed();
+        }
+        let listening = SendWrapper::new(listening);
+        changes
+            .map(move |()| {
+                let _ = &listening;
+            })
+            .boxed()
+    }
+}
+
+/// Hears when the browser says that it is online; `navigator.connection` would also tell of every new estimate of a rate.
+struct Listening {
+    target: EventTarget,
+    on_online: Closure<dyn FnMut(Event)>,
+}
+
+impl Listening {
+    fn start(&self) -> Result<(), JsValue> {
+        let handler = self.on_online.as_ref().unchecked_ref();
+        self.target
+            .add_event_listener_with_callback("online", handler)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let handler = self.on_online.as_ref().unchecked_ref();
+        // Fails only for what is no handler.
+        let _ = self
+            .target
+            .remove_event_listener_with_callback("online", handler);
     }
 }
 
@@ -184,6 +282,8 @@ struct Connection {
     /// Bytes of messages that wait in the queues of the channels.
     budget: Rc<Cell<usize>>,
     watch: Rc<TransportWatch>,
+    /// The browser tells when it has collected the connection.
+    watched: bool,
     // Freed only after `drop` has unset the handlers.
     _on_candidate: Closure<dyn FnMut(RtcPeerConnectionIceEvent)>,
     _on_state: Closure<dyn FnMut(Event)>,
@@ -191,7 +291,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(connection: RtcPeerConnection) -> Self {
+    fn new(connection: RtcPeerConnection, watched: bool) -> Self {
         let queue = Queue::default();
         let budget = Rc::new(Cell::new(0));
 
@@ -232,6 +332,7 @@ impl Connection {
             queue,
             budget,
             watch,
+            watched,
             _on_candidate: on_candidate,
             _on_state: on_state,
             _on_channel: on_channel,
@@ -246,6 +347,9 @@ impl Drop for Connection {
         self.connection.set_ondatachannel(None);
         self.watch.detach();
         self.connection.close();
+        if !self.watched {
+            COLLECTED.fetch_add(1, Ordering::Relaxed);
+        }
         // Channels in the queue hold handlers of their own.
         self.queue.clear();
     }
@@ -534,7 +638,7 @@ fn configuration(config: &RtcConfig) -> RtcConfiguration {
     }
     let configuration = RtcConfiguration::new();
     configuration.set_ice_servers(&servers);
-    if config.relay_only {
+    if config.relay_only.is_on() {
         configuration.set_ice_transport_policy(RtcIceTransportPolicy::Relay);
     }
     configuration

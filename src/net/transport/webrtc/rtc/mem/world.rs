@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::channel::mpsc;
 
 use super::super::{ChannelEvent, ConnectionState, RtcError, SdpKind};
 
@@ -23,6 +24,7 @@ pub(super) struct World {
     pub(super) held: bool,
     pub(super) candidate_latency: Option<Duration>,
     pub(super) channel_limit: Option<usize>,
+    pub(super) watchers: Vec<mpsc::UnboundedSender<()>>,
 }
 
 pub(super) struct Peer {
@@ -31,6 +33,10 @@ pub(super) struct Peer {
     pub(super) local_set: bool,
     pub(super) answers: bool,
     pub(super) got_candidate: bool,
+    /// Its path is gone for good.
+    pub(super) cut: bool,
+    /// Neither side finds a way to it: there is no TURN server in this network.
+    pub(super) relay_only: bool,
     /// Connected, but not told so yet.
     pub(super) connected_held: bool,
     pub(super) events: VecDeque<Event>,
@@ -45,6 +51,8 @@ impl Default for Peer {
             local_set: false,
             answers: false,
             got_candidate: false,
+            cut: false,
+            relay_only: false,
             connected_held: false,
             events: VecDeque::new(),
             waker: None,
@@ -193,7 +201,8 @@ impl World {
         let ready = |peer: &Peer| peer.local_set && peer.state == ConnectionState::Connecting;
         let both = ready(self.peer(id)) && ready(self.peer(remote));
         let path = self.peer(id).got_candidate || self.peer(remote).got_candidate;
-        if !joined || !both || !path || self.unreachable {
+        let hidden = self.peer(id).relay_only || self.peer(remote).relay_only;
+        if !joined || !both || !path || hidden || self.unreachable {
             return;
         }
         for id in [id, remote] {
@@ -297,6 +306,8 @@ impl World {
 
     pub(super) fn poll_channel(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<ChannelEvent> {
         let held = self.held;
+        let peer = self.end(id).peer;
+        let held = held || self.peer(peer).cut;
         let end = self.end(id);
         if std::mem::take(&mut end.open_due) {
             return Poll::Ready(ChannelEvent::Open);

@@ -1,0 +1,218 @@
+//! Who may ask whom: interest on our side, slots on the other's, and the news of chunks that make others ask.
+
+use super::choke::Applicant;
+use super::peer::Stage;
+use super::{Message, Swarm};
+use crate::proto::types::{ChunkIndex, PeerKey, Time};
+
+impl Swarm {
+    /// Whether we have every chunk, durable or not.
+    pub(super) fn has_everything(&self) -> bool {
+        self.ledger
+            .as_ref()
+            .is_some_and(|ledger| ledger.verified.is_full())
+    }
+
+    /// Tells a peer that we want something of it, if that is so now.
+    pub(super) fn reconsider(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get(&key) else {
+            return;
+        };
+        let source = &peer.source;
+        if source.interested || self.paused || !peer.chokes {
+            return;
+        }
+        let wants = match &self.ledger {
+            None => peer
+                .claim
+                .is_some_and(|claim| peer.holds.contains(claim.last_chunk().0)),
+            Some(ledger) if source.spreading => {
+                source.hints.iter().any(|hint| ledger.picker.wants(hint.0))
+            }
+            Some(ledger) => ledger.picker.wants_any(&peer.holds),
+        };
+        if wants {
+            self.express(key, true);
+        }
+    }
+
+    /// Tells everybody that we want nothing.
+    pub(super) fn lose_interest(&mut self) {
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            self.express(key, false);
+        }
+    }
+
+    /// Tells those that serve us and have nothing for us that their slot is free.
+    pub(super) fn give_slots_back(&mut self) {
+        let endgame = self
+            .ledger
+            .as_ref()
+            .is_some_and(|ledger| ledger.picker.is_empty());
+        let idle: Vec<PeerKey> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| {
+                let source = &peer.source;
+                let done = source.dry || endgame;
+                source.interested && !source.choked && done && source.asked.is_empty()
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        for key in idle {
+            self.express(key, false);
+        }
+    }
+
+    fn express(&mut self, key: PeerKey, interested: bool) {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        if !peer.chokes || peer.source.interested == interested {
+            return;
+        }
+        peer.source.interested = interested;
+        let message = match interested {
+            true => Message::Interested,
+            false => Message::NotInterested,
+        };
+        self.send(key, message);
+    }
+
+    /// A peer says whether it wants something of us.
+    pub(super) fn on_interest(&mut self, key: PeerKey, interested: bool) {
+        if let Some(peer) = self.peers.get_mut(&key)
+            && peer.client.interested != interested
+        {
+            peer.client.interested = interested;
+            self.slots_stale = true;
+        }
+    }
+
+    /// Hands out the slots anew if interest has changed or it is time.
+    pub(super) fn rechoke(&mut self, now: Time) {
+        let due = self.choker.is_due(now);
+        if !self.upload_allowed || self.ledger.is_none() || !(due || self.slots_stale) {
+            return;
+        }
+        self.slots_stale = false;
+        let seed = self.has_everything();
+        let applicants: Vec<Applicant> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.greeted && peer.chokes)
+            .map(|(key, peer)| Applicant {
+                peer: *key,
+                interested: peer.client.interested,
+                worth: if seed { 0 } else { peer.source.recent },
+                since: peer.client.since,
+                tie: peer.client.tie,
+            })
+            .collect();
+        let change = self.choker.turn(&applicants, &self.config, now);
+        if due {
+            for peer in self.peers.values_mut() {
+                peer.source.recent /= 2;
+            }
+        }
+        for key in change.choke {
+            self.choke(key, now);
+        }
+        for key in change.unchoke {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.client.choked = false;
+                peer.client.since = now;
+                self.send(key, Message::Unchoke);
+                self.suggest(key);
+            }
+        }
+    }
+
+    /// Nobody is served any more.
+    pub(super) fn take_slots(&mut self) {
+        self.choker = Default::default();
+        let keys: Vec<PeerKey> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.chokes && !peer.client.choked)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in keys {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.client.choked = true;
+                self.send(key, Message::Choke);
+            }
+        }
+    }
+
+    /// Serves a peer no longer: what it asked for and has not begun is dropped.
+    fn choke(&mut self, key: PeerKey, now: Time) {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        self.spread.take_back_unsent(&peer.client);
+        let client = &mut peer.client;
+        client.choked = true;
+        client.since = now;
+        client.hints.clear();
+        client.queue.clear();
+        for serving in &mut client.serving {
+            if serving.stage == Stage::Loading {
+                serving.stage = Stage::Cancelled;
+            }
+        }
+        self.send(key, Message::Choke);
+    }
+
+    /// A chunk is verified: others hear of it at once if they lack it, in company if they have it.
+    pub(super) fn tell(&mut self, index: ChunkIndex, now: Time) {
+        if !self.upload_allowed {
+            return;
+        }
+        for peer in self.peers.values_mut() {
+            if peer.announced_by_us == 0 {
+                continue;
+            }
+            let due = match peer.holds.contains(index.0) {
+                true => now + self.config.have_idle,
+                false => now.max(peer.client.told + self.config.have_gap),
+            };
+            if !peer.holds.contains(index.0) && !peer.client.interested {
+                peer.client.interested = true;
+                self.slots_stale = true;
+            }
+            peer.client.untold.push(index);
+            let tell = peer.client.tell.map_or(due, |tell| tell.min(due));
+            peer.client.tell = Some(tell);
+            self.tell = Some(self.tell.map_or(tell, |first| first.min(tell)));
+        }
+    }
+
+    /// Sends the news that is due.
+    pub(super) fn tell_due(&mut self, now: Time) {
+        if self.tell.is_none_or(|at| at > now) {
+            return;
+        }
+        self.tell = None;
+        for (key, peer) in &mut self.peers {
+            let client = &mut peer.client;
+            if client.tell.is_some_and(|at| at <= now) {
+                client.tell = None;
+                client.told = now;
+                for some in std::mem::take(&mut client.untold).chunks(super::MAX_HAVES) {
+                    let indexes = some.to_vec();
+                    let message = Message::Have { indexes };
+                    self.outputs.push_back(super::Output::Send {
+                        peer: *key,
+                        message,
+                    });
+                }
+            }
+            self.tell = match (self.tell, client.tell) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+    }
+}

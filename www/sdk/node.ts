@@ -1,0 +1,142 @@
+/**
+ * What {@link Gyre} asks of a node, wherever that node runs: in this page, or in another tab of the
+ * origin (tabs/).
+ *
+ * A method of the wasm node that takes and returns plain values and may be repeated without harm is
+ * named in {@link PLAIN_CALLS}, and nothing else is needed to have it in every tab. What hands over
+ * bytes or handles has a method of its own here.
+ */
+
+import type { Opened } from './source.js';
+import type { PeerInfo, Stats, SwarmInfo } from './types.js';
+import type { WasmEvent, WasmFile, WasmNode, WasmShare } from './wasm/gyre.js';
+
+/** Calls whose arguments and results are plain values, and which may be made twice. */
+export const PLAIN_CALLS = [
+  'pin',
+  'unpin',
+  'pause',
+  'resume',
+  'remove',
+  'setUpload',
+  'setQuota',
+  'setLimits',
+  'setSurroundings',
+  'exportInfo',
+  'exportPiece',
+] as const satisfies readonly (keyof WasmNode)[];
+
+/** One of {@link PLAIN_CALLS}. */
+export type PlainCall = (typeof PLAIN_CALLS)[number];
+
+/** What one of them is given, and what it comes to. */
+export type PlainArguments<K extends PlainCall> = Parameters<WasmNode[K]>;
+export type PlainResult<K extends PlainCall> = Promise<Awaited<ReturnType<WasmNode[K]>>>;
+
+/** What an import is told beside its source. */
+export interface ImportOptions {
+  readonly public: boolean;
+  /** It is what `exportPiece` handed out, not content. */
+  readonly exported?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((bytesDone: number) => void) | undefined;
+}
+
+/** All that a node tells about itself, of one moment. */
+export interface Snapshot {
+  readonly stats: Stats;
+  readonly swarms: SwarmInfo[];
+  readonly peers: PeerInfo[];
+  /** Linear memory of the wasm node in bytes. */
+  readonly memoryBytes: number;
+}
+
+/** A node. */
+export interface GyreNode {
+  readonly peerId: string;
+  /** Whether it runs in this page. */
+  readonly runsHere: boolean;
+  /** One callback; at most five calls a second per type. */
+  onEvent(callback: (event: WasmEvent) => void): void;
+  call<K extends PlainCall>(name: K, ...args: PlainArguments<K>): PlainResult<K>;
+  openLink(link: string, options?: { signal?: AbortSignal }): Promise<WasmFile>;
+  importSource(source: Opened, options: ImportOptions): Promise<WasmShare>;
+  peers(): PeerInfo[];
+  swarms(): SwarmInfo[];
+  stats(): Stats;
+  memoryBytes(): number;
+  stop(): Promise<void>;
+}
+
+/** The node of this page. */
+export class LocalNode implements GyreNode {
+  readonly peerId: string;
+  readonly runsHere = true;
+  /** Whether it was or is being stopped, so that what fails now fails for that. */
+  gone = false;
+  readonly #wasm: WasmNode;
+  readonly #memory: WebAssembly.Memory | null;
+
+  constructor(wasm: WasmNode, memory: WebAssembly.Memory | null = null) {
+    this.#wasm = wasm;
+    this.#memory = memory;
+    this.peerId = wasm.peerId;
+  }
+
+  onEvent(callback: (event: WasmEvent) => void): void {
+    this.#wasm.onEvent(callback);
+  }
+
+  call<K extends PlainCall>(name: K, ...args: PlainArguments<K>): PlainResult<K> {
+    const method = this.#wasm[name] as (...args: PlainArguments<K>) => PlainResult<K>;
+    return method.apply(this.#wasm, args);
+  }
+
+  openLink(link: string, options: { signal?: AbortSignal } = {}): Promise<WasmFile> {
+    return this.#wasm.openLink(link, options);
+  }
+
+  async importSource(source: Opened, options: ImportOptions): Promise<WasmShare> {
+    const reader = source.stream().getReader();
+    try {
+      const take = options.exported ? this.#wasm.importExported : this.#wasm.importStream;
+      return await take.call(this.#wasm, reader, {
+        name: source.name,
+        type: source.type,
+        public: options.public,
+        ...(source.size === null ? {} : { size: source.size }),
+        ...(options.signal ? { signal: options.signal } : {}),
+        ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+      });
+    } catch (thrown) {
+      await reader.cancel(thrown).catch(() => undefined);
+      throw thrown;
+    }
+  }
+
+  peers(): PeerInfo[] {
+    return this.#wasm.peers();
+  }
+
+  swarms(): SwarmInfo[] {
+    return this.#wasm.swarms();
+  }
+
+  stats(): Stats {
+    return this.#wasm.stats();
+  }
+
+  memoryBytes(): number {
+    return this.#memory?.buffer.byteLength ?? 0;
+  }
+
+  stop(): Promise<void> {
+    this.gone = true;
+    return this.#wasm.stop();
+  }
+}
+
+/** Everything `node` says now. */
+export function snapshotOf(node: GyreNode): Snapshot {
+  return { stats: node.stats(), swarms: node.swarms(), peers: node.peers(), memoryBytes: node.memoryBytes() };
+}
