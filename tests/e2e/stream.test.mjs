@@ -17,11 +17,11 @@ const readerGone = /A ServiceWorker intercepted the request and encountered an u
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
 /** A relay, and a Chromium that shares a film over a line of `rate` bytes a second and sends `share` of the film at most. */
-async function cinema(t, { rate, share = Infinity } = {}) {
+async function cinema(t, { rate, share = Infinity, seconds = film.seconds } = {}) {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const seed = await scene.add(Visitor.arrive('chromium', relay));
-  const { link, size } = await seed.node(`(gyre, format) => (${shareFilm})(format)`, film);
+  const { link, size } = await seed.node(`(gyre, format) => (${shareFilm})(format)`, { ...film, seconds });
   await seed.page.evaluate(`(${slowUplink})(${rate ?? Infinity}, ${share * size})`);
   return { scene, relay, seed, link, size };
 }
@@ -236,16 +236,18 @@ test('chromium plays on when its service worker is stopped again and again', { t
 });
 
 test('firefox plays on although it ends its service worker whenever that is idle', { timeout: 600_000 }, async (t) => {
-  const { scene, relay, link } = await cinema(t, { rate: 2.5 * MB });
+  const { scene, relay, link } = await cinema(t, { rate: 2.5 * MB, seconds: 240 });
   // It ends one half a second after its last event, and after ten if it still has work; normally after 30 and 300 s.
   const preferences = { 'dom.serviceWorkers.idle_timeout': 500, 'dom.serviceWorkers.idle_extended_timeout': 10_000 };
   const viewer = await scene.add(Visitor.arrive('firefox', relay, { hash: hashOf(link), preferences }));
   await viewer.see('preview');
   await play(viewer);
   await shows(viewer, 'the film', ({ time, colour }) => time > 0 && colour === 'red');
-  for (const place of [40, 20, 30]) {
+  // Far apart: the player keeps about a minute.
+  for (const place of [200, 110]) {
     await wait(12_000);
     await seek(viewer, place);
+    await play(viewer);
     await shows(viewer, `the film at ${place} s`, ({ time, colour }) => time > place && colour !== null);
   }
 });
