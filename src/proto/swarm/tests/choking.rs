@@ -75,7 +75,7 @@ fn what_a_peer_chokes_is_asked_elsewhere_and_may_still_come() {
     bench.modern(1, Some(size));
     let outputs = bench.receive(1, Message::HaveAll { size });
     assert_eq!(sent(&outputs, 1), [Message::Interested]);
-    assert_eq!(requests(&outputs, 1), [], "not while choked");
+    assert!(requests(&outputs, 1).is_empty(), "not while choked");
     assert_eq!(
         requests(&bench.receive(1, Message::Unchoke), 1),
         [CHUNKS - 1]
@@ -85,7 +85,7 @@ fn what_a_peer_chokes_is_asked_elsewhere_and_may_still_come() {
     let asked = bench.asked(1);
     assert!(!asked.is_empty());
     bench.receive(1, Message::Choke);
-    assert_eq!(bench.asked(1), []);
+    assert!(bench.asked(1).is_empty());
     bench.input(Input::Focus {
         chunks: asked[0]..asked[0] + 1,
     });
