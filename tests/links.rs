@@ -109,8 +109,9 @@ fn a_pair_without_a_path_goes_through_the_relay_and_says_so_until_there_is_one()
     run(async {
         let (relay, _data) = a_relay().await;
         let network = MemNetwork::new();
-        let (seed, leech) = (node(&relay, &network).await, node(&relay, &network).await);
+        // From the start, or they would have linked as neighbours.
         network.set_unreachable(true);
+        let (seed, leech) = (node(&relay, &network).await, node(&relay, &network).await);
         let content = content(700_000);
         let link = share(&seed, &content).await;
         let file = leech.open(&link).await.unwrap();

