@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{Alarm, Event, EventLoop, now};
 use crate::node::snapshot::Today;
 use crate::node::{LIMITS, TRAFFIC};
+use crate::proto::fair::Fair;
 use crate::proto::limits::{Admission, DayLedger, Hold, Limits, Pacer, Surroundings};
 use crate::proto::message::Message;
 use crate::proto::neighbours;
@@ -48,6 +49,8 @@ pub(in crate::node) struct Gate {
     down: Pacer,
     /// Chunks to be read; a swarm has at most `serving_max` of them.
     to_serve: VecDeque<Piece>,
+    /// Which blob's turn it is while they have to wait.
+    turns: Fair<BlobHash>,
     under_way: HashMap<Piece, UnderWay>,
     /// The queue is being worked off.
     serving: bool,
@@ -75,6 +78,7 @@ impl Gate {
             up,
             down,
             to_serve: VecDeque::new(),
+            turns: Fair::new(),
             under_way: HashMap::new(),
             serving: false,
             to_ask: VecDeque::new(),
@@ -137,6 +141,18 @@ impl Gate {
         let others = |(of, to, _): &Piece| (*of, *to) != (blob, peer);
         self.to_serve.retain(others);
         self.to_ask.retain(others);
+    }
+
+    /// The oldest wish of the blob whose turn it is, and its place in the queue.
+    fn next_to_serve(&self) -> Option<(usize, Piece)> {
+        let blob = self.turns.next(self.to_serve.iter().map(|piece| piece.0))?;
+        let mut pieces = self.to_serve.iter().copied().enumerate();
+        pieces.find(|(_, piece)| piece.0 == blob)
+    }
+
+    /// The blob is gone.
+    pub fn forget_blob(&mut self, blob: BlobHash) {
+        self.turns.remove(&blob);
     }
 
     /// A chunk that was read was not sent after all.
@@ -223,7 +239,7 @@ impl<S: Store> EventLoop<S> {
     }
 
     fn serve_what_is_due(&mut self) {
-        while let Some(piece @ (blob, peer, index)) = self.gate.to_serve.front().copied() {
+        while let Some((at, piece @ (blob, peer, index))) = self.gate.next_to_serve() {
             if self.gate.may_send {
                 let ready_at = self.gate.up.ready_at();
                 if ready_at > now() {
@@ -239,12 +255,13 @@ impl<S: Store> EventLoop<S> {
                 }
                 self.gate.give_back(piece);
                 self.gate.up.spend(bytes, now());
+                self.gate.turns.spend(blob, bytes);
                 let sending = false;
                 self.gate
                     .under_way
                     .insert(piece, UnderWay { bytes, sending });
             }
-            self.gate.to_serve.pop_front();
+            self.gate.to_serve.remove(at);
             // Where sending is off the swarm refuses what it gets; it has to get it to let go of it.
             self.load_chunk(blob, peer, index);
         }
