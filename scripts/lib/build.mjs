@@ -189,7 +189,7 @@ const hostTarget = once(async () => (await rustVersion()).match(/^host: (.+)$/m)
 
 /** What rustc emits for today's browsers, named so that wasm-opt keeps it; names for people are stripped. */
 const wasmOptArgs = [
-  '-Os', '--strip-debug', '--strip-producers',
+  '-Oz', '--strip-debug', '--strip-producers',
   '--enable-simd', '--enable-bulk-memory', '--enable-bulk-memory-opt', '--enable-nontrapping-float-to-int', '--enable-sign-ext',
   '--enable-mutable-globals', '--enable-reference-types', '--enable-multivalue',
 ];

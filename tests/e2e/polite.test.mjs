@@ -10,7 +10,7 @@ import { startRelay } from './lib/relay.mjs';
 const CAP = 3_000_000;
 const DAY = 20_000_000;
 
-test('a cap on sending holds between two pages, and the day’s amount outlives a reload', { timeout: 240_000 }, async (t) => {
+test('a cap on sending holds between two pages, and the day’s amount outlives a reload', { timeout: 600_000 }, async (t) => {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const file = scene.file('capped.bin', 30_000_000);
@@ -57,7 +57,7 @@ test('a cap on sending holds between two pages, and the day’s amount outlives 
   second.quiet();
 });
 
-test('a file is exported and brought back elsewhere, and the settings take figures', { timeout: 120_000 }, async (t) => {
+test('a file is exported and brought back elsewhere, and the settings take figures', { timeout: 600_000 }, async (t) => {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const file = scene.file('kept elsewhere.bin', 700_000);
@@ -90,15 +90,34 @@ test('a file is exported and brought back elsewhere, and the settings take figur
   second.quiet();
 });
 
-test('in a page that hides its address no candidate is gathered', { timeout: 120_000 }, async (t) => {
+test('in a page that hides its address no candidate is gathered', { timeout: 600_000 }, async (t) => {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const file = scene.file('hidden.bin', 300_000);
   const first = await scene.add(Visitor.arrive('chromium', relay));
   const link = await first.share(file);
   const second = await scene.add(Visitor.arrive('chromium', relay));
-  await second.page.evaluate(() => {
-    // What the platform tells the page of its addresses from now on.
+  await watchCandidates(second);
+  await second.node((gyre) => gyre.setLimits({ hideAddress: true }));
+  await second.node((gyre, url) => void gyre.open(url).catch(() => {}), link);
+  await until('an attempt to link', () => second.page.evaluate(() => (globalThis.made ?? 0) > 0));
+  // What the relay allows a pair without a path is enough for so little.
+  await second.complete(link);
+  assert.equal(await second.sha256(link), file.sha256);
+  assert.deepEqual(await second.page.evaluate(() => globalThis.candidates), []);
+  const peers = await second.peers();
+  assert.ok(!peers.some(({ via }) => via === 'direct'), JSON.stringify(peers));
+
+  const third = await scene.add(Visitor.arrive('chromium', relay));
+  await watchCandidates(third);
+  await third.node((gyre, url) => void gyre.open(url).catch(() => {}), link);
+  await third.complete(link);
+  assert.ok((await third.page.evaluate(() => globalThis.candidates)).length > 0, 'the test would have seen one');
+});
+
+/** Keeps what the platform tells a page of its addresses from now on. */
+function watchCandidates(visitor) {
+  return visitor.page.evaluate(() => {
     globalThis.candidates = [];
     const Original = globalThis.RTCPeerConnection;
     globalThis.RTCPeerConnection = class extends Original {
@@ -109,16 +128,4 @@ test('in a page that hides its address no candidate is gathered', { timeout: 120
       }
     };
   });
-  await second.node((gyre) => gyre.setLimits({ hideAddress: true }));
-  await second.node((gyre, url) => void gyre.open(url).catch(() => {}), link);
-  await until('an attempt to link', () => second.page.evaluate(() => (globalThis.made ?? 0) > 0), { timeout: 60_000 });
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
-  assert.deepEqual(await second.page.evaluate(() => globalThis.candidates), []);
-  const peers = await second.peers();
-  assert.ok(!peers.some(({ via }) => via === 'direct'), JSON.stringify(peers));
-
-  await second.node((gyre) => gyre.setLimits({ hideAddress: false }));
-  await second.node((gyre, cid) => gyre.resume(cid), cidOf(link));
-  await second.complete(link);
-  assert.ok((await second.page.evaluate(() => globalThis.candidates)).length > 0, 'the test would have seen one');
-});
+}
