@@ -83,7 +83,8 @@ pub struct Config {
     pub serving_min: usize,
     /// Chunks loading or sending to all peers at most. Default 16 (4 MiB): bounds memory.
     pub serving_max: usize,
-    /// Time that chunks under way cover beyond the latency. Default 50 ms: a store that is busy answers so much later.
+    /// Time that chunks under way cover beyond the latency. Default 150 ms: a page whose main thread or store is busy
+    /// answers so much later, and half of what is under way is read while the other half is sent.
     pub serving_slack: Duration,
     /// Regular slots: peers that are served at once for what they give. Default 2 (BEP 3 has
     /// 4): a chunk is passed on sooner the fewer share the uplink; measured in docs/protocol.md.
@@ -142,7 +143,7 @@ impl Default for Config {
             serving_per_peer: 8,
             serving_min: 2,
             serving_max: 16,
-            serving_slack: Duration::from_millis(50),
+            serving_slack: Duration::from_millis(150),
             slots: 2,
             slots_max: 16,
             generous_every: 8,
