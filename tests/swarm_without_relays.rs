@@ -163,8 +163,8 @@ fn two_that_share_no_relay_are_introduced_by_their_peers() {
                 .all(|node| node.stats().state == JoinState::Peers)
         })
         .await;
-        assert!(!is_linked(&first, &second));
 
+        // Those in common may have introduced them already; if not, they do so now.
         let content = content(1, 1_000_000);
         let share = share(&first, &content).await;
         let file = open(&second, &share.link.fragment()).await;
