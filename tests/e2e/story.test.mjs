@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { kinds } from './lib/browser.mjs';
+import { kinds, until } from './lib/browser.mjs';
 import { cidOf, hashOf, Scene, Visitor } from './lib/app.mjs';
 import { startRelay } from './lib/relay.mjs';
 
@@ -29,7 +29,8 @@ for (const from of kinds) {
       const sender = await first.peerId();
       const seen = (await second.peers()).find((peer) => peer.peerId === sender);
       assert.equal(seen?.via, 'direct', `the second browser saw ${JSON.stringify(seen)}`);
-      assert.ok((await first.node((gyre) => gyre.stats().up)) >= SIZE, 'the first browser sent the file');
+      // The figures are brought up to date a few times a second.
+      await until('the first browser to have sent the file', async () => (await first.node((gyre) => gyre.stats().up)) >= SIZE, { timeout: 10_000 });
       await second.allowUpload();
       first.quiet();
       await first.leave();
