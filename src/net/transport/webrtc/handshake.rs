@@ -8,7 +8,7 @@
 //!   ◀───────────────────────────────── SDP_ANSWER ── then setLocalDescription(answer)
 //! setRemoteDescription(answer)
 //!   ◀─────────────────────── ICE_CANDIDATE (both) ──▶
-//! connected, `init` open; close it, wait for `close`   connected
+//! connected, `init` open; close it                     connected
 //!   ── end of stream ──────────────────────────────  end of stream ──
 //! ```
 //!
@@ -51,8 +51,9 @@ use super::{
 pub struct Established<P: RtcPeer> {
     /// The connection.
     pub peer: P,
-    /// Channels that the remote opened meanwhile, in order, [`MAX_INBOUND_BACKLOG`] at most; on the answerer the
-    /// dialer's [`INIT_LABEL`] is among them, which the muxer holds until the dialer closes it.
+    /// Channels that the remote opened meanwhile, in order, [`MAX_INBOUND_BACKLOG`] at most. The dialer's [`INIT_LABEL`] is
+    /// among them, on the dialer closing and first; the muxer holds it until it is closed, so that its id is not used again
+    /// before.
     pub channels: Vec<P::Channel>,
 }
 

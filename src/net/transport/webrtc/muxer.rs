@@ -71,8 +71,8 @@ pub struct Muxer<P: RtcPeer> {
     inbound: VecDeque<Stream<P::Channel>>,
     open_inbound: usize,
     open_outbound: usize,
-    /// The dialer's `init`, held until the dialer closes it: js-libp2p fails the dial if it sees it closed before it has
-    /// seen it open.
+    /// The dialer's `init`, held until it is closed. By the answerer, because js-libp2p fails the dial if it sees it closed
+    /// before it has seen it open; by the dialer, which has closed it, because its id must not be used again before.
     init: Option<P::Channel>,
     /// The state that the platform gave before anybody polled has been looked at.
     checked: bool,

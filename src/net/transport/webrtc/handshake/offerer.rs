@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use super::{
@@ -38,7 +38,7 @@ pub async fn offer<F: RtcFactory, S: Signalling>(
     let mut session = Session::new(peer, Wire::new(stream), progress, config);
 
     let init = session.peer.open_channel(INIT_LABEL);
-    let mut init = Init::Opening(session.rtc(init)?);
+    let mut init = session.rtc(init)?;
     let sdp = session.peer.create_offer().await;
     let sdp = session.rtc(sdp)?;
     session.send(&Message::Offer(sdp.clone())).await?;
@@ -68,39 +68,26 @@ pub async fn offer<F: RtcFactory, S: Signalling>(
     .await?;
 
     progress.reach(Step::Init);
-    poll_fn(|cx| match session.drive(cx) {
-        Ok(_) => init.poll_closed(cx).map(Ok),
+    let open = poll_fn(|cx| match session.drive(cx) {
+        Ok(_) => poll_used(&mut init, cx).map(Ok),
         Err(error) => Poll::Ready(Err(error)),
     })
     .await?;
+    if open {
+        init.close();
+        session.keep(init);
+    }
     Ok(session.finish().await)
 }
 
-/// The first channel: once open it has done its work, and its id is free again only when its close event has come.
-enum Init<C> {
-    Opening(C),
-    Closing(C),
-    Closed,
-}
-
-impl<C: RtcChannel> Init<C> {
-    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let (Self::Opening(channel) | Self::Closing(channel)) = self else {
-                return Poll::Ready(());
-            };
-            match channel.poll_event(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(ChannelEvent::Closed) => *self = Self::Closed,
-                Poll::Ready(ChannelEvent::Open) => {
-                    channel.close();
-                    if let Self::Opening(channel) = std::mem::replace(self, Self::Closed) {
-                        *self = Self::Closing(channel);
-                    }
-                }
-                // Nothing is sent on it; a remote that does so is not heard.
-                Poll::Ready(ChannelEvent::Message(_) | ChannelEvent::BufferedAmountLow) => {}
-            }
+/// Waits until the first channel has done its work: answers whether it is still open, or was closed by the remote.
+fn poll_used<C: RtcChannel>(init: &mut C, cx: &mut Context<'_>) -> Poll<bool> {
+    loop {
+        match ready!(init.poll_event(cx)) {
+            ChannelEvent::Open => return Poll::Ready(true),
+            ChannelEvent::Closed => return Poll::Ready(false),
+            // Nothing is sent on it; a remote that does so is not heard.
+            ChannelEvent::Message(_) | ChannelEvent::BufferedAmountLow => {}
         }
     }
 }

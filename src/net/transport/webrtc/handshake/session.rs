@@ -137,6 +137,12 @@ impl<'a, P: RtcPeer, S: Signalling> Session<'a, P, S> {
         Ok(self.peer.state() == ConnectionState::Connected)
     }
 
+    /// Hands a channel that is closing over with the connection. The end of it is not waited for: Firefox may take 20 s to
+    /// confirm it, if it opened channels of its own at that moment.
+    pub(super) fn keep(&mut self, closing: P::Channel) {
+        self.channels.insert(0, closing);
+    }
+
     /// Ends the signalling stream, if that goes quickly, and hands out the connection.
     pub(super) async fn finish(mut self) -> Established<P> {
         let close = poll_fn(|cx| self.wire.poll_close(cx));

@@ -5,7 +5,7 @@
 mod fakes;
 
 use bytes::BytesMut;
-use futures::{AsyncWriteExt, FutureExt, join};
+use futures::{AsyncWriteExt, join};
 use libp2p::PeerId;
 use proptest::prelude::*;
 
@@ -99,14 +99,13 @@ async fn the_offerer_goes_through_the_steps_in_order() {
         platform.init(ChannelEvent::Open);
         Remote::settle().await;
         assert!(platform.did("close init"));
-        // Its close event must have come before the id is used again.
-        assert_eq!(remote.receive().now_or_never(), None);
-        platform.init(ChannelEvent::Closed);
+        // Its close event may take long; whoever has the connection then keeps the channel until it has come.
         assert_eq!(remote.receive().await, None);
     })
     .await;
     let up = up.unwrap();
-    assert_eq!(up.channels.len(), 1);
+    let labels: Vec<_> = up.channels.iter().map(|channel| channel.label()).collect();
+    assert_eq!(labels, ["init", ""]);
     assert!(!platform.did("drop"));
     drop(up);
     assert!(platform.did("drop"));
