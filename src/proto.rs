@@ -17,6 +17,7 @@ pub mod fair;
 pub mod focus;
 pub mod limits;
 pub mod link;
+pub mod manifest;
 pub mod message;
 pub mod neighbours;
 pub mod pex;
@@ -27,6 +28,7 @@ pub mod rate;
 pub mod share;
 #[cfg(feature = "test-utils")]
 pub mod sim;
+pub mod site;
 pub mod swarm;
 pub mod tail;
 pub mod tree;
