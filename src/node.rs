@@ -19,6 +19,7 @@ mod read_ahead;
 mod readers;
 mod room;
 mod session;
+mod site;
 pub mod snapshot;
 mod transfer;
 
@@ -45,11 +46,12 @@ pub use file::{File, MAX_READ};
 pub use import::ImportOptions;
 #[cfg(target_arch = "wasm32")]
 pub use page::{PageExport, PageFile, PageNode};
+pub use site::{Fetching, PublishOptions, Published, Publishing, Site, SiteFile};
 
 use command::{COMMAND_QUEUE, Command};
-use event_loop::{ADDRESSES, EventLoop, Gate, Shared, Start};
+use event_loop::{ADDRESSES, EventLoop, Gate, Part, Shared, Start};
 use file::Located;
-use meta::BlobMeta;
+use meta::{BlobMeta, Kind};
 use readers::ReaderId;
 use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmInfo};
 
@@ -213,9 +215,11 @@ impl<S: Store> Node<S> {
             shared,
             peer_id,
         };
+        let mut asleep = Vec::new();
         for row in node.store.rows().await? {
             // A record that cannot be read (from a newer version) must not keep the node from starting.
             match BlobMeta::decode(&row.meta) {
+                Some(meta) if meta.kind == Kind::Part => asleep.extend(Part::of(&row, &meta)),
                 Some(meta) => node.add(row, meta).await?,
                 None => tracing::warn!(
                     row = row.id.0,
@@ -223,6 +227,7 @@ impl<S: Store> Node<S> {
                 ),
             }
         }
+        node.tell(Command::Rest(asleep)).await?;
         Ok(node)
     }
 
@@ -284,9 +289,14 @@ impl<S: Store> Node<S> {
         let fresh = known.is_none();
         match known {
             // The key in the link counts, not one that an earlier, perhaps wrong, link brought.
-            Some((_, mut known)) => {
+            Some((row, mut known)) => {
                 known.key = meta.key;
                 known.paused = false;
+                if known.kind == Kind::Part {
+                    // Until now it was a site's only.
+                    known.kind = Kind::File;
+                    self.describe(blob, row, &known).await?;
+                }
                 meta = known;
             }
             None => {
@@ -410,17 +420,32 @@ impl<S: Store> Node<S> {
     }
 
     async fn add(&self, row: BlobRow, meta: BlobMeta) -> Result<()> {
+        self.add_to(row, meta, None).await
+    }
+
+    async fn add_to(&self, row: BlobRow, meta: BlobMeta, site: Option<BlobHash>) -> Result<()> {
         let stored = self.store.stored_chunks(row.id).await?;
-        self.tell(Command::Add { row, stored, meta }).await
+        let add = Command::Add {
+            row,
+            stored,
+            meta,
+            site,
+        };
+        self.tell(add).await
     }
 
     /// Takes up what an import left, kept on purpose: it may be the only copy there is.
-    async fn keep(&self, (mut row, meta): (BlobRow, BlobMeta)) -> Result<Share> {
+    async fn keep(&self, (mut row, mut meta): (BlobRow, BlobMeta)) -> Result<Share> {
         let blob = row
             .hash
             .ok_or_else(|| Error::Internal("an import without a hash".into()))?;
         self.store.set_pinned(row.id, true).await?;
         row.pinned = true;
+        if meta.kind == Kind::Part {
+            // Until now it was a site's only.
+            meta.kind = Kind::File;
+            self.describe(blob, row.id, &meta).await?;
+        }
         let share = Share {
             blob,
             link: meta.link(blob),

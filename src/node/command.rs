@@ -5,6 +5,7 @@ use std::ops::Range;
 use futures::channel::oneshot;
 
 use super::error::Result;
+use super::event_loop::Part;
 use super::meta::BlobMeta;
 use super::readers::ReaderId;
 use crate::proto::limits::{Limits, Surroundings};
@@ -22,6 +23,25 @@ pub(super) enum Command {
         row: BlobRow,
         stored: Vec<ChunkIndex>,
         meta: BlobMeta,
+        /// The site that it was opened through: there its peers are found.
+        site: Option<BlobHash>,
+    },
+    /// Remember files of sites that are here and asleep.
+    Rest(Vec<Part>),
+    /// Which of these files of sites are here whole, in which row and with how many bytes.
+    Held {
+        blobs: Vec<BlobHash>,
+        reply: oneshot::Sender<Vec<Option<(RowId, u64)>>>,
+    },
+    /// Keep these files of sites on purpose, or not; answers with the rows in which that is news.
+    PinParts {
+        blobs: Vec<BlobHash>,
+        pinned: bool,
+        reply: oneshot::Sender<Vec<RowId>>,
+    },
+    /// The manifests of the sites that are here, and whether each is kept on purpose.
+    Manifests {
+        reply: oneshot::Sender<Vec<(BlobHash, bool)>>,
     },
     /// Answer when the chunk is stored, with the row and the proved size.
     Await {

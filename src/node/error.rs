@@ -1,6 +1,7 @@
 //! What can go wrong for whoever uses a node, each with a stable code.
 
 use crate::proto::link::LinkError;
+use crate::proto::manifest::ManifestError;
 use crate::store::StoreError;
 
 /// Why a call to the node failed.
@@ -13,6 +14,9 @@ pub enum Error {
     /// The key in the link does not open the file.
     #[error("the key in this link does not open the file")]
     WrongKey,
+    /// What the address leads to is no site, or one that breaks its own word.
+    #[error("this site cannot be opened: {0}")]
+    BadSite(String),
     /// Nobody who holds the blob could be reached in time.
     #[error("nobody who holds this is reachable right now")]
     NotFound,
@@ -42,6 +46,12 @@ pub enum Error {
     Internal(String),
 }
 
+impl From<ManifestError> for Error {
+    fn from(error: ManifestError) -> Self {
+        Self::BadSite(format!("{error} ({})", error.code()))
+    }
+}
+
 /// Result of a node call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -51,6 +61,7 @@ impl Error {
         match self {
             Self::BadLink(_) => "BAD_LINK",
             Self::WrongKey => "WRONG_KEY",
+            Self::BadSite(_) => "BAD_SITE",
             Self::NotFound => "NOT_FOUND",
             Self::NoRelay => "NO_RELAY",
             Self::Store(StoreError::QuotaExceeded) => "QUOTA_EXCEEDED",

@@ -13,6 +13,7 @@ mod publish;
 mod relays;
 mod room;
 mod sessions;
+mod sites;
 mod storage;
 mod transfers;
 
@@ -30,6 +31,7 @@ use libp2p::identity::Keypair;
 use libp2p::{Multiaddr, PeerId, Swarm};
 
 use super::command::Command;
+use super::meta::Kind;
 use super::meter::Meter;
 use super::peers::Peers;
 use super::session::{Halves, SessionEvent, SessionId};
@@ -46,7 +48,7 @@ use crate::proto::pex::Pex;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::proto::uplink::Uplink;
 use crate::rt;
-use crate::store::{RowId, Store, StoreError, StoredChunk, Usage};
+use crate::store::{BlobRow, RowId, Store, StoreError, StoredChunk, Usage};
 
 use integrity::Finder;
 use room::Eviction;
@@ -55,6 +57,7 @@ pub(super) use book::ADDRESSES;
 pub(super) use limits::{Gate, stored as stored_limits};
 pub use publish::Changed;
 pub(super) use publish::Shared;
+pub(super) use sites::Part;
 
 /// Events of sessions and of the store waiting for the loop; a full inbox makes the sessions wait, and so the remotes.
 pub(super) const INBOX: usize = 64;
@@ -71,6 +74,13 @@ pub(super) enum Event {
     Session(SessionId, SessionEvent),
     /// A stream that a remote opened has said what it is about.
     Accepted {
+        peer: PeerId,
+        halves: Halves,
+        hello: Option<Message>,
+    },
+    /// A file of a site that a remote asks for was read, if it is still there.
+    Woken {
+        row: Option<(BlobRow, Vec<ChunkIndex>)>,
         peer: PeerId,
         halves: Halves,
         hello: Option<Message>,
@@ -187,6 +197,7 @@ pub(super) struct EventLoop<S: Store> {
     alarms: HashMap<Alarm, Time>,
     gate: Gate,
     eviction: Eviction,
+    sites: sites::Sites,
     hide_address: Switch,
     accepting: usize,
     up: Meter,
@@ -264,6 +275,7 @@ impl<S: Store> EventLoop<S> {
             alarms: HashMap::new(),
             gate: start.gate,
             eviction: Eviction::default(),
+            sites: sites::Sites::default(),
             hide_address: start.hide_address,
             accepting: 0,
             up: Meter::default(),
@@ -306,6 +318,7 @@ impl<S: Store> EventLoop<S> {
                     self.mend_links();
                     self.urgent = true;
                     self.look_at_day();
+                    self.rest_idle_parts();
                     self.record_use();
                 }
             }
@@ -344,6 +357,12 @@ impl<S: Store> EventLoop<S> {
                 halves,
                 hello,
             } => self.on_accepted(peer, halves, hello),
+            Event::Woken {
+                row,
+                peer,
+                halves,
+                hello,
+            } => self.on_woken(row, peer, halves, hello),
             Event::Wrote {
                 blob,
                 row,
@@ -432,6 +451,7 @@ impl<S: Store> EventLoop<S> {
         let mut swarms: Vec<_> = self
             .transfers
             .values()
+            .filter(|transfer| transfer.meta.kind == Kind::File)
             .map(|transfer| transfer.info(now))
             .collect();
         swarms.sort_by(|a, b| (a.added_at, &a.cid).cmp(&(b.added_at, &b.cid)));

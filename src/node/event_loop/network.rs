@@ -143,14 +143,16 @@ impl<S: Store> EventLoop<S> {
                 if blob == index::neighbourhood() {
                     self.tell_neighbours(neighbours::Input::Found(found));
                 } else {
-                    self.tell_discovery(blob, discovery::Input::Found(found));
+                    self.tell_discovery(blob, discovery::Input::Found(found.clone()));
+                    self.on_site_peers(blob, found);
                 }
             }
             index::Event::LookupEnded { blob } if blob == index::neighbourhood() => {
                 self.tell_neighbours(neighbours::Input::LookupEnded)
             }
             index::Event::LookupEnded { blob } => {
-                self.tell_discovery(blob, discovery::Input::LookupEnded)
+                self.tell_discovery(blob, discovery::Input::LookupEnded);
+                self.on_site_lookup_ended(blob);
             }
             index::Event::Announced { blob, ok } => {
                 // Not taken by any server: due again at the next occasion.

@@ -1,0 +1,464 @@
+//! Sites between whole nodes: published from files, fetched through the swarm, told apart version by version.
+
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code)]
+#[path = "polite/kit.rs"]
+mod kit;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use gyre::node::{Fetching, PublishOptions, Published, Publishing, Site, SiteFile};
+use gyre::proto::manifest::diff::Diff;
+use gyre::proto::site::Answer;
+use gyre::proto::types::BlobHash;
+use gyre::store::Store;
+use gyre::store::memory::MemoryStore;
+
+use kit::{Peer, Scene, content, joined, run, until};
+
+type Tree = BTreeMap<String, Bytes>;
+
+fn file(path: &str, bytes: &Bytes) -> Result<SiteFile<'static>, String> {
+    Ok(SiteFile {
+        path: path.to_owned(),
+        media_type: None,
+        headers: None,
+        content: kit::pieces(bytes).boxed_local(),
+    })
+}
+
+async fn publish(node: &Peer, tree: &Tree, options: PublishOptions) -> Published {
+    let files: Vec<_> = tree.iter().map(|(path, bytes)| file(path, bytes)).collect();
+    node.publish(futures::stream::iter(files), options, |_| {})
+        .await
+        .unwrap()
+}
+
+/// A thousand pages and assets in folders, most of them small, some of several chunks, some alike, one empty.
+fn thousand() -> Tree {
+    let mut tree = Tree::new();
+    for n in 0..1000 {
+        let size = match n % 100 {
+            0 => 700_000 + n,
+            1 => 0,
+            2 => 262_144,
+            _ => 300 + (n * 37) % 5_000,
+        };
+        let ending = ["html", "css", "js", "png"][n % 4];
+        let path = format!("docs/{}/kapitel-ü/{n:04}.{ending}", n / 50);
+        tree.insert(path, content(size, n % 970));
+    }
+    tree.insert("index.html".into(), content(2000, 5000));
+    tree.insert("404.html".into(), content(500, 5001));
+    tree.insert(
+        "_redirects".into(),
+        Bytes::from_static(b"/old/* /docs/:splat 302\nbroken\n"),
+    );
+    tree
+}
+
+async fn whole<'a>(site: &'a Site<MemoryStore>, path: &str) -> Bytes {
+    let entry = site.manifest().get(path).unwrap();
+    let mut bytes = BytesMut::new();
+    let mut pieces = std::pin::pin!(site.stream(&entry));
+    while let Some(piece) = pieces.next().await {
+        bytes.extend_from_slice(&piece.unwrap());
+    }
+    bytes.freeze()
+}
+
+async fn assert_same(site: &Site<MemoryStore>, tree: &Tree) {
+    let paths: Vec<_> = site
+        .manifest()
+        .entries()
+        .map(|e| e.path.to_owned())
+        .collect();
+    assert_eq!(paths.len(), tree.len());
+    for path in paths {
+        assert!(whole(site, &path).await == tree[&path], "{path}");
+    }
+}
+
+async fn bytes_stored(store: &MemoryStore) -> u64 {
+    store.usage().await.unwrap().used
+}
+
+#[test]
+fn a_site_of_a_thousand_files_is_fetched_byte_for_byte() {
+    run(|scene: Scene| async move {
+        let publisher = scene.node().await;
+        let tree = thousand();
+        let began = Instant::now();
+        let published = publish(&publisher, &tree, PublishOptions::default()).await;
+        println!(
+            "published {} files, {} bytes in {:?}",
+            published.done.files,
+            published.done.bytes,
+            began.elapsed()
+        );
+        assert_eq!(published.done.files, tree.len());
+        assert_eq!(published.skipped_redirects.len(), 1);
+        assert!(
+            publisher.swarms().is_empty(),
+            "the files of a site are not listed one by one"
+        );
+
+        let reader = scene.node().await;
+        let began = Instant::now();
+        let site = reader.site(published.manifest.hash()).await.unwrap();
+        println!("opened in {:?}", began.elapsed());
+        assert_eq!(*site.manifest(), published.manifest);
+        let Answer::File { status: 200, entry } = site.resolve("/") else {
+            panic!("no index")
+        };
+        let began = Instant::now();
+        assert_eq!(
+            site.read(&entry, 0, 1 << 20).await.unwrap(),
+            tree["index.html"]
+        );
+        println!("first file in {:?}", began.elapsed());
+
+        // A page of thirty files: read together, over the one link.
+        let page: Vec<_> = site
+            .manifest()
+            .entries()
+            .filter(|e| e.size < 10_000)
+            .skip(100)
+            .take(30)
+            .collect();
+        let began = Instant::now();
+        let read =
+            futures::future::join_all(page.iter().map(|entry| site.read(entry, 0, 1 << 20))).await;
+        println!("thirty files in {:?}", began.elapsed());
+        for (entry, bytes) in page.iter().zip(read) {
+            assert!(bytes.unwrap() == tree[entry.path], "{}", entry.path);
+        }
+        let again = Instant::now();
+        for entry in &page {
+            assert_eq!(
+                site.read(entry, 0, 1 << 20).await.unwrap(),
+                tree[entry.path]
+            );
+        }
+        println!("the same again in {:?}", again.elapsed());
+
+        let began = Instant::now();
+        let mut last = Fetching::default();
+        site.fetch(|progress| last = progress).await.unwrap();
+        println!("all of it in {:?}", began.elapsed());
+        assert!(last.is_whole());
+        assert_eq!((last.files, last.bytes), (tree.len(), published.done.bytes));
+        assert_same(&site, &tree).await;
+        let links = |node: &Peer| {
+            node.peers()
+                .iter()
+                .filter(|peer| peer.via == gyre::node::snapshot::Via::Direct)
+                .count()
+        };
+        assert_eq!(links(&reader), 1);
+
+        // The publisher leaves; whoever read it serves it on.
+        publisher.stop().await;
+        let third = scene.node().await;
+        let site = third.site(published.manifest.hash()).await.unwrap();
+        site.fetch(|_| {}).await.unwrap();
+        assert_same(&site, &tree).await;
+    });
+}
+
+#[test]
+fn a_new_version_stores_and_sends_only_what_is_new() {
+    run(|scene: Scene| async move {
+        let store = MemoryStore::new();
+        let publisher = scene.node_on(store.clone()).await;
+        let reader_store = MemoryStore::new();
+        let reader = scene.node_on(reader_store.clone()).await;
+        let mut tree = thousand();
+        let first = publish(&publisher, &tree, PublishOptions::default()).await;
+        assert!(
+            first.done.new_files < tree.len(),
+            "equal files are kept once"
+        );
+        reader
+            .site(first.manifest.hash())
+            .await
+            .unwrap()
+            .fetch(|_| {})
+            .await
+            .unwrap();
+
+        let options = PublishOptions {
+            previous: Some(first.manifest.hash()),
+            ..PublishOptions::default()
+        };
+        let before = bytes_stored(&store).await;
+        let same = publish(&publisher, &tree, options.clone()).await;
+        assert!(!same.changed);
+        assert_eq!(same.manifest, first.manifest);
+        assert_eq!(bytes_stored(&store).await, before);
+
+        let changed = content(4321, 77_777);
+        tree.insert("index.html".into(), changed.clone());
+        let second = publish(&publisher, &tree, options).await;
+        assert!(second.changed);
+        assert_eq!((second.done.new_files, second.done.new_bytes), (1, 4321));
+        let manifest_bytes = second.manifest.bytes().len() as u64;
+        assert_eq!(bytes_stored(&store).await, before + 4321 + manifest_bytes);
+        assert_eq!(
+            second.manifest.extra().previous,
+            Some(first.manifest.hash())
+        );
+        let diff = Diff::between(&first.manifest, &second.manifest);
+        assert_eq!(
+            (diff.changed.as_slice(), diff.new_bytes),
+            (&["index.html".to_owned()][..], 4321)
+        );
+
+        let down = reader.stats().down;
+        let site = reader.site(second.manifest.hash()).await.unwrap();
+        site.fetch(|_| {}).await.unwrap();
+        until("counted", || reader.stats().down >= down + 4321).await;
+        assert_eq!(reader.stats().down, down + 4321 + manifest_bytes);
+        assert_same(&site, &tree).await;
+        // The old version is still there, and so can be gone back to.
+        assert!(
+            publisher
+                .site(first.manifest.hash())
+                .await
+                .unwrap()
+                .progress()
+                .await
+                .unwrap()
+                .is_whole()
+        );
+    });
+}
+
+#[test]
+fn publishing_that_was_given_up_goes_on_where_it_was() {
+    run(|scene: Scene| async move {
+        let store = MemoryStore::new();
+        let node = scene.node_on(store.clone()).await;
+        let tree = thousand();
+        let files = || {
+            futures::stream::iter(
+                tree.iter()
+                    .map(|(path, bytes)| file(path, bytes))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        // Given up in the middle of it: the future is dropped.
+        let (stop, stopped) = futures::channel::oneshot::channel();
+        let mut stop = Some(stop);
+        let cancelled = node.publish(
+            files(),
+            PublishOptions::default(),
+            |progress: Publishing| {
+                if progress.files == 600 {
+                    if let Some(stop) = stop.take() {
+                        let _ = stop.send(());
+                    }
+                }
+            },
+        );
+        let slow = async {
+            stopped.await.unwrap();
+        };
+        // The progress of the 600th file is heard before the future goes on to the next.
+        tokio::select! {
+            biased;
+            () = slow => {}
+            _ = cancelled => {}
+        }
+        let kept = bytes_stored(&store).await;
+        assert!(kept > 0);
+        node.stop().await;
+
+        let store = store.reopen();
+        let node = scene.node_on(store.clone()).await;
+        let published = publish(&node, &tree, PublishOptions::default()).await;
+        let unique: BTreeMap<BlobHash, u64> = published
+            .manifest
+            .entries()
+            .map(|e| (e.blob, e.size))
+            .collect();
+        assert_eq!(published.done.files, tree.len());
+        assert!(
+            published.done.new_files < unique.len(),
+            "{:?}",
+            published.done
+        );
+        let all: u64 = unique.values().sum();
+        let manifest = published.manifest.bytes().len() as u64;
+        assert_eq!(bytes_stored(&store).await, all + manifest);
+        let site = node.site(published.manifest.hash()).await.unwrap();
+        assert_same(&site, &tree).await;
+    });
+}
+
+#[test]
+fn fetching_that_was_given_up_goes_on_where_it_was() {
+    run(|scene: Scene| async move {
+        let publisher = scene.node().await;
+        let tree = thousand();
+        let published = publish(&publisher, &tree, PublishOptions::default()).await;
+        let store = MemoryStore::new();
+        let reader = scene.node_on(store.clone()).await;
+        let site = reader.site(published.manifest.hash()).await.unwrap();
+        let mut seen = 0;
+        let (stop, stopped) = futures::channel::oneshot::channel();
+        let mut stop = Some(stop);
+        let fetch = site.fetch(|progress| {
+            seen = progress.files;
+            if progress.files >= 300 {
+                if let Some(stop) = stop.take() {
+                    let _ = stop.send(());
+                }
+            }
+        });
+        tokio::select! {
+            biased;
+            _ = stopped => {}
+            _ = fetch => {}
+        }
+        drop(site);
+        reader.stop().await;
+
+        let reader = scene.node_on(store.reopen()).await;
+        let site = reader.site(published.manifest.hash()).await.unwrap();
+        let before = site.progress().await.unwrap();
+        assert!(before.files >= 290 && !before.is_whole(), "{before:?}");
+        site.fetch(|_| {}).await.unwrap();
+        assert!(
+            reader.stats().down < published.done.bytes,
+            "what was here came again"
+        );
+        assert_same(&site, &tree).await;
+    });
+}
+
+#[test]
+fn what_is_no_manifest_is_refused_and_not_kept() {
+    run(|scene: Scene| async move {
+        let publisher = scene.node().await;
+        let reader = scene.node().await;
+        let share = kit::share_as(&publisher, &content(5000, 1), true).await;
+        let error = reader.site(share.blob).await.unwrap_err();
+        assert_eq!(error.code(), "BAD_SITE");
+        assert!(reader.sites().await.unwrap().is_empty());
+        let code = |result: Result<Published, gyre::node::Error>| result.unwrap_err().code();
+        let bytes = content(10, 1);
+        for path in ["../evil", "/etc/passwd", "a//b", ".gyre/sw.js", "a\\b"] {
+            let files = futures::stream::iter([file(path, &bytes)]);
+            assert_eq!(
+                code(
+                    publisher
+                        .publish(files, PublishOptions::default(), |_| {})
+                        .await
+                ),
+                "BAD_SITE",
+                "{path}"
+            );
+        }
+        let none = futures::stream::iter([]);
+        assert_eq!(
+            code(
+                publisher
+                    .publish(none, PublishOptions::default(), |_| {})
+                    .await
+            ),
+            "BAD_OPTIONS"
+        );
+        let twice = futures::stream::iter([file("ü", &bytes), file("u\u{308}", &bytes)]);
+        assert_eq!(
+            code(
+                publisher
+                    .publish(twice, PublishOptions::default(), |_| {})
+                    .await
+            ),
+            "BAD_SITE"
+        );
+        let broken = futures::stream::iter([Err("gone".to_owned())]);
+        assert_eq!(
+            code(
+                publisher
+                    .publish(broken, PublishOptions::default(), |_| {})
+                    .await
+            ),
+            "BAD_OPTIONS"
+        );
+    });
+}
+
+#[test]
+fn a_manifest_that_lies_about_a_size_is_found_out() {
+    run(|scene: Scene| async move {
+        use gyre::proto::manifest::Extra;
+        use gyre::proto::manifest::build::Builder;
+        let publisher = scene.node().await;
+        let bytes = content(5000, 9);
+        let share = kit::share_as(&publisher, &bytes, true).await;
+        let mut builder = Builder::new(gyre::rt::normalise);
+        builder.add("a.bin", share.blob, 4999, "a/b", None).unwrap();
+        let lie = builder.finish(&Extra::default()).unwrap();
+        let manifest = kit::share_as(&publisher, lie.bytes(), true).await;
+        assert_eq!(manifest.blob, lie.hash());
+        let reader = scene.node().await;
+        let site = reader.site(lie.hash()).await.unwrap();
+        let entry = site.manifest().get("a.bin").unwrap();
+        let read = site.open(&entry).await.map(drop);
+        assert_eq!(read.unwrap_err().code(), "BAD_SITE");
+        assert_eq!(site.fetch(|_| {}).await.unwrap_err().code(), "BAD_SITE");
+    });
+}
+
+#[test]
+fn pins_keep_what_a_site_needs_and_no_more() {
+    run(|scene: Scene| async move {
+        let store = MemoryStore::new();
+        let node = scene.node_on(store.clone()).await;
+        let shared = content(3000, 1);
+        let one: Tree = [("a.html", &shared), ("b.html", &content(4000, 2))]
+            .map(|(p, b)| (p.to_owned(), b.clone()))
+            .into();
+        let two: Tree = [("a.html", &shared), ("c.html", &content(5000, 3))]
+            .map(|(p, b)| (p.to_owned(), b.clone()))
+            .into();
+        let one = publish(&node, &one, PublishOptions::default())
+            .await
+            .manifest
+            .hash();
+        let two = publish(&node, &two, PublishOptions::default())
+            .await
+            .manifest
+            .hash();
+        node.set_site_pinned(one, false).await.unwrap();
+        let pinned = store
+            .rows()
+            .await
+            .unwrap()
+            .into_iter()
+            .filter(|row| row.pinned)
+            .count();
+        assert_eq!(pinned, 3, "the manifest and both files of the second");
+        // Room is needed: what is loose goes, whether asleep or not.
+        let used = bytes_stored(&store).await;
+        node.set_quota(used - 100).await.unwrap();
+        until("made room", || node.stats().storage.used < used).await;
+        assert!(
+            node.site(two)
+                .await
+                .unwrap()
+                .progress()
+                .await
+                .unwrap()
+                .is_whole()
+        );
+        joined(&node).await;
+    });
+}
