@@ -12,6 +12,8 @@ use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 
 #[cfg(any(test, feature = "test-utils"))]
 pub mod conformance;
+#[cfg(all(feature = "relay", not(target_arch = "wasm32")))]
+pub mod disk;
 #[cfg(all(feature = "node", target_arch = "wasm32"))]
 pub mod indexed_db;
 pub mod memory;
