@@ -55,6 +55,7 @@ use meta::{BlobMeta, Kind};
 use readers::ReaderId;
 use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmInfo};
 
+use crate::net::addresses::socket_of;
 use crate::net::behaviour;
 use crate::net::transport::{Parts, webrtc};
 use crate::proto::book::Book;
@@ -151,8 +152,18 @@ impl<S: Store> Node<S> {
         hide_address.set(limits.hide_address);
         let parts =
             transports(&key, webrtc).map_err(|error| Error::Unsupported(error.to_string()))?;
-        let swarm =
+        let mut swarm =
             behaviour::swarm(&key, parts).map_err(|error| Error::Internal(error.to_string()))?;
+        for address in config.listen {
+            let listening = swarm.listen_on(address.clone());
+            listening.map_err(|error| Error::BadOptions(format!("{address}: {error}")))?;
+        }
+        for address in &config.announce {
+            let named = socket_of(address, peer_id);
+            swarm.add_external_address(named.ok_or_else(|| {
+                Error::BadOptions(format!("{address} is no address of a socket"))
+            })?);
+        }
         let upload_allowed = store
             .value(UPLOAD)
             .await?
@@ -203,6 +214,7 @@ impl<S: Store> Node<S> {
             relays,
             gate,
             hide_address,
+            announces_sockets: config.announce.is_empty(),
             book,
             serve_after: config.serve_after.unwrap_or(SERVE_AFTER),
             storage,

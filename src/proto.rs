@@ -15,6 +15,7 @@ pub mod container;
 pub mod discovery;
 pub mod fair;
 pub mod focus;
+pub mod holding;
 pub mod limits;
 pub mod link;
 pub mod manifest;

@@ -27,7 +27,7 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 
 use self::providers::{Limits, ProviderIndex};
-use super::addresses::{Route, is_behind_relay, is_dialable};
+use super::addresses::{Route, is_behind_relay, is_own_socket, is_told};
 use crate::proto::budget::Budget;
 use crate::proto::types::{BlobHash, Time};
 use crate::rt;
@@ -312,8 +312,8 @@ impl Behaviour {
         self.told.len() < MAX_TOLD
             && !self.told.contains(address)
             && match self.scope {
-                Scope::Relays => is_behind_relay(address),
-                Scope::Peers => is_dialable(address),
+                Scope::Relays => is_behind_relay(address) || is_own_socket(address),
+                Scope::Peers => is_told(address),
             }
     }
 

@@ -8,6 +8,7 @@ use super::error::Result;
 use super::event_loop::Part;
 use super::meta::BlobMeta;
 use super::readers::ReaderId;
+use crate::proto::holding::Holding;
 use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 use crate::store::{BlobRow, RowId, StoredChunk};
@@ -38,6 +39,13 @@ pub(super) enum Command {
         blobs: Vec<BlobHash>,
         pinned: bool,
         reply: oneshot::Sender<Vec<RowId>>,
+    },
+    /// This much of a site is here: its peers are told.
+    Hold(Holding),
+    /// How many other peers say that they have all of a site.
+    Holders {
+        manifest: BlobHash,
+        reply: oneshot::Sender<usize>,
     },
     /// The manifests of the sites that are here, and whether each is kept on purpose.
     Manifests {

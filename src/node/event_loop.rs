@@ -3,6 +3,7 @@
 
 mod book;
 mod dialling;
+mod holders;
 mod integrity;
 mod limits;
 mod links;
@@ -112,6 +113,11 @@ pub(super) enum Event {
     },
     /// The record of the day was written, or not.
     Recorded(bool),
+    /// What a peer said of a site, if it did.
+    Holding {
+        peer: PeerId,
+        bytes: Option<Bytes>,
+    },
     /// What a peer said of others, if it did.
     Pex {
         peer: PeerId,
@@ -183,6 +189,9 @@ pub(super) struct EventLoop<S: Store> {
     /// Messages of peer exchange that wait for their stream.
     telling: HashMap<OpenId, Bytes>,
     reading: usize,
+    /// What we have of sites, waiting for the stream that tells it.
+    holdings: HashMap<OpenId, Bytes>,
+    hearing: usize,
     /// What is reserved, or asked for, at peers.
     reservations: HashMap<PeerId, ListenerId>,
     /// Linked servers of the peers' index, and how many there were when everything was announced to them.
@@ -199,6 +208,8 @@ pub(super) struct EventLoop<S: Store> {
     eviction: Eviction,
     sites: sites::Sites,
     hide_address: Switch,
+    /// Tell others where we listen, as nobody has said it.
+    announces_sockets: bool,
     accepting: usize,
     up: Meter,
     down: Meter,
@@ -219,6 +230,7 @@ pub(super) struct Start<S: Store> {
     pub relays: Vec<(PeerId, Multiaddr)>,
     pub gate: Gate,
     pub hide_address: Switch,
+    pub announces_sockets: bool,
     pub serve_after: Duration,
     pub book: Book,
     pub storage: StorageInfo,
@@ -264,6 +276,8 @@ impl<S: Store> EventLoop<S> {
             pex: Pex::default(),
             telling: HashMap::new(),
             reading: 0,
+            holdings: HashMap::new(),
+            hearing: 0,
             reservations: HashMap::new(),
             servers: HashSet::new(),
             announced_to: 0,
@@ -277,6 +291,7 @@ impl<S: Store> EventLoop<S> {
             eviction: Eviction::default(),
             sites: sites::Sites::default(),
             hide_address: start.hide_address,
+            announces_sockets: start.announces_sockets,
             accepting: 0,
             up: Meter::default(),
             down: Meter::default(),
@@ -379,6 +394,7 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             Event::Pex { peer, bytes } => self.on_pex(peer, bytes),
+            Event::Holding { peer, bytes } => self.on_holding(peer, bytes),
             Event::Usage(usage) => {
                 self.storage = StorageInfo {
                     used: usage.used,

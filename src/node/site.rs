@@ -11,6 +11,7 @@ use super::error::{Error, Result};
 use super::event_loop::Part;
 use super::meta::{BlobMeta, Kind};
 use super::{File, MAX_READ, Node};
+use crate::proto::holding::Holding;
 use crate::proto::manifest::{Entry, MAX_MANIFEST_LEN, Manifest};
 use crate::proto::site::{Answer, Site as Resolver};
 use crate::proto::types::{BlobHash, CHUNK_SIZE, ChunkIndex};
@@ -117,6 +118,14 @@ impl<S: Store> Node<S> {
     /// `Closed` once stopped.
     pub async fn sites(&self) -> Result<Vec<(BlobHash, bool)>> {
         self.ask(|reply| Command::Manifests { reply }).await
+    }
+
+    /// How many other peers have said that they have all of a site.
+    ///
+    /// # Errors
+    /// `Closed` once stopped.
+    pub async fn holders(&self, manifest: BlobHash) -> Result<usize> {
+        self.ask(|reply| Command::Holders { manifest, reply }).await
     }
 
     /// Keeps a site that is here whole on purpose, or lets what no other kept site has be evictable again.
@@ -245,6 +254,7 @@ impl<S: Store> Site<S> {
                 progress.bytes += entry.size;
             }
         }
+        self.hold(progress).await?;
         Ok(progress)
     }
 
@@ -280,7 +290,7 @@ impl<S: Store> Site<S> {
                     done.bytes += size?;
                     progress(done);
                 }
-                None => return Ok(()),
+                None => return self.hold(done).await,
             }
         }
     }
@@ -310,6 +320,16 @@ impl<S: Store> Site<S> {
             let at = at + bytes.len() as u64;
             Ok(Some((bytes, (Some(file), at))))
         })
+    }
+
+    /// Tells the site's peers how much is here.
+    async fn hold(&self, progress: Fetching) -> Result<()> {
+        let holding = Holding {
+            manifest: self.manifest.hash(),
+            files: progress.files as u32,
+            of: progress.all_files as u32,
+        };
+        self.node.tell(Command::Hold(holding)).await
     }
 
     fn blobs(&self) -> Vec<BlobHash> {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use redb::{Database, ReadTransaction, ReadableTable, WriteTransaction};
+use redb::{Database, Durability, ReadTransaction, ReadableTable, WriteTransaction};
 
 use self::row::{CHUNKS, COUNTERS, HASHES, ROWS, TREES, VALUES};
 use super::{BlobRow, Result, RowId, SmallBlob, Store, StoreError, StoredChunk, Usage};
@@ -80,9 +80,27 @@ impl DiskStore {
         &self,
         body: impl FnOnce(&WriteTransaction) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.write_with(Durability::Immediate, body).await
+    }
+
+    /// The same for what is worth nothing before a later write, with which it reaches the disk: an empty row, a size that the last
+    /// chunk proves again. To wait for the disk each time would cost more than writing a small file.
+    async fn write_soon<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&WriteTransaction) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.write_with(Durability::None, body).await
+    }
+
+    async fn write_with<T: Send + 'static>(
+        &self,
+        durability: Durability,
+        body: impl FnOnce(&WriteTransaction) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let database = self.database()?;
         let run = move || {
-            let tx = database.begin_write().map_err(failed)?;
+            let mut tx = database.begin_write().map_err(failed)?;
+            tx.set_durability(durability);
             let done = body(&tx)?;
             tx.commit().map_err(failed)?;
             Ok(done)
@@ -142,7 +160,7 @@ impl Store for DiskStore {
     }
 
     async fn create(&self, hash: BlobHash, meta: Bytes) -> Result<BlobRow> {
-        self.write(move |tx| match row::find(tx, hash)? {
+        self.write_soon(move |tx| match row::find(tx, hash)? {
             Some(row) => Ok(row),
             None => row::add(tx, Some(hash), meta),
         })
@@ -150,7 +168,7 @@ impl Store for DiskStore {
     }
 
     async fn begin_import(&self) -> Result<RowId> {
-        self.write(|tx| Ok(row::add(tx, None, Bytes::new())?.id))
+        self.write_soon(|tx| Ok(row::add(tx, None, Bytes::new())?.id))
             .await
     }
 
@@ -191,7 +209,12 @@ impl Store for DiskStore {
     }
 
     async fn set_size(&self, id: RowId, size: BlobSize) -> Result<()> {
-        self.change(id, move |row| row.size = Some(size)).await
+        self.write_soon(move |tx| {
+            let mut row = row::get(tx, id)?;
+            row.size = Some(size);
+            row::put(tx, &row)
+        })
+        .await
     }
 
     async fn set_meta(&self, id: RowId, meta: Bytes) -> Result<()> {
@@ -330,6 +353,8 @@ impl Store for DiskStore {
     }
 
     async fn close(&self) {
+        // What was left for a later write reaches the disk with this one.
+        let _ = self.write(|_| Ok(())).await;
         let database = self
             .database
             .lock()

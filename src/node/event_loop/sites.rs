@@ -18,6 +18,7 @@ use crate::proto::cache::Held;
 use crate::proto::discovery::{
     Input, LOOKUP_PAUSE, LOOKUP_PAUSE_MAX, MAX_CANDIDATES, TARGET_SESSIONS,
 };
+use crate::proto::holding::Holding;
 use crate::proto::message::Message;
 use crate::proto::types::{BlobHash, CHUNK_SIZE, PeerKey, Time};
 use crate::store::{BlobRow, RowId, Store};
@@ -72,6 +73,10 @@ struct Peers {
     next_lookup: Time,
     pause: Duration,
     used: Time,
+    /// What we have told them that we have.
+    own: Option<Holding>,
+    /// Those of the known that say that they have everything.
+    whole: BTreeSet<PeerKey>,
 }
 
 /// The files that are asleep, and the peers of the sites that are open.
@@ -101,6 +106,34 @@ impl Sites {
             pinned: part.pinned,
             active: false,
         })
+    }
+
+    /// Remembers what we have of a site; answers with the peers to be told.
+    pub fn set_own(&mut self, holding: Holding) -> Vec<PeerKey> {
+        let peers = self.peers(holding.manifest, now());
+        match peers.own.replace(holding) == Some(holding) {
+            true => Vec::new(),
+            false => peers.known.iter().copied().collect(),
+        }
+    }
+
+    /// What we have of a site.
+    pub fn own(&self, manifest: &BlobHash) -> Option<Holding> {
+        self.open.get(manifest)?.own
+    }
+
+    /// A peer has said what it has.
+    pub fn heard(&mut self, holding: Holding, peer: PeerKey) {
+        let peers = self.peers(holding.manifest, now());
+        match holding.is_whole() && peers.known.contains(&peer) {
+            true => peers.whole.insert(peer),
+            false => peers.whole.remove(&peer),
+        };
+    }
+
+    /// How many peers have said that they have everything.
+    pub fn holders(&self, manifest: &BlobHash) -> usize {
+        self.open.get(manifest).map_or(0, |peers| peers.whole.len())
     }
 
     fn peers(&mut self, manifest: BlobHash, now: Time) -> &mut Peers {
@@ -146,6 +179,11 @@ impl<S: Store> EventLoop<S> {
             }
         }
         self.usage_stale = true;
+    }
+
+    pub(super) fn is_manifest(&self, blob: BlobHash) -> bool {
+        let transfer = self.transfers.get(&blob);
+        transfer.is_some_and(|transfer| transfer.meta.kind == Kind::Manifest)
     }
 
     /// The rows and sizes of those that are here whole.
@@ -222,7 +260,7 @@ impl<S: Store> EventLoop<S> {
         let now = now();
         let peers = self.sites.peers(site, now);
         let known: Vec<_> = peers.known.iter().copied().collect();
-        let linked = |peer: &PeerKey| self.peers.get(*peer).is_some_and(|peer| peer.is_direct());
+        let linked = |peer: &PeerKey| self.peers.get(*peer).is_some_and(|peer| peer.is_linked());
         let near: Vec<_> = known.iter().copied().filter(linked).collect();
         // Who is linked is asked first; a further link is worth its price only if that was in vain.
         let enough = !near.is_empty() && !again;
@@ -245,11 +283,7 @@ impl<S: Store> EventLoop<S> {
 
     /// Peers of a blob have become known: if it is a manifest, its files may be had from them.
     pub(super) fn on_site_peers(&mut self, manifest: BlobHash, found: Vec<PeerKey>) {
-        let is_site = self
-            .transfers
-            .get(&manifest)
-            .is_some_and(|transfer| transfer.meta.kind == Kind::Manifest);
-        if !is_site || found.is_empty() {
+        if !self.is_manifest(manifest) || found.is_empty() {
             return;
         }
         let known = &mut self.sites.peers(manifest, now()).known;
@@ -288,6 +322,9 @@ impl<S: Store> EventLoop<S> {
             peers.pause = Duration::ZERO;
             if !peers.known.contains(&peer) {
                 self.on_site_peers(site, vec![peer]);
+            }
+            if site == blob {
+                self.tell_holding(site, peer);
             }
         }
     }

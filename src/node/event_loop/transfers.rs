@@ -37,6 +37,8 @@ impl<S: Store> EventLoop<S> {
                 pinned,
                 reply,
             } => drop(reply.send(self.pin_parts(&blobs, pinned))),
+            Command::Hold(holding) => self.hold(holding),
+            Command::Holders { manifest, reply } => drop(reply.send(self.sites.holders(&manifest))),
             Command::Manifests { reply } => drop(reply.send(self.manifests())),
             Command::Await { blob, chunk, reply } => match self.transfers.get_mut(&blob) {
                 Some(transfer) => {
@@ -354,7 +356,7 @@ impl<S: Store> EventLoop<S> {
         let Some(known) = self.peers.get_mut(peer) else {
             return;
         };
-        if known.is_direct() {
+        if known.is_linked() {
             return self.open_session(blob, peer);
         }
         known.awaited_by.insert(blob);

@@ -8,9 +8,11 @@ use futures::stream::LocalBoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 
 use crate::node::Node;
+use crate::node::command::Command;
 use crate::node::error::{Error, Result};
 use crate::node::import::Intake;
 use crate::node::meta::BlobMeta;
+use crate::proto::holding::Holding;
 use crate::proto::manifest::build::Builder;
 use crate::proto::manifest::diff::Diff;
 use crate::proto::manifest::headers::Headers;
@@ -176,6 +178,13 @@ impl<S: Store> Node<S> {
         let changed = same.is_none();
         let manifest = same.unwrap_or(manifest);
         self.keep_manifest(&manifest).await?;
+        let files = manifest.len() as u32;
+        let holding = Holding {
+            manifest: manifest.hash(),
+            files,
+            of: files,
+        };
+        self.tell(Command::Hold(holding)).await?;
         Ok(Published {
             manifest,
             done,
