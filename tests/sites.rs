@@ -62,7 +62,7 @@ fn thousand() -> Tree {
     tree
 }
 
-async fn whole<'a>(site: &'a Site<MemoryStore>, path: &str) -> Bytes {
+async fn whole(site: &Site<MemoryStore>, path: &str) -> Bytes {
     let entry = site.manifest().get(path).unwrap();
     let mut bytes = BytesMut::new();
     let mut pieces = std::pin::pin!(site.stream(&entry));
@@ -263,10 +263,10 @@ fn publishing_that_was_given_up_goes_on_where_it_was() {
             files(),
             PublishOptions::default(),
             |progress: Publishing| {
-                if progress.files == 600 {
-                    if let Some(stop) = stop.take() {
-                        let _ = stop.send(());
-                    }
+                if progress.files == 600
+                    && let Some(stop) = stop.take()
+                {
+                    let _ = stop.send(());
                 }
             },
         );
@@ -319,10 +319,10 @@ fn fetching_that_was_given_up_goes_on_where_it_was() {
         let mut stop = Some(stop);
         let fetch = site.fetch(|progress| {
             seen = progress.files;
-            if progress.files >= 300 {
-                if let Some(stop) = stop.take() {
-                    let _ = stop.send(());
-                }
+            if progress.files >= 300
+                && let Some(stop) = stop.take()
+            {
+                let _ = stop.send(());
             }
         });
         tokio::select! {
