@@ -3,8 +3,6 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code)]
-#[path = "polite/kit.rs"]
 mod kit;
 
 use std::collections::BTreeMap;
@@ -19,7 +17,7 @@ use gyre::proto::types::BlobHash;
 use gyre::store::Store;
 use gyre::store::memory::MemoryStore;
 
-use kit::{Peer, Scene, content, joined, run, until};
+use kit::{Peer, Scene, content, run, until};
 
 type Tree = BTreeMap<String, Bytes>;
 
@@ -175,9 +173,9 @@ fn a_site_of_a_thousand_files_is_fetched_byte_for_byte() {
 fn a_new_version_stores_and_sends_only_what_is_new() {
     run(|scene: Scene| async move {
         let store = MemoryStore::new();
-        let publisher = scene.node_on(store.clone()).await;
+        let publisher = scene.node().on(&store).await;
         let reader_store = MemoryStore::new();
-        let reader = scene.node_on(reader_store.clone()).await;
+        let reader = scene.node().on(&reader_store).await;
         let mut tree = thousand();
         let first = publish(&publisher, &tree, PublishOptions::default()).await;
         assert!(
@@ -247,7 +245,7 @@ fn a_new_version_stores_and_sends_only_what_is_new() {
 fn publishing_that_was_given_up_goes_on_where_it_was() {
     run(|scene: Scene| async move {
         let store = MemoryStore::new();
-        let node = scene.node_on(store.clone()).await;
+        let node = scene.node().on(&store).await;
         let tree = thousand();
         let files = || {
             futures::stream::iter(
@@ -284,7 +282,7 @@ fn publishing_that_was_given_up_goes_on_where_it_was() {
         node.stop().await;
 
         let store = store.reopen();
-        let node = scene.node_on(store.clone()).await;
+        let node = scene.node().on(&store).await;
         let published = publish(&node, &tree, PublishOptions::default()).await;
         let unique: BTreeMap<BlobHash, u64> = published
             .manifest
@@ -312,7 +310,7 @@ fn fetching_that_was_given_up_goes_on_where_it_was() {
         let tree = thousand();
         let published = publish(&publisher, &tree, PublishOptions::default()).await;
         let store = MemoryStore::new();
-        let reader = scene.node_on(store.clone()).await;
+        let reader = scene.node().on(&store).await;
         let site = reader.site(published.manifest.hash()).await.unwrap();
         let mut seen = 0;
         let (stop, stopped) = futures::channel::oneshot::channel();
@@ -333,7 +331,7 @@ fn fetching_that_was_given_up_goes_on_where_it_was() {
         drop(site);
         reader.stop().await;
 
-        let reader = scene.node_on(store.reopen()).await;
+        let reader = scene.node().on(&store.reopen()).await;
         let site = reader.site(published.manifest.hash()).await.unwrap();
         let before = site.progress().await.unwrap();
         assert!(before.files >= 290 && !before.is_whole(), "{before:?}");
@@ -351,7 +349,7 @@ fn what_is_no_manifest_is_refused_and_not_kept() {
     run(|scene: Scene| async move {
         let publisher = scene.node().await;
         let reader = scene.node().await;
-        let share = kit::share_as(&publisher, &content(5000, 1), true).await;
+        let share = publisher.share_as(&content(5000, 1), true).await;
         let error = reader.site(share.blob).await.unwrap_err();
         assert_eq!(error.code(), "BAD_SITE");
         assert!(reader.sites().await.unwrap().is_empty());
@@ -406,11 +404,11 @@ fn a_manifest_that_lies_about_a_size_is_found_out() {
         use gyre::proto::manifest::build::Builder;
         let publisher = scene.node().await;
         let bytes = content(5000, 9);
-        let share = kit::share_as(&publisher, &bytes, true).await;
+        let share = publisher.share_as(&bytes, true).await;
         let mut builder = Builder::new(gyre::rt::normalise);
         builder.add("a.bin", share.blob, 4999, "a/b", None).unwrap();
         let lie = builder.finish(&Extra::default()).unwrap();
-        let manifest = kit::share_as(&publisher, lie.bytes(), true).await;
+        let manifest = publisher.share_as(lie.bytes(), true).await;
         assert_eq!(manifest.blob, lie.hash());
         let reader = scene.node().await;
         let site = reader.site(lie.hash()).await.unwrap();
@@ -425,7 +423,7 @@ fn a_manifest_that_lies_about_a_size_is_found_out() {
 fn pins_keep_what_a_site_needs_and_no_more() {
     run(|scene: Scene| async move {
         let store = MemoryStore::new();
-        let node = scene.node_on(store.clone()).await;
+        let node = scene.node().on(&store).await;
         let shared = content(3000, 1);
         let one: Tree = [("a.html", &shared), ("b.html", &content(4000, 2))]
             .map(|(p, b)| (p.to_owned(), b.clone()))
@@ -463,7 +461,6 @@ fn pins_keep_what_a_site_needs_and_no_more() {
                 .unwrap()
                 .is_whole()
         );
-        joined(&node).await;
     });
 }
 
