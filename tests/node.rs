@@ -12,6 +12,7 @@ use gyre::net::transport::webrtc::rtc::mem::MemNetwork;
 use gyre::node::snapshot::{JoinState, TransferState, Via};
 use gyre::node::{Config, Error, File, ImportOptions, MAX_READ, Node, Share};
 use gyre::proto::share::ShareHeader;
+use gyre::proto::swarm::chart::MAX_CELLS;
 use gyre::relay::{self, Listen, Relay, Stun};
 use gyre::store::memory::MemoryStore;
 use gyre::store::{Store, StoreError};
@@ -153,6 +154,45 @@ fn a_file_passes_from_one_to_the_next_after_the_first_has_gone() {
         let third = node(&relay, &network).await;
         let file = third.open(&link).await.unwrap();
         assert_eq!(read(&file).await, content);
+    });
+}
+
+#[test]
+fn a_chart_tells_who_has_what_and_who_brought_it() {
+    run(async {
+        let (relay, _data) = a_relay().await;
+        let network = MemNetwork::new();
+        let (first, second) = (node(&relay, &network).await, node(&relay, &network).await);
+        joined(&first).await;
+        let content = content(160_000_000);
+        let share = share(&first, &content, true).await;
+        assert!(matches!(
+            second.chart(share.blob).await,
+            Err(Error::NotFound)
+        ));
+        let seeding = first.chart(share.blob).await.unwrap();
+        assert_eq!(seeding.chunks, 611);
+        assert_eq!(seeding.stored.0, vec![255; MAX_CELLS as usize]);
+        assert!(seeding.bringers.is_empty() && seeding.peers.is_empty());
+
+        let _file = second.open(&share.link.fragment()).await.unwrap();
+        complete(&second, &cid(&share)).await;
+        let chart = second.chart(share.blob).await.unwrap();
+        assert_eq!((chart.chunks, chart.chunks_have), (611, 611));
+        assert_eq!(chart.stored.0, vec![255; MAX_CELLS as usize]);
+        assert_eq!(chart.brought_by.0, vec![1; MAX_CELLS as usize]);
+        let [bringer] = &chart.bringers[..] else {
+            panic!("{:?}", chart.bringers)
+        };
+        assert_eq!(bringer.peer_id, Some(first.peer_id().to_string()));
+        assert_eq!(bringer.chunks, 611);
+        let [peer] = &chart.peers[..] else {
+            panic!("{:?}", chart.peers)
+        };
+        assert_eq!(peer.peer_id, first.peer_id().to_string());
+        assert_eq!((peer.via, peer.chunks), (Via::Direct, 611));
+        assert!(peer.has_all && peer.has.0.is_empty());
+        assert!(peer.down >= content.len() as u64);
     });
 }
 

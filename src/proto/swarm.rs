@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+pub mod chart;
 mod choke;
 mod clock;
 mod download;

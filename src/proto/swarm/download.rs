@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::chart::Bringers;
 use super::endgame::ENDGAME_POLL;
 use super::peer::{Asked, Peer};
 use super::{Misconduct, Output, Swarm};
@@ -31,6 +32,7 @@ pub(super) struct Ledger {
     pub picker: Picker,
     pub unstored: BTreeMap<ChunkIndex, Unstored>,
     pub flights: BTreeMap<ChunkIndex, Flight>,
+    pub bringers: Bringers,
 }
 
 /// A chunk that is verified and on its way into the store.
@@ -82,6 +84,7 @@ impl Swarm {
             picker,
             unstored: BTreeMap::new(),
             flights: BTreeMap::new(),
+            bringers: Bringers::default(),
         });
         self.spread.start(size.chunk_count(), &mut self.random);
     }
@@ -168,6 +171,7 @@ impl Swarm {
         ledger.flights.remove(&index);
         ledger.unstored.insert(index, Unstored { from: key, len });
         ledger.verified.insert(index.0);
+        ledger.bringers.note(index, size.chunk_count(), key);
         let complete = ledger.verified.is_full();
         for (other, peer) in &mut self.peers {
             if *other == key {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::*;
 use crate::proto::tree::{Tree, TreeBuilder};
 
+mod charting;
 mod choking;
 mod exchange;
 mod invariants;
