@@ -17,7 +17,8 @@ export class ChunkMapElement extends PlainElement {
   @property({ attribute: false }) colours!: Colours;
   /** The neighbour that is looked at. */
   @property({ attribute: false }) peer: ChartPeer | null = null;
-  @state() private copies = false;
+  /** The person's choice; without one, how many have a chunk is shown where all were here from the start. */
+  @state() private chosen: 'here' | 'copies' | null = null;
   @state() private pointed: number | null = null;
 
   protected override render(): unknown {
@@ -25,23 +26,37 @@ export class ChunkMapElement extends PlainElement {
     return html`<section class="panel" aria-labelledby="map-title">
       <header class="section-head">
         <h2 id="map-title">${this.peer ? html`What <code>${shortId(this.peer.peerId)}</code> has` : 'Chunks'}</h2>
-        <fieldset class="segments map-mode">
+        <fieldset class="segments map-mode" ?hidden=${this.peer !== null}>
           <legend class="visually-hidden">What the map shows</legend>
-          ${this.choice(false, 'Here')} ${this.choice(true, 'Copies')}
+          ${this.choice('here', 'Here')} ${this.choice('copies', 'Copies')}
         </fieldset>
       </header>
       ${
         chart.chunks === 0
           ? html`<p class="empty">The map is drawn once the size of the file is known.</p>`
-          : html`<div class="map ${sizeClass(chart.stored.length)}" role="img" data-testid="chunk-map" aria-label=${this.label()} @pointerover=${this.point} @pointerleave=${() => (this.pointed = null)}>${this.cells()}</div>
+          : html`<div class="map" role="img" data-testid="chunk-map" aria-label=${this.label()} @pointerover=${this.point} @pointerleave=${() => (this.pointed = null)}>${this.cells()}</div>
             <p class="map-words soft tabular" aria-hidden="true">${this.pointed === null ? this.sums() : cellWords(chart, this.pointed)}</p>
             ${this.legend()}`
       }
     </section>`;
   }
 
-  private choice(copies: boolean, words: string): unknown {
-    return html`<label class="segment"><input class="visually-hidden" type="radio" name="map-mode" .checked=${this.copies === copies} @change=${() => (this.copies = copies)} /><span>${words}</span></label>`;
+  protected override updated(): void {
+    const map = this.querySelector<HTMLElement>('.map');
+    if (!map) return;
+    // Beside the ring there is room for a square, below it for something flatter.
+    const columns = Math.ceil(Math.sqrt(this.chart.stored.length * (map.clientWidth > FLAT_FROM ? 3 : 1)));
+    map.style.setProperty('--columns', String(Math.max(columns, LEAST_COLUMNS)));
+  }
+
+  private get copies(): boolean {
+    if (this.chosen !== null) return this.chosen === 'copies';
+    const { bringers, chunks, chunksHave, peersTotal } = this.chart;
+    return peersTotal > 0 && chunksHave === chunks && bringers.length === 0;
+  }
+
+  private choice(mode: 'here' | 'copies', words: string): unknown {
+    return html`<label class="segment"><input class="visually-hidden" type="radio" name="map-mode" .checked=${this.copies === (mode === 'copies')} @change=${() => (this.chosen = mode)} /><span>${words}</span></label>`;
   }
 
   private cells(): unknown {
@@ -108,7 +123,7 @@ export class ChunkMapElement extends PlainElement {
   }
 }
 
-/** How large the squares are: all of them should be seen at once. */
-function sizeClass(cells: number): string {
-  return cells <= 48 ? 'map-large' : cells <= 200 ? 'map-middle' : 'map-small';
-}
+/** Pixels of width from which the map lies flat. */
+const FLAT_FROM = 480;
+/** Columns at least, so that a small file is not a few tiles. */
+const LEAST_COLUMNS = 8;

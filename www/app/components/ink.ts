@@ -39,7 +39,8 @@ export function ink(): Ink {
 
 /** The same with an opacity from 0 to 1. */
 export function faded(colour: string, opacity: number): string {
-  return `color-mix(in srgb, ${colour} ${Math.round(opacity * 100)}%, transparent)`;
+  const parts = /^rgb\((\d+), (\d+), (\d+)\)$/.exec(colour);
+  return parts ? `rgba(${parts[1]}, ${parts[2]}, ${parts[3]}, ${opacity})` : colour;
 }
 
 let cached: Ink | null = null;

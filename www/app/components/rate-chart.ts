@@ -79,8 +79,9 @@ export class RateChartElement extends PlainElement {
 
   private options(place: HTMLElement): uPlot.Options {
     const { peers, accent, sent, soft, line } = ink();
-    const layer = (): uPlot.Series => ({ width: 0, points: { show: false } });
-    const outline = (colour: string): uPlot.Series => ({ width: 1.75, stroke: colour, points: { show: false } });
+    const common: uPlot.Series = { points: { show: false }, ...(uPlot.paths.spline ? { paths: uPlot.paths.spline() } : {}) };
+    const layer = (): uPlot.Series => ({ ...common, width: 0 });
+    const outline = (colour: string): uPlot.Series => ({ ...common, width: 1.75, stroke: colour });
     const layers = Array.from({ length: OTHERS }, (_, at) => at);
     const [down, up] = [2, 2 + OTHERS];
     // The last layer of each stack is its whole, so its line is the total.
@@ -90,11 +91,11 @@ export class RateChartElement extends PlainElement {
     return {
       width: place.clientWidth,
       height: HEIGHT,
-      padding: [8, 4, 0, 0],
+      padding: [8, 22, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       scales: {
-        x: { time: false, range: (_plot, _least, most) => [(most ?? 0) - SPAN_SECONDS, most ?? 0] },
+        x: { time: false, range: (_plot, least, most) => window(least ?? 0, most ?? 0) },
         y: { range: (_plot, least, most) => reach(least ?? 0, most ?? 0) },
       },
       axes: [
@@ -103,7 +104,7 @@ export class RateChartElement extends PlainElement {
           grid: { show: false },
           ticks: { show: false },
           size: 26,
-          splits: (plot) => [120, 90, 60, 30, 0].map((ago) => (plot.scales['x']?.max ?? 0) - ago),
+          splits: (_plot, _axis, least, most) => marks(most - least).map((back) => most - back),
           values: (plot, splits) => splits.map((at) => ago((plot.scales['x']?.max ?? 0) - at)),
         },
         {
@@ -131,6 +132,18 @@ export class RateChartElement extends PlainElement {
   }
 }
 
+/** The time shown: as much as there is, in steps, so that a young chart is not mostly empty. */
+function window(least: number, most: number): [number, number] {
+  const span = [30, 60].find((seconds) => most - least <= seconds) ?? SPAN_SECONDS;
+  return [most - span, most];
+}
+
+/** Seconds back that are named. */
+function marks(span: number): number[] {
+  const parts = span <= 30 ? 3 : 4;
+  return Array.from({ length: parts + 1 }, (_, at) => (span * at) / parts);
+}
+
 /** From the most that was sent to the most that was received, with room to breathe. */
 function reach(least: number, most: number): [number, number] {
   const whole = Math.max(most - least, LEAST_RATE);
@@ -138,7 +151,7 @@ function reach(least: number, most: number): [number, number] {
 }
 
 function ago(seconds: number): string {
-  return seconds < 1 ? 'now' : seconds < 60 ? `${Math.round(seconds)} s ago` : `${Math.round(seconds / 6) / 10} min`;
+  return seconds < 1 ? 'now' : seconds < 60 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 6) / 10} min`;
 }
 
 /** Pixels. */

@@ -52,7 +52,7 @@ export function paintRing(context: CanvasRenderingContext2D, scene: RingScene): 
     context.setLineDash([]);
     if (peer.elsewhere > 0) {
       const lane = lanes.get(`elsewhere ${peer.id}`)!;
-      thread(context, lane, colour, 1.5, 0.4 * dim);
+      thread(context, lane, colour, Math.max(1.5, laneWidth(peer.elsewhere, largest) * 0.6), 0.35 * dim);
       if (still) arrow(context, lane, colour, dim);
     }
   }

@@ -12,7 +12,7 @@ import { repeat } from 'lit/directives/repeat.js';
 import { PlainElement } from '../element.js';
 import { formatRate, liveRate, shortId } from '../lib/format.js';
 import { onMotionChange, reducedMotion } from '../lib/motion.js';
-import { RingMotion, ringLayout, type RingLayout } from '../lib/ring.js';
+import { RingMotion, angleOf, ringLayout, type RingLayout } from '../lib/ring.js';
 import { peerPercent, peerWords, type Colours } from '../lib/swarm-chart.js';
 import { viaLabel } from '../lib/status.js';
 import { lookAt } from './events.js';
@@ -66,6 +66,7 @@ export class SwarmRingElement extends PlainElement {
       this.#motion.update(this.peers.map((peer) => ({ id: peer.peerId, rates: rates(peer) })));
     }
     this.#layout = this.width > 0 ? ringLayout(this.width, this.height, this.peers.length) : null;
+    if (this.#layout) this.#motion.fit(this.#layout);
   }
 
   protected override render(): unknown {
@@ -107,12 +108,13 @@ export class SwarmRingElement extends PlainElement {
       ${repeat(
         this.peers,
         (peer) => peer.peerId,
-        (peer) => this.disc(peer, node, labels),
+        // Names of the upper ones stand above, where no light passes.
+        (peer, at) => this.disc(peer, node, labels, Math.sin(angleOf(at, this.peers.length)) < -0.35),
       )}
     </svg>`;
   }
 
-  private disc(peer: ChartPeer, radius: number, labels: boolean): unknown {
+  private disc(peer: ChartPeer, radius: number, labels: boolean, above: boolean): unknown {
     const chunks = this.chart?.chunks ?? 0;
     const has = peerPercent(peer, chunks);
     const colour = this.colours.of(peer.peerId);
@@ -131,8 +133,8 @@ export class SwarmRingElement extends PlainElement {
       ${radius >= 15 ? (has === 100 ? svg`<path class="ring-tick" d="M-6 0.5 -2 4.5 6 -4"></path>` : svg`<text class="ring-share" y="4">${has}</text>`) : nothing}
       ${
         labels
-          ? svg`<text class="ring-name" y=${radius + 16}>${shortId(peer.peerId)}</text>
-            <text class="ring-flow" y=${radius + 31}>${peer.via === 'relayed' ? 'via relay' : flow}</text>`
+          ? svg`<text class="ring-name" y=${above ? -radius - 27 : radius + 17}>${shortId(peer.peerId)}</text>
+            <text class="ring-flow" y=${above ? -radius - 12 : radius + 32}>${peer.via === 'relayed' ? 'via relay' : flow}</text>`
           : nothing
       }
     </g>`;

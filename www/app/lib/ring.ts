@@ -3,6 +3,7 @@
  *
  * Lengths are CSS pixels, rates bytes per second, times milliseconds. A spark stands for a fixed number of bytes, so how
  * many leave in a second is in proportion to the rate; the number of bytes grows in steps when there would be too many.
+ * What neighbours get from others is known only roughly, so its sparks do not count.
  */
 
 /** A place in the drawing. */
@@ -36,9 +37,9 @@ export interface Lane {
 export function ringLayout(width: number, height: number, peers: number): RingLayout {
   const centre = { x: width / 2, y: height / 2 };
   const small = Math.min(width, height);
-  const core = clamp(small * 0.17, 44, 84);
+  const core = clamp(small * 0.14, 44, 76);
   const fit = (labels: boolean): RingLayout => {
-    const [side, above] = labels ? [46, 54] : [26, 28];
+    const [side, above] = labels ? [48, 66] : [30, 32];
     const ry = Math.max(height / 2 - above, core + 30);
     const rx = Math.max(Math.min(width / 2 - side, ry * WIDEST), core + 30);
     const pitch = perimeter(rx, ry) / Math.max(peers, 1);
@@ -87,10 +88,12 @@ export function laneWidth(rate: number, largest: number): number {
   return rate <= 0 || largest <= 0 ? 0 : 1.5 + 7 * Math.sqrt(Math.min(1, rate / largest));
 }
 
-/** Bytes that one spark stands for, so that all flows together send no more sparks than the eye follows. */
-export function sparkBytes(totalRate: number): number {
+/** Bytes that one spark stands for, so that neither one flow nor all together send more sparks than the eye follows. */
+export function sparkBytes(rates: readonly number[]): number {
+  const total = rates.reduce((sum, rate) => sum + rate, 0);
+  const largest = Math.max(0, ...rates);
   let bytes = SPARK_BYTES;
-  while (totalRate / bytes > SPARKS_PER_SECOND) bytes *= 4;
+  while (total / bytes > SPARKS_PER_SECOND || largest / bytes > SPARKS_OF_ONE) bytes *= 2;
   return bytes;
 }
 
@@ -126,10 +129,11 @@ export class RingMotion {
   readonly #due = new Map<string, number>();
   #peers: readonly RingPeer[] = [];
   #bytes = SPARK_BYTES;
+  #layout: RingLayout | null = null;
 
-  /** Bytes that a spark stands for now. */
-  get sparkBytes(): number {
-    return this.#bytes;
+  /** Takes in where things are: on a longer way a spark travels longer. */
+  fit(layout: RingLayout): void {
+    this.#layout = layout;
   }
 
   /** Takes in who is there, in the order around the ring, and what flows. */
@@ -144,7 +148,7 @@ export class RingMotion {
       else this.#angles.set(id, { at: to, to });
     });
     this.#peers = peers;
-    this.#bytes = sparkBytes(peers.reduce((sum, { rates }) => sum + rates.down + rates.up + rates.elsewhere, 0));
+    this.#bytes = sparkBytes(peers.flatMap(({ rates }) => [rates.down, rates.up]));
     for (let i = this.sparks.length - 1; i >= 0; i -= 1) if (!known.has(this.sparks[i]!.id)) this.sparks.splice(i, 1);
   }
 
@@ -185,7 +189,8 @@ export class RingMotion {
         moving = true;
         const key = `${way} ${id}`;
         // The first one leaves somewhere within its interval, so that not all leave together.
-        let due = (this.#due.get(key) ?? Math.random()) + (rate / this.#bytes) * seconds;
+        const pace = way === 'elsewhere' ? FROM_OTHERS_PER_SECOND : rate / this.#bytes;
+        let due = (this.#due.get(key) ?? Math.random()) + pace * seconds;
         for (; due >= 1; due -= 1) this.#launch(id, way);
         this.#due.set(key, due);
       }
@@ -195,8 +200,16 @@ export class RingMotion {
 
   #launch(id: string, way: Way): void {
     if (this.sparks.length >= MAX_SPARKS) return;
-    const pace = way === 'elsewhere' ? 1.2 : 0.62;
-    this.sparks.push({ id, way, t: 0, speed: pace * (0.9 + Math.random() * 0.2) });
+    const pace = way === 'elsewhere' ? 1.2 : SPARK_PIXELS / this.#distance(id);
+    this.sparks.push({ id, way, t: 0, speed: pace * (0.92 + Math.random() * 0.16) });
+  }
+
+  /** Pixels between a neighbour's disc and the middle one. */
+  #distance(id: string): number {
+    if (!this.#layout) return 200;
+    const { centre, core, node } = this.#layout;
+    const place = placeAt(this.#layout, this.angle(id));
+    return Math.max(30, Math.hypot(place.x - centre.x, place.y - centre.y) - core - node);
   }
 }
 
@@ -216,10 +229,15 @@ const WIDEST = 1.5;
 const LABEL_PITCH = 96;
 /** How far a way is bent, as part of its length. */
 const BEND = 0.13;
-/** Bytes of a spark at least: a group, the smallest part that is verified. */
-const SPARK_BYTES = 16 * 1024;
-/** Sparks in a second, over all flows. Ours: a stream still, not yet a blur. */
-const SPARKS_PER_SECOND = 36;
+/** Bytes of a spark at least: some packets, and a number that can be said. */
+const SPARK_BYTES = 25_000;
+/** Sparks in a second, over all flows and of one. Ours: a stream still, not yet a blur. */
+const SPARKS_PER_SECOND = 48;
+const SPARKS_OF_ONE = 6;
+/** Pixels that a spark travels in a second. */
+const SPARK_PIXELS = 105;
+/** Sparks in a second of what a neighbour gets from others: it is known too roughly to be counted out. */
+const FROM_OTHERS_PER_SECOND = 1.6;
 /** Sparks under way at once: what leaves in the time one travels, with room for bursts. */
 const MAX_SPARKS = 160;
 /** Milliseconds that a step counts at most: after a pause nothing rushes. */

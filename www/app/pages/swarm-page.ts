@@ -17,7 +17,9 @@ import '../components/swarm-table.js';
 import { SessionElement } from '../element.js';
 import { FlowHistory } from '../lib/flow-history.js';
 import { displayName, formatBytes, percent, shortId } from '../lib/format.js';
+import { reducedMotion } from '../lib/motion.js';
 import { Eta } from '../lib/rate.js';
+import { sparkBytes } from '../lib/ring.js';
 import { sizeLine, swarmLine } from '../lib/status.js';
 import { Announcer, Colours, Elsewhere, OTHERS, flowWords, peerPercent, peerWords, rarest, swarmSummary } from '../lib/swarm-chart.js';
 import { session } from '../session.js';
@@ -80,7 +82,7 @@ export class SwarmPage extends SessionElement {
     const left = swarm.state === 'fetching' ? this.#eta.note(swarm.have, swarm.size, swarm.downRate, performance.now()) : null;
     return html`${swarm.fragment === null ? back('#/', 'Share and open files') : back(swarm.fragment, 'The file')}
       <header class="swarm-head">
-        <h1 class="file-name" data-testid="swarm-name">${name}</h1>
+        <h1 class="file-name" data-testid="swarm-name"><span class="over">The swarm of</span> ${name}</h1>
         <p class="soft tabular"><span>${swarmLine(swarm, left)}</span> · <span>${sizeLine(swarm)}</span></p>
       </header>
       <gyre-consent></gyre-consent>
@@ -132,15 +134,19 @@ export class SwarmPage extends SessionElement {
       return html`<p><i class=${`cell stored q4 peer-${this.#colours.of(peer.peerId)}`} aria-hidden="true"></i> <code>${shortId(peer.peerId)}</code> ${peerWords(peer, others)}</p>
         <p class="soft tabular">has ${peerPercent(peer, chart.chunks)} % · in ${flowWords(peer.downRate)} (${formatBytes(peer.down)}) · out ${flowWords(peer.upRate)} (${formatBytes(peer.up)})${others > 0 ? ` · from others about ${flowWords(others)}` : ''}</p>`;
     }
-    const flows = chart?.peers.some(({ downRate, upRate }) => downRate + upRate > 0) ?? false;
     return html`<p data-testid="swarm-summary">${swarmSummary(swarm, chart)} ${chart ? rarest(chart) : ''}</p>
-      <p class="soft flow-key">${
-        flows
-          ? html`<span><i class="key key-in"></i>comes in, in the colour of who sends it</span> <span><i class="key key-out"></i>goes out</span>`
-          : session.stats?.uploadAllowed === false
-            ? 'Sending is off, so nothing goes out. You can change that in the settings.'
-            : 'Nothing flows right now.'
-      }</p>`;
+      <p class="soft flow-key">${this.flowKey(chart?.peers ?? [])}</p>`;
+  }
+
+  private flowKey(peers: SwarmChart['peers']): unknown {
+    const rates = peers.flatMap(({ downRate, upRate }) => [downRate, upRate]);
+    if (rates.every((rate) => rate === 0)) {
+      return session.stats?.uploadHold == null ? 'Nothing flows right now.' : 'Nothing flows right now, and nothing may be sent from here: see the settings.';
+    }
+    return html`
+      ${peers.some(({ downRate }) => downRate > 0) ? html`<span><i class="key key-in"></i>comes in, in the colour of who sends it</span>` : nothing}
+      ${peers.some(({ upRate }) => upRate > 0) ? html`<span><i class="key key-out"></i>goes out</span>` : nothing}
+      <span>${reducedMotion() ? 'broader is faster' : `a spark is ${formatBytes(sparkBytes(rates))}`}</span>`;
   }
 
   private names(chart: SwarmChart): Map<number, string> {
