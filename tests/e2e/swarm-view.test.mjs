@@ -22,9 +22,11 @@ const still = {
 
 /** Opens the view as a person does who has the address. */
 async function watch(visitor, link) {
-  await visitor.page.evaluate((address) => { location.hash = address; }, `#/swarm/${cidOf(link)}`);
+  await goTo(visitor, link);
   await visitor.see('chunk-map');
 }
+
+const goTo = (visitor, link) => visitor.page.evaluate((address) => { location.hash = address; }, `#/swarm/${cidOf(link)}`);
 
 /** Starts to fetch, without going to the page of the file. */
 const fetchIt = (visitor, link) => visitor.node((gyre, url) => void gyre.open(url).catch(() => {}), link);
@@ -72,11 +74,11 @@ for (const kind of kinds) {
     await me.node((gyre) => gyre.setUpload(true));
     const cid = cidOf(link);
 
-    await watch(me, link).catch(() => {});
+    await goTo(me, link);
     assert.match(await me.text('swarm-absent'), /not held here/, 'what is not here is said not to be');
     await fetchIt(me, link);
     await me.see('chunk-map', 120_000);
-    assert.match(await me.text('swarm-name'), /watched\.bin/);
+    await until('the name', async () => /watched\.bin/.test(await me.text('swarm-name')));
     const ids = [await seed.peerId(), await third.peerId()].sort();
     const seen = await until('both peers in the table', async () => {
       const found = await rows(me);

@@ -73,7 +73,7 @@ test('a spark stands for so much that one flow sends few of them', () => {
   assert.equal(sparkBytes([600_000]), 100_000);
   for (const rates of [[1e9], new Array<number>(60).fill(2e6)]) {
     const bytes = sparkBytes(rates);
-    assert.ok(Math.max(...rates) / bytes <= 6 && rates.reduce((a, b) => a + b) / bytes <= 48);
+    assert.ok(Math.max(...rates) / bytes <= 8 && rates.reduce((a, b) => a + b) / bytes <= 60);
   }
 });
 

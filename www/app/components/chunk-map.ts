@@ -26,7 +26,7 @@ export class ChunkMapElement extends PlainElement {
     return html`<section class="panel" aria-labelledby="map-title">
       <header class="section-head">
         <h2 id="map-title">${this.peer ? html`What <code>${shortId(this.peer.peerId)}</code> has` : 'Chunks'}</h2>
-        <fieldset class="segments map-mode" ?hidden=${this.peer !== null}>
+        <fieldset class="segments map-mode" ?hidden=${this.peer !== null || chart.chunks === 0}>
           <legend class="visually-hidden">What the map shows</legend>
           ${this.choice('here', 'Here')} ${this.choice('copies', 'Copies')}
         </fieldset>

@@ -33,6 +33,7 @@ export function paintRing(context: CanvasRenderingContext2D, scene: RingScene): 
   const lanes = new Map<string, Lane>();
   const faint = new Map<string, boolean>();
   context.lineCap = 'round';
+  orbit(context, layout, ink.line);
   for (const peer of peers) {
     const place = placeAt(layout, motion.angle(peer.id));
     places.set(peer.id, place);
@@ -65,6 +66,18 @@ export function paintRing(context: CanvasRenderingContext2D, scene: RingScene): 
   }
   context.globalAlpha = 1;
   return places;
+}
+
+/** Where neighbours stand, or will. */
+function orbit(context: CanvasRenderingContext2D, { centre, rx, ry }: RingLayout, colour: string): void {
+  context.globalAlpha = 0.8;
+  context.strokeStyle = colour;
+  context.lineWidth = 1;
+  context.setLineDash([1, 6]);
+  context.beginPath();
+  context.ellipse(centre.x, centre.y, rx, ry, 0, 0, 2 * Math.PI);
+  context.stroke();
+  context.setLineDash([]);
 }
 
 function inkOf(ink: Ink, colour: number): string {
@@ -132,12 +145,14 @@ function arrow(context: CanvasRenderingContext2D, lane: Lane, colour: string, di
   context.stroke();
 }
 
-/** The way in from somewhere else: from outside the ring. */
+/** The way in from somewhere else: from outside the ring, past the name that stands above or below the disc. */
 function outside({ centre, node }: RingLayout, place: Point): Lane {
-  const length = Math.hypot(place.x - centre.x, place.y - centre.y) || 1;
-  const [ux, uy] = [(place.x - centre.x) / length, (place.y - centre.y) / length];
-  const at = (distance: number): Point => ({ x: place.x + ux * distance, y: place.y + uy * distance });
-  return { from: at(node + 22), control: at(node + 12), to: at(node + 3) };
+  const [dx, dy] = [place.x - centre.x, place.y - centre.y];
+  const out = Math.hypot(dx, dy) || 1;
+  const [sx, sy] = [dx / out + (dx < -1 ? -0.8 : 0.8), (dy / out) * 0.55];
+  const length = Math.hypot(sx, sy);
+  const at = (distance: number): Point => ({ x: place.x + (sx / length) * distance, y: place.y + (sy / length) * distance });
+  return { from: at(node + 20), control: at(node + 11), to: at(node + 3) };
 }
 
 function mid(a: Point, b: Point): Point {

@@ -101,7 +101,7 @@ export class SwarmRingElement extends PlainElement {
       <g class="ring-core" aria-hidden="true" transform=${`translate(${centre.x} ${centre.y})`}>
         <circle class="ring-core-disc" r=${core}></circle>
         <circle class="ring-track" r=${core - 5}></circle>
-        <circle class="ring-mine" r=${core - 5} transform="rotate(-90)" stroke-dasharray=${`${(circumference * this.percent) / 100} ${circumference}`}></circle>
+        ${this.percent > 0 ? svg`<circle class="ring-mine" r=${core - 5} transform="rotate(-90)" stroke-dasharray=${`${(circumference * this.percent) / 100} ${circumference}`}></circle>` : nothing}
         <text class="ring-percent" y="2">${this.percent} %</text>
         <text class="ring-word" y="22">${this.word}</text>
       </g>

@@ -232,8 +232,8 @@ const BEND = 0.13;
 /** Bytes of a spark at least: some packets, and a number that can be said. */
 const SPARK_BYTES = 25_000;
 /** Sparks in a second, over all flows and of one. Ours: a stream still, not yet a blur. */
-const SPARKS_PER_SECOND = 48;
-const SPARKS_OF_ONE = 6;
+const SPARKS_PER_SECOND = 60;
+const SPARKS_OF_ONE = 8;
 /** Pixels that a spark travels in a second. */
 const SPARK_PIXELS = 105;
 /** Sparks in a second of what a neighbour gets from others: it is known too roughly to be counted out. */
