@@ -198,9 +198,9 @@ pub struct ChartPeer {
     pub has_all: bool,
     /// Share of each cell that it says it has; empty where that is all or nothing.
     pub has: Cells,
-    /// Chunk bytes of this blob sent to it.
+    /// Chunk bytes of this blob sent to it in this session.
     pub up: u64,
-    /// Chunk bytes of this blob received from it.
+    /// Chunk bytes of this blob received from it in this session.
     pub down: u64,
     /// Bytes a second now.
     pub up_rate: u64,

@@ -113,7 +113,7 @@ export interface SwarmChart {
   readonly peersTotal: number;
 }
 
-/** One neighbour in a {@link SwarmChart}; bytes and rates are those of this blob alone. */
+/** One neighbour in a {@link SwarmChart}; bytes and rates are those of this blob alone, since it is connected. */
 export interface ChartPeer {
   readonly peerId: string;
   readonly via: PeerVia;

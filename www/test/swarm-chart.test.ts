@@ -188,6 +188,16 @@ test('what a peer gets from others is what it has more than was sent to it', () 
   assert.equal(look(90_000, 100_000, 20 * CHUNK), 0, 'a whole set told at once is no flow');
 });
 
+test('a link that was replaced says nothing of others', () => {
+  const elsewhere = new Elsewhere();
+  const look = (at: number, up: number, connected: number): number =>
+    elsewhere.note(chart({ peers: [peer({ chunks: 20, up, connected })] }), at).get('12D3KooWaaaabbbb') ?? 0;
+  look(0, 20 * CHUNK, 9_000);
+  assert.equal(look(500, 20 * CHUNK, 9_500), 0);
+  assert.equal(look(1000, 0, 100), 0);
+  assert.equal(look(1500, 0, 600), 0);
+});
+
 test('the chart keeps two minutes, stacked by colour and mirrored', () => {
   const colours = new Colours();
   const history = new FlowHistory();

@@ -148,18 +148,20 @@ export function flowWords(rate: number): string {
  * known, a while later and by the chunk, so the rate is a mean over some seconds.
  */
 export class Elsewhere {
-  readonly #seen = new Map<string, { got: number; most: number; at: number; rate: number }>();
+  readonly #seen = new Map<string, { most: number; at: number; rate: number; connected: number }>();
 
   /** Notes a chart at `now` (milliseconds of a steady clock) and returns the bytes per second from others, by peer. */
   note(chart: SwarmChart, now: number): ReadonlyMap<string, number> {
     const rates = new Map<string, number>();
     const here = new Set<string>();
-    for (const { peerId, chunks, hasAll, up } of chart.peers) {
+    for (const { peerId, chunks, connected, hasAll, up } of chart.peers) {
       here.add(peerId);
       const got = chunks * CHUNK_BYTES - up;
       const seen = this.#seen.get(peerId);
-      if (!seen) {
-        this.#seen.set(peerId, { got, most: got, at: now, rate: 0 });
+      // A link that was replaced counts what was sent anew.
+      if (!seen || connected < seen.connected) {
+        this.#seen.set(peerId, { most: got, at: now, rate: seen?.rate ?? 0, connected });
+        rates.set(peerId, seen?.rate ?? 0);
         continue;
       }
       const elapsed = now - seen.at;
@@ -172,6 +174,7 @@ export class Elsewhere {
       seen.rate += ((flowed * 1000) / elapsed - seen.rate) * weight;
       seen.most = Math.max(seen.most, got);
       seen.at = now;
+      seen.connected = connected;
       if (hasAll && gain === 0) seen.rate = 0;
       rates.set(peerId, seen.rate < QUIET_RATE ? 0 : seen.rate);
     }
