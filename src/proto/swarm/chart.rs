@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::Swarm;
-use super::download::Ledger;
+use super::ledger::Ledger;
 use super::peer::{Peer, PeerView};
 use crate::proto::availability::Holds;
 use crate::proto::types::{ChunkIndex, PeerKey, Time};
