@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 mod announce;
 mod asking;
+pub mod chart;
 mod choke;
 mod clock;
 mod endgame;

@@ -21,6 +21,7 @@ export { formatLink, parseLink, type FileLink } from './link.js';
 export type { ShareSource } from './source.js';
 export type {
   ByteRange,
+  ChartPeer,
   GyreEventMap,
   JoinOptions,
   Limits,
@@ -32,6 +33,7 @@ export type {
   ShareOptions,
   Stats,
   Surroundings,
+  SwarmChart,
   SwarmInfo,
   SwarmState,
 } from './types.js';

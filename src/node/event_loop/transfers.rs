@@ -15,7 +15,8 @@ use crate::store::{BlobRow, RowId, Store, StoredChunk};
 
 impl<S: Store> EventLoop<S> {
     pub(super) fn on_command(&mut self, command: Command) {
-        self.urgent = true;
+        // What is only looked at changes nothing that others must be told.
+        self.urgent |= !matches!(command, Command::Chart { .. });
         match command {
             Command::Add { row, stored, meta } => {
                 self.add(row, &stored, meta);
@@ -95,6 +96,9 @@ impl<S: Store> EventLoop<S> {
             Command::Whole { blob, reply } => {
                 let whole = self.transfers.get(&blob).and_then(Transfer::whole);
                 let _ = reply.send(whole);
+            }
+            Command::Chart { blob, reply } => {
+                let _ = reply.send(self.chart(blob).ok_or(Error::NotFound));
             }
             Command::Stop { .. } => {} // taken by `run`
         }
