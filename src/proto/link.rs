@@ -257,7 +257,7 @@ fn parse_key(text: &str) -> Result<ShareKey, LinkError> {
 }
 
 /// Leaves only the unreserved characters of RFC 3986 as they are, so that programs that find links in a text see the end.
-fn percent_encode(text: &str, out: &mut String) {
+pub(super) fn percent_encode(text: &str, out: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(byte.into());
@@ -269,7 +269,7 @@ fn percent_encode(text: &str, out: &mut String) {
 }
 
 /// Decodes what can be decoded; a `%` that begins no byte stays, bytes that are no UTF-8 become replacement characters.
-fn percent_decode(text: &str) -> Cow<'_, str> {
+pub(super) fn percent_decode(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return text.into();
     }

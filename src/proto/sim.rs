@@ -13,9 +13,13 @@ mod content;
 mod liar;
 mod network;
 mod node;
+mod report;
+mod web;
 
 pub use content::{Content, verify_marked};
 pub use liar::Lie;
+pub use report::Report;
+pub use web::WebServer;
 
 use self::network::{Delivery, Network};
 use self::node::{Behaviour, Effect, Node};
@@ -24,6 +28,7 @@ use super::message::Message;
 use super::random::Random;
 use super::swarm::{Input, Misconduct};
 use super::types::{CHUNK_SIZE, PeerKey, Time};
+use super::web_seed::{Fault, Fetch};
 
 /// What a simulated peer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +107,10 @@ pub struct Scenario {
     pub size: u64,
     /// The peers.
     pub peers: Vec<PeerSpec>,
+    /// A web server that has the blob; every peer knows of it.
+    pub web: Option<WebServer>,
+    /// Time from a peer's coming to its first links.
+    pub link_after: Duration,
     /// Links that each peer tries to have.
     pub neighbours: usize,
     /// Shortest and longest one-way latency of a pair.
@@ -121,6 +130,8 @@ impl Scenario {
             seed,
             size,
             peers,
+            web: None,
+            link_after: Duration::ZERO,
             neighbours: 8,
             latency: (Duration::from_millis(10), Duration::from_millis(80)),
             limit: Duration::from_secs(3600),
@@ -129,12 +140,13 @@ impl Scenario {
         }
     }
 
-    /// The least time in which fluid could reach all leeches: the seeds must send every byte once, the slowest downlink
+    /// The least time in which fluid could reach all leeches: the seeds (a web server is one) must send every byte once, the slowest downlink
     /// must take it in, and all uplinks together must carry all copies (Kumar and Ross, "Peer-Assisted File
     /// Distribution", 2006).
     pub fn fluid_bound(&self) -> Duration {
         let honest = |role: Role| self.peers.iter().filter(move |peer| peer.role == role);
-        let seeds: u64 = honest(Role::Seed).map(|peer| peer.up).sum();
+        let server = self.web.map_or(0, |server| server.up);
+        let seeds: u64 = honest(Role::Seed).map(|peer| peer.up).sum::<u64>() + server;
         let leeches: u64 = honest(Role::Leech).map(|peer| peer.up).sum();
         let slowest = honest(Role::Leech)
             .map(|peer| peer.down)
@@ -146,39 +158,6 @@ impl Scenario {
             .max(size / slowest as f64)
             .max(copies * size / (seeds + leeches) as f64);
         Duration::from_secs_f64(bound)
-    }
-}
-
-/// What came of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// When each peer had everything durable, `None` if never; by position in the scenario.
-    pub completed: Vec<Option<Duration>>,
-    /// Bytes of chunk data sent by each honest peer.
-    pub up_bytes: Vec<u64>,
-    /// Bytes of chunk data received and not used, over all honest peers.
-    pub wasted_bytes: u64,
-    /// Most bytes any honest peer had asked for or not yet durable.
-    pub peak_unstored: u64,
-    /// Who banned whom and why; positions in the scenario.
-    pub bans: Vec<(usize, usize, Misconduct)>,
-    /// Virtual time at the end.
-    pub ended: Duration,
-    /// Events handled.
-    pub events: u64,
-    /// Hash over every message delivered, with its time.
-    pub trace: u64,
-    /// Bytes of chunk data that left all peers in each second.
-    pub flow: Vec<u64>,
-}
-
-impl Report {
-    /// When the last of the peers at these positions was complete; `None` if one never was.
-    pub fn all_complete(&self, positions: impl IntoIterator<Item = usize>) -> Option<Duration> {
-        positions
-            .into_iter()
-            .map(|at| self.completed[at])
-            .try_fold(Duration::ZERO, |last, at| Some(last.max(at?)))
     }
 }
 
@@ -199,6 +178,7 @@ pub struct Simulation {
     flow: Vec<u64>,
     nodes: Vec<Node>,
     network: Network,
+    web: Option<web::Pipe>,
     /// Pairs that will not be linked again, since one banned the other.
     apart: BTreeSet<(usize, usize)>,
     bans: Vec<(usize, usize, Misconduct)>,
@@ -225,6 +205,14 @@ enum Event {
         epoch: u64,
         message: Message,
     },
+    /// A peer may ask the web server for something.
+    Web(usize),
+    /// The web server's answer is here.
+    Fetched {
+        node: usize,
+        fetch: Fetch,
+        fault: Option<Fault>,
+    },
     /// Something a peer set for itself, or that has waited for it.
     Own {
         node: usize,
@@ -250,7 +238,12 @@ impl Simulation {
             let seed = random.bits();
             Node::new(spec.clone(), &scenario.config, &content, seed)
         });
-        let nodes: Vec<Node> = nodes.collect();
+        let mut nodes: Vec<Node> = nodes.collect();
+        if scenario.web.is_some() {
+            for (at, node) in nodes.iter_mut().enumerate() {
+                node.web = Some(web::seed_of(at, random.bits()));
+            }
+        }
         let network = Network::new(
             scenario
                 .peers
@@ -270,6 +263,7 @@ impl Simulation {
             flow: Vec::new(),
             nodes,
             network,
+            web: scenario.web.map(web::Pipe::new),
             apart: BTreeSet::new(),
             bans: Vec::new(),
             peak_unstored: 0,
@@ -310,6 +304,7 @@ impl Simulation {
                 .map(|node| node.completed.map(|at| at.since(Time(0))))
                 .collect(),
             up_bytes: self.nodes.iter().map(Node::up_bytes).collect(),
+            web_bytes: self.web.as_ref().map_or(0, |web| web.sent),
             wasted_bytes: self.nodes.iter().map(Node::wasted_bytes).sum(),
             peak_unstored: self.peak_unstored,
             bans: self.bans,
@@ -324,10 +319,16 @@ impl Simulation {
         match event {
             Event::Join(at) => {
                 self.nodes[at].online = true;
-                self.link(at);
+                self.look_at_web(at);
+                match self.scenario.link_after {
+                    Duration::ZERO => self.link(at),
+                    wait => self.later(wait, Event::Link(at)),
+                }
             }
             Event::Leave(at) => self.leave(at),
             Event::Link(at) => self.link(at),
+            Event::Web(at) => self.look_at_web(at),
+            Event::Fetched { node, fetch, fault } => self.on_fetched(node, fetch, fault),
             Event::Transfer { from, to, version } => {
                 let done = self.network.finish(from, to, version, self.now);
                 self.deliver(done);

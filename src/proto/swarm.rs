@@ -24,6 +24,7 @@ mod steal;
 mod tests;
 mod upload;
 mod urgent;
+mod web;
 
 pub use event::{Input, Misconduct, Output};
 pub use peer::PeerView;
@@ -61,8 +62,10 @@ pub struct Progress {
     pub wasted_bytes: u64,
     /// Bytes of chunk data sent.
     pub up_bytes: u64,
-    /// Bytes of chunk data received.
+    /// Bytes of chunk data received from peers.
     pub down_bytes: u64,
+    /// Bytes of chunk data received from web servers.
+    pub web_bytes: u64,
     /// Whether asking is paused.
     pub paused: bool,
 }
@@ -108,6 +111,9 @@ pub struct Swarm {
     tail: Option<Tail>,
     clock: Clock,
     verify: Verify,
+    /// Chunks that are being fetched from web servers, with their lengths in bytes.
+    web: BTreeMap<ChunkIndex, u64>,
+    from_web: u64,
     wasted: u64,
     up: u64,
     down: u64,
@@ -150,6 +156,8 @@ impl Swarm {
             tail: None,
             clock: Clock::default(),
             verify: tree::verify_chunk,
+            web: BTreeMap::new(),
+            from_web: 0,
             wasted: 0,
             up: 0,
             down: 0,
@@ -204,6 +212,10 @@ impl Swarm {
                     ledger.picker.set_focus(chunks);
                 }
             }
+            Input::Prove(tail) => self.on_prove(tail),
+            Input::Fetching { index } => self.on_fetching(index),
+            Input::Fetched { index, data, proof } => self.on_fetched(index, data, proof, now),
+            Input::FetchFailed { index } => self.on_fetch_failed(index),
             Input::AllowUpload(allowed) => self.on_allow_upload(allowed),
             Input::Pause => self.pause(now),
             Input::Resume => self.resume(),
@@ -246,11 +258,13 @@ impl Swarm {
                 .peers
                 .values()
                 .map(|peer| peer.source.asked.len() as u32)
-                .sum(),
+                .sum::<u32>()
+                + self.web.len() as u32,
             stored: self.kept.len() as u32,
             wasted_bytes: self.wasted,
             up_bytes: self.up,
             down_bytes: self.down,
+            web_bytes: self.from_web,
             paused: self.paused,
             ..Progress::default()
         };

@@ -41,7 +41,7 @@ pub(super) struct Unstored {
 }
 
 /// A chunk that was asked for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Flight {
     pub copies: usize,
 }
@@ -144,7 +144,7 @@ impl Swarm {
     }
 
     /// Takes in a chunk that belongs to the blob.
-    fn accept(
+    pub(super) fn accept(
         &mut self,
         key: PeerKey,
         size: BlobSize,
@@ -513,10 +513,10 @@ impl Swarm {
     }
 
     /// Bytes asked for, and bytes verified and not yet durable, over all peers.
-    fn pending_bytes(&self) -> u64 {
+    pub(super) fn pending_bytes(&self) -> u64 {
         let asked = self.peers.values().map(|peer| peer.source.asked_bytes());
         let unstored = self.ledger.as_ref().map_or(0, Ledger::unstored_bytes);
-        asked.sum::<u64>() + unstored
+        asked.sum::<u64>() + unstored + self.web_bytes()
     }
 
     /// Sends a request unless a bound forbids it.
@@ -549,11 +549,7 @@ impl Swarm {
         });
         if let Some(ledger) = &mut self.ledger {
             ledger.picker.take(index.0);
-            ledger
-                .flights
-                .entry(index)
-                .or_insert(Flight { copies: 0 })
-                .copies += 1;
+            ledger.flights.entry(index).or_default().copies += 1;
         }
         self.send(key, Message::Request { index });
         Ask::Sent
