@@ -187,9 +187,12 @@ function withoutPaths(target) {
 
 const hostTarget = once(async () => (await rustVersion()).match(/^host: (.+)$/m)?.[1] ?? '');
 
-/** What rustc emits for today's browsers, named so that wasm-opt keeps it; names for people are stripped. */
+/**
+ * What rustc emits for today's browsers, named so that wasm-opt keeps it; names for people are stripped. Functions in the order of
+ * their names stand beside the other instances of the same generic, which gzip sees only 32 kB far: 4 % less to load.
+ */
 const wasmOptArgs = [
-  '-Oz', '--strip-debug', '--strip-producers',
+  '-Oz', '--reorder-functions-by-name', '--strip-debug', '--strip-producers',
   '--enable-simd', '--enable-bulk-memory', '--enable-bulk-memory-opt', '--enable-nontrapping-float-to-int', '--enable-sign-ext',
   '--enable-mutable-globals', '--enable-reference-types', '--enable-multivalue',
 ];

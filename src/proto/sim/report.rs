@@ -1,4 +1,4 @@
-//! What a run of the simulator tells.
+//! What came of a run.
 
 use std::time::Duration;
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
+use crate::proto::availability::Holds;
+use crate::proto::message::{CHOKING, REVISION, RejectReason};
 use crate::proto::tree::{Tree, TreeBuilder};
 
 mod choking;
