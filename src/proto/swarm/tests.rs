@@ -15,6 +15,7 @@ mod exchange;
 mod invariants;
 mod misconduct;
 mod urgent;
+mod web;
 
 const CHUNKS: u32 = 40;
 

@@ -85,7 +85,7 @@ impl Swarm {
         let Some(len) = ledger.size.chunk_len(index) else {
             return;
         };
-        if !ledger.has(index) && !self.web.contains_key(&index) {
+        if ledger.picker.wants(index.0) {
             self.web.insert(index, len as u64);
             ledger.picker.take(index.0);
             let flight = ledger.flights.entry(index).or_default();

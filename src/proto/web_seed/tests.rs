@@ -311,8 +311,8 @@ proptest! {
                             server
                         }
                     };
-                    if let Some((since, forever)) = out.get(&server) {
-                        prop_assert!(!forever && now.since(*since) >= PAUSE);
+                    if let Some((since, forever)) = out.remove(&server) {
+                        prop_assert!(!forever && now.since(since) >= PAUSE);
                     }
                     open.push(fetch);
                     let chunks = open.iter().filter(|fetch| matches!(fetch, Fetch::Chunk { .. })).count();
@@ -333,14 +333,10 @@ proptest! {
                             server
                         }
                     };
-                    let forever = out.get(&server).is_some_and(|(_, forever)| *forever);
-                    match fault {
-                        // A success ends no pause that has begun.
-                        None => {}
-                        Some(fault) => {
-                            let begun = out.get(&server).map(|(since, _)| *since).filter(|since| now.since(*since) < PAUSE);
-                            out.insert(server, (begun.unwrap_or(now), forever || fault.is_final()));
-                        }
+                    if let Some(fault) = fault {
+                        // Requests that were under way together fail together: the first begins the pause.
+                        let entry = out.entry(server).or_insert((now, false));
+                        entry.1 |= fault.is_final();
                     }
                 }
             }
