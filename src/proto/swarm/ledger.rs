@@ -55,13 +55,20 @@ impl Swarm {
         }
         let mut picker = Picker::new(size.chunk_count(), &stored, &mut self.random);
         picker.set_focus(self.focus.clone());
+        let mut flights = BTreeMap::new();
+        // Last chunks that were asked for to learn the size.
+        for asked in self.peers.values().flat_map(|peer| &peer.source.asked) {
+            picker.take(asked.index.0);
+            let flight = flights.entry(asked.index).or_insert(Flight { copies: 0 });
+            flight.copies += 1;
+        }
         self.ledger = Some(Ledger {
             size,
             verified: stored.clone(),
             stored,
             picker,
             unstored: BTreeMap::new(),
-            flights: BTreeMap::new(),
+            flights,
         });
         self.spread.start(size.chunk_count(), &mut self.random);
     }

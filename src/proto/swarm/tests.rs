@@ -119,6 +119,13 @@ impl Bench {
         }
     }
 
+    /// What proves the size.
+    fn tail(&self) -> Tail {
+        let last = ChunkIndex(CHUNKS - 1);
+        let proof = self.tree.proof(last).unwrap();
+        Tail::cut(self.tree.size(), &self.data[last.0 as usize], &proof)
+    }
+
     /// A leech past the proof of the size, with one seed (peer 1).
     fn leech() -> Self {
         let mut bench = Self::new(false);
