@@ -14,9 +14,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use gyre::node::snapshot::{ServerInfo, ServerState, SwarmInfo, TransferState};
 use gyre::proto::limits::Limits;
-use gyre::proto::link::parse_cid;
+use gyre::proto::link::{Link, parse_cid};
+use gyre::proto::share::{KEY_LEN, Sealer, ShareHeader, ShareKey};
+use gyre::proto::tree::TreeBuilder;
 use gyre::proto::types::CHUNK_SIZE;
-use gyre::proto::web_source::WebSource;
+use gyre::proto::web_source::{self, WebSource};
+use gyre::proto::web_tree::WebTree;
 use gyre::store::memory::MemoryStore;
 
 use client::HttpFetch;
@@ -77,6 +80,34 @@ fn somebody_alone_gets_the_file_from_the_server_once() {
         assert_eq!(info(&guest).fragment.as_deref(), Some(&*link));
         assert!(guest.stats().today.down >= bytes.len() as u64);
         assert_eq!(guest.stats().up, 0, "nothing was sent");
+    });
+}
+
+#[test]
+fn an_encrypted_share_comes_from_a_server_that_cannot_read_it() {
+    run(async |scene| {
+        let bytes = content(1_500_000, 3);
+        let key = ShareKey::new([7; KEY_LEN]);
+        let mut sealer = Sealer::new(&key, &ShareHeader::cleaned("secret.bin", ""));
+        let mut chunks = Vec::new();
+        sealer.push(&bytes, &mut chunks).unwrap();
+        chunks.extend(sealer.finish());
+        let mut tree = TreeBuilder::new();
+        chunks
+            .iter()
+            .for_each(|chunk| tree.push_chunk(chunk).unwrap());
+        let tree = WebTree::new(tree.finish(), chunks.last().unwrap()).unwrap();
+        let sealed: Bytes = chunks.concat().into();
+        let server = Server::start(sealed.clone(), tree.encode(), Mood::Good).await;
+        let blob = tree.tree.root();
+        let mut link = Link::Share { blob, key }.fragment();
+        let source = WebSource::parse(&server.address()).unwrap();
+        web_source::append(&[source], &mut link);
+        let guest = visitor(&scene).await;
+        let file = guest.open(&link).await.unwrap();
+        assert_eq!(file.header().name(), "secret.bin");
+        assert_eq!(kit::read(&file).await, bytes);
+        assert_eq!(server.chunk_bytes(), sealed.len() as u64);
     });
 }
 
