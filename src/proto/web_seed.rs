@@ -32,7 +32,7 @@ pub struct View<'a> {
     /// Wanted chunks, in no flight, that no linked peer has.
     pub unheld: &'a [ChunkIndex],
     /// The wanted chunk that a reader waits for first.
-    pub awaited: Option<ChunkIndex>,
+    pub next_read: Option<ChunkIndex>,
     /// A wanted chunk that peers have.
     pub held: Option<ChunkIndex>,
     /// Tickets of the linked peers that lack something.
@@ -307,7 +307,7 @@ impl WebSeed {
 
     /// The chunk that a server should be asked for now.
     fn choose(&mut self, view: &View, now: Time) -> Option<ChunkIndex> {
-        let floor = match view.awaited {
+        let floor = match view.next_read {
             Some(_) => READER_FLOOR,
             None => FLOOR,
         };
@@ -317,8 +317,8 @@ impl WebSeed {
             let mine = turn.map(|turn| turn.index);
             // Half of the trickle is spread, so that visitors who all read from the start have something to exchange.
             let wish = match self.asked % 2 {
-                0 => view.awaited.or(mine),
-                _ => mine.or(view.awaited),
+                0 => view.next_read.or(mine),
+                _ => mine.or(view.next_read),
             };
             return wish.or(view.held).filter(|_| short);
         }
@@ -336,7 +336,7 @@ impl WebSeed {
             }
             None => {}
         }
-        view.awaited.or(view.held).filter(|_| short)
+        view.next_read.or(view.held).filter(|_| short)
     }
 
     fn judge(&mut self, server: usize, result: Result<(), Fault>, now: Time) {
@@ -394,7 +394,7 @@ fn best_turn(view: &View, ticket: u64) -> Option<Turn> {
             best = best.max(other);
         }
         let late = match rank {
-            0 if Some(*index) == view.awaited => 0,
+            0 if Some(*index) == view.next_read => 0,
             0 => u64::MAX - mine,
             _ => best,
         };

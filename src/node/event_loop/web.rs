@@ -203,7 +203,7 @@ impl<S: Store> EventLoop<S> {
             chunks: progress.size.map(|size| size.chunk_count()),
             has_some: progress.stored > 0,
             unheld: &unheld,
-            awaited: swarm.awaited(),
+            next_read: swarm.next_read(),
             held: swarm.rarest(),
             rivals: &rivals,
             linking: joining || transfer.discovery.is_busy(),

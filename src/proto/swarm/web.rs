@@ -28,7 +28,7 @@ impl Swarm {
     }
 
     /// The first chunk that a reader waits for and that is asked of nobody.
-    pub fn awaited(&self) -> Option<ChunkIndex> {
+    pub fn next_read(&self) -> Option<ChunkIndex> {
         let picker = &self.ledger.as_ref()?.picker;
         picker.in_focus(&Holds::All, 0).map(ChunkIndex)
     }

@@ -23,7 +23,7 @@ fn view<'a>(unheld: &'a [ChunkIndex], rivals: &'a [u64]) -> View<'a> {
         chunks: Some(CHUNKS),
         has_some: true,
         unheld,
-        awaited: None,
+        next_read: None,
         held: None,
         rivals,
         linking: false,
@@ -163,7 +163,7 @@ fn what_peers_have_is_left_to_them_unless_they_bring_too_little() {
     let later = at(now + 60_000);
     assert_eq!(burst(&mut seed, &seeded, later), [9], "one at a time");
     seed.on_given_up(ChunkIndex(9));
-    seeded.awaited = Some(ChunkIndex(3));
+    seeded.next_read = Some(ChunkIndex(3));
     assert_eq!(burst(&mut seed, &seeded, later), [3], "the reader's first");
     assert_eq!(seed.overtaken(|_| true, later), []);
     let late = later + OVERTAKEN;

@@ -113,13 +113,13 @@ fn an_initial_seed_that_hands_chunks_out_has_them_all() {
 #[test]
 fn a_reader_names_the_first_chunk_it_waits_for() {
     let mut bench = alone();
-    assert_eq!(bench.swarm.awaited(), None);
+    assert_eq!(bench.swarm.next_read(), None);
     bench.input(Input::Focus {
         chunks: (8..12).into(),
     });
-    assert_eq!(bench.swarm.awaited(), Some(ChunkIndex(8)));
+    assert_eq!(bench.swarm.next_read(), Some(ChunkIndex(8)));
     bench.input(Input::Fetching {
         index: ChunkIndex(8),
     });
-    assert_eq!(bench.swarm.awaited(), Some(ChunkIndex(9)));
+    assert_eq!(bench.swarm.next_read(), Some(ChunkIndex(9)));
 }
