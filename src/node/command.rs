@@ -10,6 +10,7 @@ use super::readers::ReaderId;
 use super::snapshot::SwarmChart;
 use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
+use crate::proto::web_source::WebSource;
 use crate::store::{BlobRow, RowId, StoredChunk};
 
 /// Commands waiting for the event loop.
@@ -39,6 +40,11 @@ pub(super) enum Command {
     },
     /// A reader is gone.
     Leave { blob: BlobHash, reader: ReaderId },
+    /// Where else the blob lies.
+    SetSources {
+        blob: BlobHash,
+        sources: Vec<WebSource>,
+    },
     /// The node has learnt more about a blob.
     Describe { blob: BlobHash, meta: BlobMeta },
     /// Fetch no more of it, or go on; answers with what must be remembered of it.

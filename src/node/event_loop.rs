@@ -15,6 +15,7 @@ mod room;
 mod sessions;
 mod storage;
 mod transfers;
+mod web;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -36,6 +37,7 @@ use super::session::{Halves, SessionEvent, SessionId};
 use super::snapshot::{Snapshot, StorageInfo};
 use super::transfer::Transfer;
 use crate::net::behaviour::Behaviour;
+use crate::net::fetch::Fetch;
 use crate::net::session::OpenId;
 use crate::net::transport::webrtc::rtc::Switch;
 use crate::proto::book::Book;
@@ -45,6 +47,7 @@ use crate::proto::neighbours::Neighbours;
 use crate::proto::pex::Pex;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::proto::uplink::Uplink;
+use crate::proto::web_seed::{self, Fault};
 use crate::rt;
 use crate::store::{RowId, Store, StoreError, StoredChunk, Usage};
 
@@ -100,6 +103,13 @@ pub(super) enum Event {
         index: ChunkIndex,
         finder: Finder,
     },
+    /// What came from a web server, or why it did not.
+    Fetched {
+        blob: BlobHash,
+        row: RowId,
+        fetch: web_seed::Fetch,
+        result: Result<Bytes, Fault>,
+    },
     /// The record of the day was written, or not.
     Recorded(bool),
     /// What a peer said of others, if it did.
@@ -121,6 +131,7 @@ enum Alarm {
     Swarm(BlobHash),
     Discovery(BlobHash),
     Write(BlobHash),
+    Web(BlobHash),
     Uplink(usize),
     Serve,
     Ask,
@@ -187,6 +198,8 @@ pub(super) struct EventLoop<S: Store> {
     gate: Gate,
     eviction: Eviction,
     hide_address: Switch,
+    /// Makes requests to web servers, where that can be done.
+    fetch: Option<Rc<dyn Fetch>>,
     accepting: usize,
     up: Meter,
     down: Meter,
@@ -207,6 +220,7 @@ pub(super) struct Start<S: Store> {
     pub relays: Vec<(PeerId, Multiaddr)>,
     pub gate: Gate,
     pub hide_address: Switch,
+    pub fetch: Option<Rc<dyn Fetch>>,
     pub serve_after: Duration,
     pub book: Book,
     pub storage: StorageInfo,
@@ -264,6 +278,7 @@ impl<S: Store> EventLoop<S> {
             gate: start.gate,
             eviction: Eviction::default(),
             hide_address: start.hide_address,
+            fetch: start.fetch,
             accepting: 0,
             up: Meter::default(),
             down: Meter::default(),
@@ -369,6 +384,12 @@ impl<S: Store> EventLoop<S> {
                 index,
                 finder,
             } => self.on_dropped(blob, index, finder),
+            Event::Fetched {
+                blob,
+                row,
+                fetch,
+                result,
+            } => self.on_fetched(blob, row, fetch, result),
             Event::Recorded(durable) => self.on_recorded(durable),
         }
     }
@@ -402,6 +423,7 @@ impl<S: Store> EventLoop<S> {
                     self.tell_discovery(blob, crate::proto::discovery::Input::Tick)
                 }
                 Alarm::Write(blob) => self.write_some(blob),
+                Alarm::Web(blob) => self.look_at_web(blob),
                 Alarm::Serve => self.serve_when_due(),
                 Alarm::Ask => self.ask_when_due(),
                 Alarm::Book => self.write_book(),

@@ -56,7 +56,7 @@ pub struct SwarmInfo {
     pub public: bool,
     /// Chunk bytes sent since the node started.
     pub up: u64,
-    /// Chunk bytes received since the node started.
+    /// Chunk bytes received since the node started, from peers and servers.
     pub down: u64,
     /// Bytes a second now.
     pub up_rate: u64,
@@ -68,12 +68,42 @@ pub struct SwarmInfo {
     pub peers: usize,
     /// Of these, the ones that hold all of it.
     pub sources: usize,
+    /// Web servers that may be asked for it.
+    pub servers: Vec<ServerInfo>,
     /// Milliseconds since 1970.
     pub added_at: u64,
     /// Chunks in all; 0 until the size is known.
     pub chunks: u32,
     /// Chunks stored.
     pub chunks_have: u32,
+}
+
+/// How a web server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServerState {
+    /// It may be asked.
+    Ready,
+    /// It is being asked.
+    Busy,
+    /// It failed, and is asked again later.
+    Waiting,
+    /// It sent wrong bytes or serves no parts, and is not asked again.
+    Dropped,
+}
+
+/// One web server that may be asked for a blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerInfo {
+    /// Host, and port where there is one.
+    pub host: String,
+    /// Chunk bytes received from it since the node started.
+    pub down: u64,
+    /// How it does.
+    pub state: ServerState,
+    /// A plain sentence when something is wrong, else empty.
+    pub detail: String,
 }
 
 /// How a peer is connected.

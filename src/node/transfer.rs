@@ -10,6 +10,7 @@ use super::meter::Meter;
 use super::readers::Readers;
 use super::reading::Reading;
 use super::snapshot::{Problem, SwarmInfo, TransferState};
+use super::web::Web;
 use crate::proto::discovery::Discovery;
 use crate::proto::link::blob_cid;
 use crate::proto::swarm::Swarm;
@@ -50,6 +51,8 @@ pub(super) struct Transfer {
     pub up: Meter,
     pub down: Meter,
     pub readers: Readers,
+    /// The web servers that may be asked for it.
+    pub web: Option<Web>,
     waiters: Vec<Waiter>,
     /// When it was last read here, and when the last use was recorded; milliseconds since 1970.
     read_at: u64,
@@ -83,6 +86,7 @@ impl Transfer {
             up: Meter::default(),
             down: Meter::default(),
             readers: Readers::default(),
+            web: None,
             waiters: Vec::new(),
             read_at: 0,
             use_written: rt::unix_millis(),
@@ -249,7 +253,9 @@ impl Transfer {
             () if self.swarm.is_complete() => TransferState::Complete,
             () if self.meta.paused && self.error.is_none() => TransferState::Paused,
             () if self.error.is_some() => TransferState::Failed,
-            () if peers.is_empty() => TransferState::Finding,
+            () if peers.is_empty() && !self.web.as_ref().is_some_and(Web::is_busy) => {
+                TransferState::Finding
+            }
             () => TransferState::Fetching,
         };
         let content = self.meta.content_size;
@@ -263,7 +269,7 @@ impl Transfer {
         };
         SwarmInfo {
             cid: blob_cid(self.blob),
-            fragment: Some(self.meta.link(self.blob).fragment()),
+            fragment: Some(self.meta.fragment(self.blob)),
             name: self.meta.name.clone(),
             media_type: self.meta.media_type.clone(),
             size: content,
@@ -278,6 +284,7 @@ impl Transfer {
             down_rate: self.down.rate(),
             wasted: progress.wasted_bytes,
             peers: peers.len(),
+            servers: self.web.as_ref().map(Web::infos).unwrap_or_default(),
             sources: peers.iter().filter(|peer| peer.has_all).count(),
             added_at: self.meta.added_at,
             chunks: progress.chunks,

@@ -25,6 +25,7 @@ export const PLAIN_CALLS = [
   'exportInfo',
   'exportPiece',
   'chart',
+  'webTree',
 ] as const satisfies readonly (keyof WasmNode)[];
 
 /** One of {@link PLAIN_CALLS}. */
@@ -42,6 +43,8 @@ export interface ImportOptions {
   readonly public: boolean;
   /** It is what `exportPiece` handed out, not content. */
   readonly exported?: boolean | undefined;
+  /** Where else it will lie. */
+  readonly sources?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((bytesDone: number) => void) | undefined;
 }
@@ -119,6 +122,7 @@ export class LocalNode implements GyreNode {
         name: source.name,
         type: source.type,
         public: options.public,
+        ...(options.sources ? { sources: [...options.sources] } : {}),
         ...(source.size === null ? {} : { size: source.size }),
         ...(options.signal ? { signal: options.signal } : {}),
         ...(options.onProgress ? { onProgress: options.onProgress } : {}),

@@ -10,6 +10,18 @@ import type { GyreError } from './errors.js';
 /** How far one blob has come on this peer. */
 export type SwarmState = 'importing' | 'finding' | 'fetching' | 'paused' | 'complete' | 'failed';
 
+/** A web server that may be asked for a blob. */
+export interface ServerInfo {
+  /** Host, and port where there is one. */
+  readonly host: string;
+  /** Bytes received from it. */
+  readonly down: number;
+  /** `waiting` after a failure, `dropped` for good: it sent wrong bytes, or serves no parts of files. */
+  readonly state: 'ready' | 'busy' | 'waiting' | 'dropped';
+  /** One plain sentence when something is wrong, else empty. */
+  readonly detail: string;
+}
+
 /** One blob that this peer holds, fetches or imports. */
 export interface SwarmInfo {
   /** CIDv1 of the stored bytes (base32). */
@@ -33,7 +45,7 @@ export interface SwarmInfo {
   readonly public: boolean;
   /** Bytes sent to other peers. */
   readonly up: number;
-  /** Bytes received from other peers. */
+  /** Bytes received from other peers and from web servers. */
   readonly down: number;
   /** Sending now, in bytes per second. */
   readonly upRate: number;
@@ -45,6 +57,8 @@ export interface SwarmInfo {
   readonly peers: number;
   /** Those of them that hold all of it. */
   readonly sources: number;
+  /** Web servers that the link names, while it is not all here and in this run. */
+  readonly servers: readonly ServerInfo[];
   /** When it came to this peer, in milliseconds since the epoch. */
   readonly addedAt: number;
   /** Number of 256 KiB chunks. */
@@ -259,8 +273,20 @@ export interface ShareOptions {
   readonly size?: number;
   /** Store in the clear: anybody who has the address can read it. Default `false`: encrypted, the key only in the link. */
   readonly public?: boolean;
+  /**
+   * Up to four `http` or `https` addresses at which the stored bytes will lie (of a public file: the file), each with the tree
+   * of {@link Gyre.webTree} beside it. They become part of the link.
+   */
+  readonly sources?: readonly (string | URL)[];
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+}
+
+/** Options of {@link Gyre.open}. */
+export interface OpenOptions {
+  /** More web sources than the link names: see {@link ShareOptions.sources}. */
+  readonly sources?: readonly (string | URL)[];
+  readonly signal?: AbortSignal;
 }
 
 /** What {@link Gyre.share} made. */

@@ -76,6 +76,7 @@ export function swarmInfo(change: Partial<SwarmInfo> = {}): SwarmInfo {
     wasted: 0,
     peers: 1,
     sources: 1,
+    servers: [],
     addedAt: 0,
     chunks: 1,
     chunksHave: 0,

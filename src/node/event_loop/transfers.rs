@@ -47,6 +47,7 @@ impl<S: Store> EventLoop<S> {
                     self.focus(blob);
                 }
             }
+            Command::SetSources { blob, sources } => self.set_sources(blob, sources),
             Command::Describe { blob, meta } => {
                 if let Some(transfer) = self.transfers.get_mut(&blob) {
                     transfer.describe(meta);
@@ -150,6 +151,8 @@ impl<S: Store> EventLoop<S> {
         self.bound_windows();
         self.set_wanted(blob);
         self.announce_if_due(blob);
+        let sources = self.transfers.get(&blob).map(|t| t.meta.sources());
+        self.set_sources(blob, sources.unwrap_or_default());
     }
 
     pub(super) fn remove(&mut self, blob: BlobHash) -> Option<RowId> {
@@ -159,6 +162,7 @@ impl<S: Store> EventLoop<S> {
         self.alarms.remove(&Alarm::Swarm(blob));
         self.alarms.remove(&Alarm::Discovery(blob));
         self.alarms.remove(&Alarm::Write(blob));
+        self.alarms.remove(&Alarm::Web(blob));
         self.gate.forget_blob(blob);
         for peer in self.peers.iter_mut() {
             peer.awaited_by.remove(&blob);
@@ -191,6 +195,7 @@ impl<S: Store> EventLoop<S> {
             },
         );
         self.set_wanted(blob);
+        self.look_at_web(blob);
         Ok(remember)
     }
 
@@ -243,6 +248,7 @@ impl<S: Store> EventLoop<S> {
                 swarm::Output::Load { peer, index } => self.want_to_serve(blob, peer, index),
                 swarm::Output::Ban { peer, reason } => self.ban(blob, peer, reason),
                 swarm::Output::Close { peer } => self.close(blob, peer),
+                swarm::Output::WrongFetch { index } => self.on_wrong_fetch(blob, index),
                 swarm::Output::SizeProved(size) => self.on_size(blob, size),
                 swarm::Output::Complete => self.on_complete(blob),
                 swarm::Output::WakeAt(at) => self.set_alarm(Alarm::Swarm(blob), at),
@@ -293,11 +299,18 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
-    fn on_nobody(&mut self, blob: BlobHash) {
+    pub(super) fn on_nobody(&mut self, blob: BlobHash) {
         let joined = self.is_joined();
         let Some(transfer) = self.transfers.get_mut(&blob) else {
             return;
         };
+        // A server may still bring it.
+        let hides = self.gate.limits.hide_address;
+        let web = transfer.web.as_mut();
+        if let Some(web) = web.filter(|web| !hides && web.seed.is_hopeful()) {
+            web.nobody = true;
+            return;
+        }
         let error = || {
             if joined {
                 Error::NotFound

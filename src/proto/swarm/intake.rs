@@ -71,7 +71,7 @@ impl Swarm {
     }
 
     /// Takes in a chunk that belongs to the blob.
-    fn accept(
+    pub(super) fn accept(
         &mut self,
         key: PeerKey,
         size: BlobSize,

@@ -33,7 +33,7 @@ pub(super) struct Unstored {
 }
 
 /// A chunk that was asked for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Flight {
     pub copies: usize,
 }

@@ -16,6 +16,7 @@ mod exchange;
 mod invariants;
 mod misconduct;
 mod urgent;
+mod web;
 
 const CHUNKS: u32 = 40;
 

@@ -20,7 +20,7 @@ import { SessionElement } from '../element.js';
 import { displayName, formatBytes, percent, typeLabel } from '../lib/format.js';
 import { Eta } from '../lib/rate.js';
 import { swarmAddress } from '../lib/router.js';
-import { sizeLine, swarmLine } from '../lib/status.js';
+import { serverTroubles, sizeLine, swarmLine } from '../lib/status.js';
 import { saveFile } from '../save.js';
 import { session } from '../session.js';
 
@@ -123,7 +123,12 @@ export class FilePage extends SessionElement {
     const searching = this.searching || swarm?.state === 'finding';
     const value = swarm && this.file ? percent(swarm.have, swarm.size) : 0;
     return html`<gyre-bar data-testid="file-progress" aria-label="Fetched" .value=${value} ?busy=${searching}></gyre-bar>
-      <p class="file-line tabular" data-testid="file-state" data-state=${line.state}>${line.words}</p>`;
+      <p class="file-line tabular" data-testid="file-state" data-state=${line.state}>${line.words}</p>
+      ${
+        swarm && swarm.state !== 'complete'
+          ? serverTroubles(swarm).map((words) => html`<p class="file-line soft" data-testid="file-server">${words}</p>`)
+          : nothing
+      }`;
   }
 
   private stateLine(swarm: SwarmInfo | undefined): { state: string; words: string } {

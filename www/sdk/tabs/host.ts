@@ -215,7 +215,8 @@ class Guest {
           told = now;
           this.#post({ kind: 'progress', id: said.id, done });
         };
-        return this.#node.importSource(source, { public: said.public, exported: said.exported, signal, onProgress });
+        const { public: open, exported, sources } = said;
+        return this.#node.importSource(source, { public: open, exported, sources, signal, onProgress });
       }
     }
   }

@@ -42,6 +42,8 @@ export class WasmNode {
   exportPiece(cid: string, piece: number): Promise<Uint8Array>;
   /** Takes back what the pieces made. */
   importExported(reader: ReadableStreamDefaultReader<Uint8Array>, options: WasmImportOptions): Promise<WasmShare>;
+  /** The file that has to lie beside a blob on a web server; the blob must be here whole. */
+  webTree(cid: string): Promise<Uint8Array>;
   stop(): Promise<void>;
 }
 
@@ -70,6 +72,7 @@ export interface WasmImportOptions {
   type: string;
   size?: number;
   public: boolean;
+  sources?: string[];
   signal?: AbortSignal;
   onProgress?: (bytesDone: number) => void;
 }
