@@ -17,11 +17,13 @@ mod page;
 mod peers;
 mod read_ahead;
 mod readers;
+mod reading;
 mod room;
 mod session;
 mod site;
 pub mod snapshot;
 mod transfer;
+mod web;
 
 #[cfg(all(feature = "interop", target_arch = "wasm32"))]
 pub mod interop;
@@ -53,7 +55,7 @@ use event_loop::{ADDRESSES, EventLoop, Gate, Part, Shared, Start};
 use file::Located;
 use meta::{BlobMeta, Kind};
 use readers::ReaderId;
-use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmInfo};
+use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmChart, SwarmInfo};
 
 use crate::net::addresses::socket_of;
 use crate::net::behaviour;
@@ -63,7 +65,10 @@ use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::link::Link;
 use crate::proto::neighbours::SERVE_AFTER;
 use crate::proto::share::ShareHeader;
+use crate::proto::tree::TreeBuilder;
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
+use crate::proto::web_source::{self, WebSource};
+use crate::proto::web_tree::WebTree;
 use crate::rt;
 use crate::store::{BlobRow, RowId, Store, StoreError, StoredChunk};
 
@@ -215,6 +220,7 @@ impl<S: Store> Node<S> {
             gate,
             hide_address,
             announces_sockets: config.announce.is_empty(),
+            fetch: config.fetch,
             book,
             serve_after: config.serve_after.unwrap_or(SERVE_AFTER),
             storage,
@@ -290,6 +296,7 @@ impl<S: Store> Node<S> {
     /// # Errors
     /// `BadLink`, `WrongKey`, `NotFound` or `NoRelay` after a bounded wait (the node goes on looking), `Store`.
     pub async fn open(&self, link: &str) -> Result<File<S>> {
+        let sources = web_source::of_link(link);
         let link = Link::parse(link)?;
         let blob = link.blob();
         let (key, header) = match &link {
@@ -310,8 +317,12 @@ impl<S: Store> Node<S> {
                     self.describe(blob, row, &known).await?;
                 }
                 meta = known;
+                meta.add_sources(sources);
+                let sources = meta.sources();
+                self.tell(Command::SetSources { blob, sources }).await?;
             }
             None => {
+                meta.add_sources(sources);
                 let row = self.store.create(blob, meta.encode()).await?;
                 self.add(row, meta.clone()).await?;
             }
@@ -325,6 +336,38 @@ impl<S: Store> Node<S> {
             self.remove(blob).await?;
         }
         opened
+    }
+
+    /// Remembers where on the web a blob lies that is here, for the links that are made of it: at each of these addresses, and
+    /// its tree ([`web_tree`](Self::web_tree)) beside it. Returns the fragment of the link.
+    ///
+    /// # Errors
+    /// `NotFound` if the blob is not here.
+    pub async fn add_sources(&self, blob: BlobHash, sources: Vec<WebSource>) -> Result<String> {
+        let known = self.ask(|reply| Command::Lookup { blob, reply }).await?;
+        let (row, mut meta) = known.ok_or(Error::NotFound)?;
+        meta.add_sources(sources);
+        let sources = meta.sources();
+        self.tell(Command::SetSources { blob, sources }).await?;
+        self.store.set_meta(row, meta.encode()).await?;
+        Ok(meta.fragment(blob))
+    }
+
+    /// The file that has to lie beside a blob on a web server, so that others can use that server as a source.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not here, or not all of it.
+    pub async fn web_tree(&self, blob: BlobHash) -> Result<Bytes> {
+        let (size, _) = self.whole(blob).await?.ok_or(Error::NotFound)?;
+        let (mut builder, mut last) = (TreeBuilder::new(), Bytes::new());
+        for index in 0..size.chunk_count() {
+            last = self.checked_chunk(blob, ChunkIndex(index)).await?.data;
+            let pushed = builder.push_chunk(&last);
+            pushed.map_err(|error| Error::Internal(error.to_string()))?;
+        }
+        WebTree::new(builder.finish(), &last)
+            .map(|tree| tree.encode())
+            .ok_or_else(|| Error::Internal("a blob without a last chunk".into()))
     }
 
     /// Keeps a blob on purpose, or lets it be evictable again.
@@ -419,6 +462,14 @@ impl<S: Store> Node<S> {
     /// Its peers.
     pub fn peers(&self) -> Vec<PeerInfo> {
         self.shared.borrow().snapshot.peers.clone()
+    }
+
+    /// Who has what of one blob, as far as this node knows, drawn now: for whoever watches, a few times a second.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not here.
+    pub async fn chart(&self, blob: BlobHash) -> Result<SwarmChart> {
+        self.ask(|reply| Command::Chart { blob, reply }).await?
     }
 
     /// Calls `listener` when a part of the snapshot changed; replaces a former listener.

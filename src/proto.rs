@@ -35,3 +35,6 @@ pub mod tail;
 pub mod tree;
 pub mod types;
 pub mod uplink;
+pub mod web_seed;
+pub mod web_source;
+pub mod web_tree;

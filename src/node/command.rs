@@ -8,9 +8,11 @@ use super::error::Result;
 use super::event_loop::Part;
 use super::meta::BlobMeta;
 use super::readers::ReaderId;
+use super::snapshot::SwarmChart;
 use crate::proto::holding::Holding;
 use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
+use crate::proto::web_source::WebSource;
 use crate::store::{BlobRow, RowId, StoredChunk};
 
 /// Commands waiting for the event loop.
@@ -66,6 +68,11 @@ pub(super) enum Command {
     },
     /// A reader is gone.
     Leave { blob: BlobHash, reader: ReaderId },
+    /// Where else the blob lies.
+    SetSources {
+        blob: BlobHash,
+        sources: Vec<WebSource>,
+    },
     /// The node has learnt more about a blob.
     Describe { blob: BlobHash, meta: BlobMeta },
     /// Fetch no more of it, or go on; answers with what must be remembered of it.
@@ -112,6 +119,11 @@ pub(super) enum Command {
     Whole {
         blob: BlobHash,
         reply: oneshot::Sender<Option<(BlobSize, BlobMeta)>>,
+    },
+    /// Draw who has what of a blob.
+    Chart {
+        blob: BlobHash,
+        reply: oneshot::Sender<Result<SwarmChart>>,
     },
     /// Room was made, or taken away.
     QuotaChanged,

@@ -1,9 +1,11 @@
 //! What a node is told when it starts.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
 
+use crate::net::fetch::Fetch;
 use crate::proto::limits::Surroundings;
 
 /// Relays that are linked at once; more are spares. Ours: two survive the loss of one, more only cost them memory.
@@ -29,4 +31,6 @@ pub struct Config {
     pub serve_after: Option<Duration>,
     /// Bytes of chunks to keep at most; `None` leaves what the store has.
     pub quota: Option<u64>,
+    /// How web servers are asked for what links say that they have; `None` leaves them alone.
+    pub fetch: Option<Rc<dyn Fetch>>,
 }

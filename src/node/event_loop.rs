@@ -17,6 +17,7 @@ mod sessions;
 mod sites;
 mod storage;
 mod transfers;
+mod web;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -39,6 +40,7 @@ use super::session::{Halves, SessionEvent, SessionId};
 use super::snapshot::{Snapshot, StorageInfo};
 use super::transfer::Transfer;
 use crate::net::behaviour::Behaviour;
+use crate::net::fetch::Fetch;
 use crate::net::session::OpenId;
 use crate::net::transport::webrtc::rtc::Switch;
 use crate::proto::book::Book;
@@ -48,6 +50,7 @@ use crate::proto::neighbours::Neighbours;
 use crate::proto::pex::Pex;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::proto::uplink::Uplink;
+use crate::proto::web_seed::{self, Fault};
 use crate::rt;
 use crate::store::{BlobRow, RowId, Store, StoreError, StoredChunk, Usage};
 
@@ -94,8 +97,8 @@ pub(super) enum Event {
     },
     Loaded {
         blob: BlobHash,
-        /// Who asked for which chunk, and what came of it.
-        loads: Vec<((PeerKey, ChunkIndex), Result<StoredChunk, StoreError>)>,
+        /// What came of each chunk.
+        loads: Vec<(ChunkIndex, Result<StoredChunk, StoreError>)>,
     },
     Usage(Usage),
     /// A write needs this many bytes; answers whether to try again.
@@ -110,6 +113,13 @@ pub(super) enum Event {
         blob: BlobHash,
         index: ChunkIndex,
         finder: Finder,
+    },
+    /// What came from a web server, or why it did not.
+    Fetched {
+        blob: BlobHash,
+        row: RowId,
+        fetch: web_seed::Fetch,
+        result: Result<Bytes, Fault>,
     },
     /// The record of the day was written, or not.
     Recorded(bool),
@@ -137,7 +147,7 @@ enum Alarm {
     Swarm(BlobHash),
     Discovery(BlobHash),
     Write(BlobHash),
-    Read(BlobHash),
+    Web(BlobHash),
     Uplink(usize),
     Serve,
     Ask,
@@ -210,6 +220,8 @@ pub(super) struct EventLoop<S: Store> {
     hide_address: Switch,
     /// Tell others where we listen, as nobody has said it.
     announces_sockets: bool,
+    /// Makes requests to web servers, where that can be done.
+    fetch: Option<Rc<dyn Fetch>>,
     accepting: usize,
     up: Meter,
     down: Meter,
@@ -231,6 +243,7 @@ pub(super) struct Start<S: Store> {
     pub gate: Gate,
     pub hide_address: Switch,
     pub announces_sockets: bool,
+    pub fetch: Option<Rc<dyn Fetch>>,
     pub serve_after: Duration,
     pub book: Book,
     pub storage: StorageInfo,
@@ -292,6 +305,7 @@ impl<S: Store> EventLoop<S> {
             sites: sites::Sites::default(),
             hide_address: start.hide_address,
             announces_sockets: start.announces_sockets,
+            fetch: start.fetch,
             accepting: 0,
             up: Meter::default(),
             down: Meter::default(),
@@ -385,12 +399,8 @@ impl<S: Store> EventLoop<S> {
                 result,
             } => self.on_wrote(blob, row, chunks, result),
             Event::Loaded { blob, loads } => {
-                for ((peer, index), result) in loads {
-                    if self.is_fit_to_serve(blob, &result) {
-                        self.on_loaded(blob, peer, index, result);
-                    } else {
-                        self.drop_chunk(blob, index, Finder::Peer(peer));
-                    }
+                for (index, result) in loads {
+                    self.on_read(blob, index, result);
                 }
             }
             Event::Pex { peer, bytes } => self.on_pex(peer, bytes),
@@ -409,6 +419,12 @@ impl<S: Store> EventLoop<S> {
                 index,
                 finder,
             } => self.on_dropped(blob, index, finder),
+            Event::Fetched {
+                blob,
+                row,
+                fetch,
+                result,
+            } => self.on_fetched(blob, row, fetch, result),
             Event::Recorded(durable) => self.on_recorded(durable),
         }
     }
@@ -442,7 +458,7 @@ impl<S: Store> EventLoop<S> {
                     self.tell_discovery(blob, crate::proto::discovery::Input::Tick)
                 }
                 Alarm::Write(blob) => self.write_some(blob),
-                Alarm::Read(blob) => self.read_some(blob),
+                Alarm::Web(blob) => self.look_at_web(blob),
                 Alarm::Serve => self.serve_when_due(),
                 Alarm::Ask => self.ask_when_due(),
                 Alarm::Book => self.write_book(),

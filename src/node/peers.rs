@@ -65,7 +65,7 @@ impl Peer {
         self.is_direct() || self.connections.values().any(by_socket)
     }
 
-    fn via(&self) -> Via {
+    pub fn via(&self) -> Via {
         let has = |via| self.connections.values().any(|other| *other == via);
         match () {
             () if has(Via::Direct) => Via::Direct,

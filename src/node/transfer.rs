@@ -8,12 +8,14 @@ use super::error::{Error, Result};
 use super::meta::{BlobMeta, Kind};
 use super::meter::Meter;
 use super::readers::Readers;
+use super::reading::Reading;
 use super::snapshot::{Problem, SwarmInfo, TransferState};
+use super::web::Web;
 use crate::proto::discovery::Discovery;
 use crate::proto::link::blob_cid;
 use crate::proto::swarm::Swarm;
 use crate::proto::tree::Tree;
-use crate::proto::types::{BlobHash, BlobSize, ChunkIndex, PeerKey, Time};
+use crate::proto::types::{BlobHash, BlobSize, ChunkIndex, Time};
 use crate::rt;
 use crate::store::{RowId, StoreError, StoredChunk};
 
@@ -39,8 +41,8 @@ pub(super) struct Transfer {
     /// Verified and not yet durable, waiting or being written: served from here meanwhile. Bounded by
     /// `Config::unstored_max`.
     pub unstored: BTreeMap<ChunkIndex, StoredChunk>,
-    /// Chunks to be served that wait for others to be read with. Bounded by `Config::serving_max`.
-    pub to_read: Vec<(PeerKey, ChunkIndex)>,
+    /// Chunks to be served, on their way out of the store.
+    pub reading: Reading,
     /// Transactions under way.
     pub writing: usize,
     /// Chunks in them.
@@ -55,6 +57,8 @@ pub(super) struct Transfer {
     pub lookups: u32,
     /// When something last happened to it.
     pub stirred: Time,
+    /// The web servers that may be asked for it.
+    pub web: Option<Web>,
     waiters: Vec<Waiter>,
     /// When it was last read here, and when the last use was recorded; milliseconds since 1970.
     read_at: u64,
@@ -81,7 +85,7 @@ impl Transfer {
             tree: None,
             to_store: VecDeque::new(),
             unstored: BTreeMap::new(),
-            to_read: Vec::new(),
+            reading: Reading::default(),
             writing: 0,
             being_written: 0,
             announced: false,
@@ -91,6 +95,7 @@ impl Transfer {
             site: None,
             lookups: 0,
             stirred: Time::default() + rt::now(),
+            web: None,
             waiters: Vec::new(),
             read_at: 0,
             use_written: rt::unix_millis(),
@@ -270,7 +275,9 @@ impl Transfer {
             () if self.swarm.is_complete() => TransferState::Complete,
             () if self.meta.paused && self.error.is_none() => TransferState::Paused,
             () if self.error.is_some() => TransferState::Failed,
-            () if peers.is_empty() => TransferState::Finding,
+            () if peers.is_empty() && !self.web.as_ref().is_some_and(Web::is_busy) => {
+                TransferState::Finding
+            }
             () => TransferState::Fetching,
         };
         let content = self.meta.content_size;
@@ -284,7 +291,7 @@ impl Transfer {
         };
         SwarmInfo {
             cid: blob_cid(self.blob),
-            fragment: Some(self.meta.link(self.blob).fragment()),
+            fragment: Some(self.meta.fragment(self.blob)),
             name: self.meta.name.clone(),
             media_type: self.meta.media_type.clone(),
             size: content,
@@ -299,6 +306,7 @@ impl Transfer {
             down_rate: self.down.rate(),
             wasted: progress.wasted_bytes,
             peers: peers.len(),
+            servers: self.web.as_ref().map(Web::infos).unwrap_or_default(),
             sources: peers.iter().filter(|peer| peer.has_all).count(),
             added_at: self.meta.added_at,
             chunks: progress.chunks,

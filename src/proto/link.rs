@@ -1,6 +1,7 @@
 //! Links: an address, and what only the person who got the link may know.
 //!
-//! `https://HOST/#/f/<cid>?k=<key>` opens an encrypted share, `https://HOST/#/f/<cid>?n=<name>&t=<type>` a public blob.
+//! `https://HOST/#/f/<cid>?k=<key>` opens an encrypted share, `https://HOST/#/f/<cid>?n=<name>&t=<type>` a public blob; either
+//! may name web servers as well (`web_source`).
 //! Everything stands in the fragment, which browsers do not send: HOST learns neither key nor name, and may be any host
 //! that serves the app, so it is not part of a [`Link`].
 //!
@@ -19,8 +20,9 @@ use zeroize::Zeroizing;
 use super::share::{KEY_LEN, ShareHeader, ShareKey};
 use super::types::BlobHash;
 
-/// Longest link in bytes: host and CID, and the longest name and type with every byte percent-encoded, rounded up.
-pub const MAX_LINK_LEN: usize = 8192;
+/// Longest link in bytes: host and CID, and the longest name, type and web sources with every byte percent-encoded, rounded
+/// up.
+pub const MAX_LINK_LEN: usize = 16_384;
 
 /// Bytes of a blob's CID as text: the multibase letter and 36 bytes in base32.
 pub const CID_LEN: usize = 59;
@@ -290,7 +292,7 @@ fn parse_key(text: &str) -> Result<ShareKey, LinkError> {
 }
 
 /// Leaves only the unreserved characters of RFC 3986 as they are, so that programs that find links in a text see the end.
-fn percent_encode(text: &str, out: &mut String) {
+pub(super) fn percent_encode(text: &str, out: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(byte.into());
@@ -302,7 +304,7 @@ fn percent_encode(text: &str, out: &mut String) {
 }
 
 /// Decodes what can be decoded; a `%` that begins no byte stays, bytes that are no UTF-8 become replacement characters.
-fn percent_decode(text: &str) -> Cow<'_, str> {
+pub(super) fn percent_decode(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return text.into();
     }

@@ -6,7 +6,7 @@
 //!
 //! Peers come and go in `members`, and what they send is taken apart in `receive`. Of fetching, `announce` knows who has
 //! what, `ledger` what is here and what is wanted, `size` how large the blob is; `asking` decides what to ask for,
-//! `intake` what to believe, `withdraw` what to take back, `endgame` what changes hands. Of serving, `slots` decides to
+//! `intake` what to believe, `withdraw` what to take back, `endgame` what changes hands; `web` takes in what servers bring. Of serving, `slots` decides to
 //! whom and `upload` what. Invariant: bytes asked for plus bytes verified but not yet durable never exceed
 //! `Config::unstored_max`, and nothing a peer sends is kept unless it was asked for.
 
@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 mod announce;
 mod asking;
+pub mod chart;
 mod choke;
 mod clock;
 mod endgame;
@@ -32,6 +33,7 @@ mod tests;
 mod upload;
 mod urgent;
 mod wake;
+mod web;
 mod withdraw;
 
 pub use event::{Input, Misconduct, Output};
@@ -41,7 +43,7 @@ use self::choke::Choker;
 use self::clock::Clock;
 use self::ledger::Ledger;
 use self::outflow::Outflow;
-use self::peer::{Peer, Stage};
+use self::peer::Peer;
 use self::upload::Spread;
 use super::bitfield::Bitfield;
 use super::config::Config;
@@ -69,8 +71,10 @@ pub struct Progress {
     pub wasted_bytes: u64,
     /// Bytes of chunk data sent.
     pub up_bytes: u64,
-    /// Bytes of chunk data received.
+    /// Bytes of chunk data received from peers.
     pub down_bytes: u64,
+    /// Bytes of chunk data received from web servers.
+    pub web_bytes: u64,
     /// Whether asking is paused.
     pub paused: bool,
 }
@@ -116,6 +120,9 @@ pub struct Swarm {
     tail: Option<Tail>,
     clock: Clock,
     verify: Verify,
+    /// Chunks that are being fetched from web servers, with their lengths in bytes.
+    web: BTreeMap<ChunkIndex, u64>,
+    from_web: u64,
     wasted: u64,
     up: u64,
     down: u64,
@@ -158,6 +165,8 @@ impl Swarm {
             tail: None,
             clock: Clock::default(),
             verify: tree::verify_chunk,
+            web: BTreeMap::new(),
+            from_web: 0,
             wasted: 0,
             up: 0,
             down: 0,
@@ -212,6 +221,10 @@ impl Swarm {
                     ledger.picker.set_focus(chunks);
                 }
             }
+            Input::Prove(tail) => self.on_prove(tail),
+            Input::Fetching { index } => self.on_fetching(index),
+            Input::Fetched { index, data, proof } => self.on_fetched(index, data, proof, now),
+            Input::FetchFailed { index } => self.on_fetch_failed(index),
             Input::AllowUpload(allowed) => self.on_allow_upload(allowed),
             Input::Pause => self.pause(now),
             Input::Resume => self.resume(),
@@ -254,11 +267,13 @@ impl Swarm {
                 .peers
                 .values()
                 .map(|peer| peer.source.asked.len() as u32)
-                .sum(),
+                .sum::<u32>()
+                + self.web.len() as u32,
             stored: self.kept.len() as u32,
             wasted_bytes: self.wasted,
             up_bytes: self.up,
             down_bytes: self.down,
+            web_bytes: self.from_web,
             paused: self.paused,
             ..Progress::default()
         };
@@ -292,13 +307,21 @@ impl Swarm {
             .is_some_and(|ledger| ledger.stored.is_full())
     }
 
-    /// Chunks that were given out to be sent and have not left.
-    pub fn sending(&self) -> usize {
-        let sending = |peer: &Peer| {
-            let stages = peer.client.serving.iter().map(|serving| serving.stage);
-            stages.filter(|stage| *stage == Stage::Sending).count()
+    /// What this peer will probably be served next: its share of `count`, if others are served too.
+    pub fn upcoming(&self, key: PeerKey, count: usize) -> Vec<ChunkIndex> {
+        let Some(peer) = self.peers.get(&key) else {
+            return Vec::new();
         };
-        self.peers.values().map(sending).sum()
+        let is_waiting = |peer: &&Peer| !peer.client.queue.is_empty();
+        let waiting = self.peers.values().filter(is_waiting).count();
+        let share = count / waiting.max(1);
+        peer.client.queue.iter().take(share).copied().collect()
+    }
+
+    /// Whether any peer has requests that were not begun.
+    pub fn is_asked(&self) -> bool {
+        let mut peers = self.peers.values();
+        peers.any(|peer| !peer.client.queue.is_empty())
     }
 
     /// Which chunks are stored; `None` while the size is not proved.

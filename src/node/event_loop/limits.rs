@@ -46,7 +46,7 @@ pub(in crate::node) struct Gate {
     /// What the swarms were told last.
     may_send: bool,
     up: Pacer,
-    down: Pacer,
+    pub down: Pacer,
     /// Chunks to be read; a swarm has at most `serving_max` of them.
     to_serve: VecDeque<Piece>,
     /// Which blob's turn it is while they have to wait.

@@ -15,7 +15,8 @@ use crate::store::{BlobRow, RowId, Store, StoredChunk};
 
 impl<S: Store> EventLoop<S> {
     pub(super) fn on_command(&mut self, command: Command) {
-        self.urgent = true;
+        // What is only looked at changes nothing that others must be told.
+        self.urgent |= !matches!(command, Command::Chart { .. });
         match command {
             Command::Add {
                 row,
@@ -64,6 +65,7 @@ impl<S: Store> EventLoop<S> {
                     self.focus(blob);
                 }
             }
+            Command::SetSources { blob, sources } => self.set_sources(blob, sources),
             Command::Describe { blob, meta } => {
                 if let Some(transfer) = self.transfers.get_mut(&blob) {
                     transfer.describe(meta);
@@ -113,6 +115,9 @@ impl<S: Store> EventLoop<S> {
             Command::Whole { blob, reply } => {
                 let whole = self.transfers.get(&blob).and_then(Transfer::whole);
                 let _ = reply.send(whole);
+            }
+            Command::Chart { blob, reply } => {
+                let _ = reply.send(self.chart(blob).ok_or(Error::NotFound));
             }
             Command::Stop { .. } => {} // taken by `run`
         }
@@ -177,6 +182,8 @@ impl<S: Store> EventLoop<S> {
         self.bound_windows();
         self.set_wanted(blob);
         self.announce_if_due(blob);
+        let sources = self.transfers.get(&blob).map(|t| t.meta.sources());
+        self.set_sources(blob, sources.unwrap_or_default());
     }
 
     pub(super) fn remove(&mut self, blob: BlobHash) -> Option<RowId> {
@@ -199,7 +206,7 @@ impl<S: Store> EventLoop<S> {
         self.alarms.remove(&Alarm::Swarm(blob));
         self.alarms.remove(&Alarm::Discovery(blob));
         self.alarms.remove(&Alarm::Write(blob));
-        self.alarms.remove(&Alarm::Read(blob));
+        self.alarms.remove(&Alarm::Web(blob));
         self.gate.forget_blob(blob);
         for peer in self.peers.iter_mut() {
             peer.awaited_by.remove(&blob);
@@ -230,6 +237,7 @@ impl<S: Store> EventLoop<S> {
             },
         );
         self.set_wanted(blob);
+        self.look_at_web(blob);
         Ok(remember)
     }
 
@@ -283,6 +291,7 @@ impl<S: Store> EventLoop<S> {
                 swarm::Output::Load { peer, index } => self.want_to_serve(blob, peer, index),
                 swarm::Output::Ban { peer, reason } => self.ban(blob, peer, reason),
                 swarm::Output::Close { peer } => self.close(blob, peer),
+                swarm::Output::WrongFetch { index } => self.on_wrong_fetch(blob, index),
                 swarm::Output::SizeProved(size) => self.on_size(blob, size),
                 swarm::Output::Complete => self.on_complete(blob),
                 swarm::Output::WakeAt(at) => self.set_alarm(Alarm::Swarm(blob), at),
@@ -334,11 +343,18 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
-    fn on_nobody(&mut self, blob: BlobHash) {
+    pub(super) fn on_nobody(&mut self, blob: BlobHash) {
         let joined = self.is_joined();
         let Some(transfer) = self.transfers.get_mut(&blob) else {
             return;
         };
+        // A server may still bring it.
+        let hides = self.gate.limits.hide_address;
+        let web = transfer.web.as_mut();
+        if let Some(web) = web.filter(|web| !hides && web.seed.is_hopeful()) {
+            web.nobody = true;
+            return;
+        }
         let error = || {
             if joined {
                 Error::NotFound
