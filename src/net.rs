@@ -5,6 +5,7 @@ pub mod behaviour;
 pub mod direct_only;
 pub mod index;
 pub mod introductions;
+pub mod names;
 pub mod pex;
 pub mod session;
 pub mod transport;

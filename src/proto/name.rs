@@ -2,9 +2,11 @@
 //!
 //! A name is an ed25519 public key, in the form that IPNS gives it: a CIDv1 of codec `libp2p-key` whose multihash holds the key
 //! itself, as text in base36 (`k51…`, 62 letters and digits: a label of a host name). What the name leads to is a signed
-//! [`record`]; of two records [`record::Record::rank`]
-//! decides. The bytes are in `docs/names.md`.
+//! [`record`]; of two records [`record::Record::rank`] decides, and [`heads`] remembers the best, so that nobody can lead a
+//! node back. [`follow`] is how peers tell each other of new ones. The bytes are in `docs/names.md`.
 
+pub mod follow;
+pub mod heads;
 pub mod record;
 pub mod validity;
 
