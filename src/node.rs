@@ -12,6 +12,7 @@ mod file;
 mod import;
 mod meta;
 mod meter;
+pub mod names;
 #[cfg(target_arch = "wasm32")]
 mod page;
 mod peers;
@@ -223,6 +224,7 @@ impl<S: Store> Node<S> {
                 ),
             }
         }
+        node.names().take_up().await?;
         Ok(node)
     }
 

@@ -1,6 +1,8 @@
 //! What can go wrong for whoever uses a node, each with a stable code.
 
 use crate::proto::link::LinkError;
+use crate::proto::name::NameError;
+use crate::proto::name::record::RecordError;
 use crate::store::StoreError;
 
 /// Why a call to the node failed.
@@ -37,6 +39,12 @@ pub enum Error {
     /// This platform lacks something the node cannot do without.
     #[error("{0}")]
     Unsupported(String),
+    /// The text is no name.
+    #[error(transparent)]
+    BadName(#[from] NameError),
+    /// A record of a name is not taken.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// Our own mistake.
     #[error("internal error: {0}")]
     Internal(String),
@@ -61,6 +69,8 @@ impl Error {
             Self::Closed => "CLOSED",
             Self::BadOptions(_) | Self::Source(_) => "BAD_OPTIONS",
             Self::Unsupported(_) => "UNSUPPORTED",
+            Self::BadName(_) => "BAD_NAME",
+            Self::Record(error) => error.code(),
             Self::Internal(_) => "INTERNAL",
         }
     }

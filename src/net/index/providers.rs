@@ -216,13 +216,9 @@ impl RecordStore for ProviderIndex {
 
     fn put(&mut self, record: Record) -> Result<()> {
         let name = Name::of_routing_key(record.key.as_ref()).ok_or(Error::MaxRecords)?;
-        let taken = self.heads.bring(
-            name,
-            &record.value,
-            self.source,
-            clock(),
-            rt::unix_millis(),
-        );
+        let taken = self
+            .heads
+            .bring(name, &record.value, self.source, clock(), rt::unix_millis());
         match taken {
             Ok(taken) => {
                 if taken.changed() {
