@@ -45,6 +45,10 @@ const MAX_SYNCS: usize = 8;
 /// Longest wait for somebody who knows a name.
 const RESOLVE_PATIENCE: Duration = Duration::from_secs(15);
 
+/// Longest wait for news of a name of which something is known here already, and before the first number is chosen for one of
+/// which nobody can be asked.
+const KNOWN_PATIENCE: Duration = Duration::from_secs(4);
+
 /// Pause between look-ups while somebody waits.
 const RESOLVE_PAUSE: Duration = Duration::from_millis(1500);
 
@@ -88,10 +92,10 @@ struct Stream {
 struct Followed {
     held: bool,
     watchers: Vec<mpsc::Sender<Head>>,
-    /// Who waits for a head, and until when.
+    /// Who waits for a head, and since when.
     resolving: Vec<(Time, Reply)>,
-    /// What is to be signed once it is known what was signed before.
-    publishing: Vec<(SiteKey, Cid, Reply)>,
+    /// What is to be signed once it is known what was signed before, and since when.
+    publishing: Vec<(Time, SiteKey, Cid, Reply)>,
     /// What was signed and is being told.
     confirming: Vec<Reply>,
     reads: usize,
@@ -100,7 +104,8 @@ struct Followed {
     again: bool,
     /// The servers that have the head.
     holders: std::collections::BTreeSet<PeerId>,
-    synced_at: Option<Time>,
+    /// When somebody else was last heard of it.
+    reached: Option<Time>,
     due: Time,
     until: Time,
     discovery: Discovery,
@@ -145,6 +150,25 @@ impl Followed {
             || !self.resolving.is_empty()
             || !self.publishing.is_empty()
             || !self.confirming.is_empty()
+    }
+
+    /// Whether somebody was asked lately; else those who wait for that wait, for so long.
+    fn is_fresh(&self) -> bool {
+        self.reached.is_some_and(|at| now().since(at) < FRESH)
+    }
+
+    /// When those who wait must be told something.
+    fn deadline(&self, is_known: bool) -> Option<Time> {
+        let patience = match is_known {
+            true => KNOWN_PATIENCE,
+            false => RESOLVE_PATIENCE,
+        };
+        let resolving = self.resolving.iter().map(|(since, _)| *since + patience);
+        let publishing = self
+            .publishing
+            .iter()
+            .map(|(since, ..)| *since + KNOWN_PATIENCE);
+        resolving.chain(publishing).min()
     }
 
     fn is_busy(&self) -> bool {
@@ -193,10 +217,11 @@ impl<S: Store> EventLoop<S> {
     }
 
     pub(super) fn resolve_name(&mut self, name: Name, known: Option<Stored>, reply: Reply) {
-        let until = now() + RESOLVE_PATIENCE;
         match self.follow_name(name, known) {
             Ok(followed) if followed.resolving.len() < MAX_WAITING => {
-                followed.resolving.push((until, reply));
+                followed.resolving.push((now(), reply));
+                // Asked anew, even if somebody was just heard.
+                followed.reached = None;
                 followed.due = now();
             }
             Ok(_) => drop(reply.send(Err(RecordError::Full.into()))),
@@ -219,22 +244,25 @@ impl<S: Store> EventLoop<S> {
             Ok(_) => return drop(reply.send(Err(RecordError::Full.into()))),
             Err(error) => return drop(reply.send(Err(error))),
         };
-        followed.publishing.push((key, cid, reply));
-        let fresh = followed.synced_at.is_some_and(|at| now().since(at) < FRESH);
-        if fresh && followed.reads == 0 {
+        followed.publishing.push((now(), key, cid, reply));
+        followed.due = now();
+        if followed.reads == 0 {
             self.sign_pending(name);
-        } else {
-            followed.due = now();
         }
         self.look_after_names();
     }
 
-    /// Signs what waits for it, and has it told.
+    /// Signs what waits for it, and has it told, if it is known what was signed before or nobody can be asked.
     fn sign_pending(&mut self, name: Name) {
         let Some(followed) = self.names.followed.get_mut(&name) else {
             return;
         };
-        for (key, cid, reply) in std::mem::take(&mut followed.publishing) {
+        let waited = |since: &Time| now().since(*since) >= KNOWN_PATIENCE;
+        let late = followed.publishing.iter().any(|(since, ..)| waited(since));
+        if !followed.is_fresh() && !late {
+            return;
+        }
+        for (_, key, cid, reply) in std::mem::take(&mut followed.publishing) {
             if let Err(error) = self.sign_head(&key, &cid) {
                 let _ = reply.send(Err(error));
             } else if let Some(followed) = self.names.followed.get_mut(&name) {
@@ -294,7 +322,7 @@ impl<S: Store> EventLoop<S> {
             writes: 0,
             again: false,
             holders: Default::default(),
-            synced_at: None,
+            reached: None,
             due: now(),
             until: now() + LINGER,
             discovery: Discovery::with_target(seed, meeting::TARGET),
@@ -324,13 +352,11 @@ impl<S: Store> EventLoop<S> {
                 }
             });
         }
-        if let Some(followed) = self.names.followed.get_mut(&name) {
-            followed.holders.clear();
-        }
         let Some(head) = self.names.valid_head(&name) else {
             return;
         };
         if let Some(followed) = self.names.followed.get_mut(&name) {
+            followed.holders.clear();
             followed
                 .watchers
                 .retain_mut(|watcher| watcher.try_send(head.clone()).is_ok());
@@ -348,18 +374,20 @@ impl<S: Store> EventLoop<S> {
         if followed.reads > 0 {
             return; // what the others have is still to come
         }
-        let asked = followed.synced_at.is_some();
-        for (until, reply) in std::mem::take(&mut followed.resolving) {
+        let fresh = followed.is_fresh();
+        for (since, reply) in std::mem::take(&mut followed.resolving) {
+            let waited = now().since(since);
             match &head {
-                Some(head) if asked => drop(reply.send(Ok(head.clone()))),
-                _ if until <= now() => {
-                    let error = match joined {
+                Some(head) if fresh || waited >= KNOWN_PATIENCE => {
+                    let _ = reply.send(Ok(head.clone()));
+                }
+                None if waited >= RESOLVE_PATIENCE => {
+                    let _ = reply.send(Err(match joined {
                         true => Error::NotFound,
                         false => Error::NoRelay,
-                    };
-                    let _ = reply.send(head.clone().ok_or(error));
+                    }));
                 }
-                _ => followed.resolving.push((until, reply)),
+                _ => followed.resolving.push((since, reply)),
             }
         }
     }
@@ -369,10 +397,12 @@ impl<S: Store> EventLoop<S> {
         let at = now();
         let names: Vec<_> = self.names.followed.keys().copied().collect();
         for name in names {
+            let is_known = self.names.heads.get(&name).is_some();
             let late = self.names.followed.get(&name).is_some_and(|one| {
-                one.resolving.iter().any(|(until, _)| *until <= at) && one.reads == 0
+                one.reads == 0 && one.deadline(is_known).is_some_and(|due| due <= at)
             });
             if late {
+                self.sign_pending(name);
                 self.answer_resolvers(name);
             }
             let busy = self
@@ -399,13 +429,13 @@ impl<S: Store> EventLoop<S> {
             }
         }
         self.open_name_links();
-        let next = self.names.followed.values().map(|one| {
+        let next = self.names.followed.iter().map(|(name, one)| {
             let due = match one.is_busy() {
                 true => one.until.max(at + LINGER),
                 false => one.due.min(one.until),
             };
-            let deadline = one.resolving.iter().map(|(until, _)| *until).min();
-            due.min(deadline.unwrap_or(due))
+            let is_known = self.names.heads.get(name).is_some();
+            due.min(one.deadline(is_known).unwrap_or(due))
         });
         let reopen = self.next_name_link();
         if let Some(next) = next.chain(reopen).min() {

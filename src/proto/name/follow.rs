@@ -265,9 +265,12 @@ impl Follow {
             return;
         };
         let ours = self.ours.contains(&name);
+        // Two streams may lead to the same peer, one opened by each.
+        let from = from.and_then(|from| self.links.get(&from));
+        let mut told: BTreeSet<Source> = from.map(|link| link.source).into_iter().collect();
         for (id, link) in &self.links {
             let concerned = link.follows.contains(&name) || (link.opened && ours);
-            if concerned && Some(*id) != from {
+            if concerned && told.insert(link.source) {
                 let message = Message::Head(name, record.bytes().clone());
                 self.out.push_back(Output::Send(*id, message));
             }

@@ -154,6 +154,9 @@ impl<S: Store> EventLoop<S> {
                 }
                 Output::Took(name, taken) => {
                     tracing::debug!(%name, ?taken, "a head from a peer");
+                    if let Some(followed) = self.names.followed.get_mut(&name) {
+                        followed.reached = Some(now());
+                    }
                     self.on_head(name);
                 }
                 Output::Drop(link) => self.drop_name_link(link),

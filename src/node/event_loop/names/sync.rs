@@ -36,6 +36,7 @@ impl<S: Store> EventLoop<S> {
         if !self.names.followed.contains_key(&name) {
             return;
         }
+        let reached = !lacking.is_empty() || answers.iter().any(|answer| answer.peer.is_some());
         let verified: Vec<_> = answers
             .into_iter()
             .filter_map(|answer| {
@@ -78,8 +79,10 @@ impl<S: Store> EventLoop<S> {
         }
         if let Some(followed) = self.names.followed.get_mut(&name) {
             followed.reads = followed.reads.saturating_sub(1);
+            if reached {
+                followed.reached = Some(now());
+            }
             if followed.reads == 0 {
-                followed.synced_at = Some(now());
                 self.sign_pending(name);
                 self.answer_resolvers(name);
             }
@@ -139,7 +142,7 @@ impl<S: Store> EventLoop<S> {
         }
         let pause = match () {
             () if followed.again => std::time::Duration::ZERO,
-            () if !followed.resolving.is_empty() => soon,
+            () if followed.deadline(true).is_some() => soon,
             () if !followed.watchers.is_empty() => watch,
             () => hold,
         };
