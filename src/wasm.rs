@@ -6,6 +6,7 @@ mod error;
 mod file;
 #[cfg(feature = "interop")]
 mod interop;
+mod log;
 mod node;
 mod source;
 mod types;

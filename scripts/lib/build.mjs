@@ -187,9 +187,13 @@ function withoutPaths(target) {
 
 const hostTarget = once(async () => (await rustVersion()).match(/^host: (.+)$/m)?.[1] ?? '');
 
-/** What rustc emits for today's browsers, named so that wasm-opt keeps it; names for people are stripped. */
+/**
+ * What rustc emits for today's browsers, named so that wasm-opt keeps it; names for people are stripped. Instances of one generic
+ * are much alike, and gzip sees them if they stand within 32 kB of each other: hence functions in the order of their names, and
+ * none but tiny ones moved into their only caller (a tenth less to load together, for 1 % more before compression).
+ */
 const wasmOptArgs = [
-  '-Oz', '--strip-debug', '--strip-producers',
+  '-Oz', '--one-caller-inline-max-function-size=20', '--reorder-functions-by-name', '--strip-debug', '--strip-producers',
   '--enable-simd', '--enable-bulk-memory', '--enable-bulk-memory-opt', '--enable-nontrapping-float-to-int', '--enable-sign-ext',
   '--enable-mutable-globals', '--enable-reference-types', '--enable-multivalue',
 ];

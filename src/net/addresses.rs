@@ -1,18 +1,9 @@
-//! The shapes of addresses that nodes tell each other, and which of them a behaviour hears of.
+//! The shapes of addresses that nodes tell each other.
 //!
 //! A node is reachable through relays, `<relay>/p2p/R/p2p-circuit/webrtc/p2p/B`, and through peers that introduce it,
-//! `/webrtc/p2p/P/p2p-circuit/webrtc/p2p/B`. libp2p's behaviours would repeat every external address, in both of the forms
-//! in which the swarm has them, and overflow the messages that carry them.
+//! `/webrtc/p2p/P/p2p-circuit/webrtc/p2p/B`.
 
-use std::task::{Context, Poll};
-
-use libp2p::core::Endpoint;
-use libp2p::core::transport::PortUse;
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::{
-    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
-    THandlerOutEvent, ToSwarm,
-};
 use libp2p::{Multiaddr, PeerId};
 
 use super::transport::webrtc::addr::{WebRtcAddr, remote_addr};
@@ -91,137 +82,9 @@ pub fn is_behind_relay(address: &Multiaddr) -> bool {
     is_dialable(address) && address.iter().next() != Some(Protocol::WebRTC)
 }
 
-/// Lets a behaviour hear of a few of our external addresses only.
-pub struct Heard<B> {
-    inner: B,
-    keep: fn(&Multiaddr) -> bool,
-    max: usize,
-    told: Vec<Multiaddr>,
-}
-
-impl<B> std::fmt::Debug for Heard<B> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Heard")
-            .field("told", &self.told)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<B: NetworkBehaviour> Heard<B> {
-    /// Wraps `inner`, which hears of the first `max` external addresses that `keep` says yes to.
-    pub fn new(inner: B, keep: fn(&Multiaddr) -> bool, max: usize) -> Self {
-        Self {
-            inner,
-            keep,
-            max,
-            told: Vec::new(),
-        }
-    }
-
-    /// The wrapped behaviour.
-    pub fn get_ref(&self) -> &B {
-        &self.inner
-    }
-
-    /// The wrapped behaviour, for commands.
-    pub fn get_mut(&mut self) -> &mut B {
-        &mut self.inner
-    }
-}
-
-impl<B: NetworkBehaviour> NetworkBehaviour for Heard<B> {
-    type ConnectionHandler = B::ConnectionHandler;
-    type ToSwarm = B::ToSwarm;
-
-    fn handle_pending_inbound_connection(
-        &mut self,
-        id: ConnectionId,
-        local: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<(), ConnectionDenied> {
-        self.inner
-            .handle_pending_inbound_connection(id, local, remote)
-    }
-
-    fn handle_established_inbound_connection(
-        &mut self,
-        id: ConnectionId,
-        peer: PeerId,
-        local: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.inner
-            .handle_established_inbound_connection(id, peer, local, remote)
-    }
-
-    fn handle_pending_outbound_connection(
-        &mut self,
-        id: ConnectionId,
-        peer: Option<PeerId>,
-        addresses: &[Multiaddr],
-        role: Endpoint,
-    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        self.inner
-            .handle_pending_outbound_connection(id, peer, addresses, role)
-    }
-
-    fn handle_established_outbound_connection(
-        &mut self,
-        id: ConnectionId,
-        peer: PeerId,
-        address: &Multiaddr,
-        role: Endpoint,
-        port_use: PortUse,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.inner
-            .handle_established_outbound_connection(id, peer, address, role, port_use)
-    }
-
-    fn on_swarm_event(&mut self, event: FromSwarm) {
-        match &event {
-            FromSwarm::ExternalAddrConfirmed(new) => {
-                if !(self.keep)(new.addr)
-                    || self.told.len() >= self.max
-                    || self.told.contains(new.addr)
-                {
-                    return;
-                }
-                self.told.push(new.addr.clone());
-            }
-            FromSwarm::ExternalAddrExpired(old) => {
-                let before = self.told.len();
-                self.told.retain(|told| told != old.addr);
-                if self.told.len() == before {
-                    return;
-                }
-            }
-            _ => {}
-        }
-        self.inner.on_swarm_event(event);
-    }
-
-    fn on_connection_handler_event(
-        &mut self,
-        peer: PeerId,
-        id: ConnectionId,
-        event: THandlerOutEvent<Self>,
-    ) {
-        self.inner.on_connection_handler_event(peer, id, event);
-    }
-
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        self.inner.poll(cx)
-    }
-}
-
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use libp2p::swarm::behaviour::{ExternalAddrConfirmed, ExternalAddrExpired};
-    use libp2p::swarm::dummy;
     use proptest::prelude::*;
 
     use super::*;
@@ -270,32 +133,6 @@ mod tests {
             assert_eq!(Route::read(&address, target), None, "{address}");
         }
         assert!(Route::read(&through, target).is_some());
-    }
-
-    #[test]
-    fn only_so_many_addresses_are_heard_and_room_is_made_by_those_that_end() {
-        let mut heard = Heard::new(dummy::Behaviour, is_dialable, 2);
-        let target = PeerId::random();
-        let all: Vec<_> = (0..4)
-            .map(|_| Route::Peer(PeerId::random()).to(target))
-            .collect();
-        for addr in &all {
-            heard.on_swarm_event(FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed {
-                addr,
-            }));
-        }
-        assert_eq!(heard.told, all[..2]);
-        let addr = &all[0];
-        heard.on_swarm_event(FromSwarm::ExternalAddrExpired(ExternalAddrExpired { addr }));
-        let addr = &all[3];
-        heard.on_swarm_event(FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed {
-            addr,
-        }));
-        let addr = &relay();
-        heard.on_swarm_event(FromSwarm::ExternalAddrConfirmed(ExternalAddrConfirmed {
-            addr,
-        }));
-        assert_eq!(heard.told, [all[1].clone(), all[3].clone()]);
     }
 
     fn part() -> impl Strategy<Value = Protocol<'static>> {

@@ -10,8 +10,9 @@ use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{Swarm, identify, ping, relay};
 
-use super::addresses::{Heard, is_dialable};
+use super::addresses::is_dialable;
 use super::direct_only::DirectOnly;
+use super::heard::Heard;
 use super::index::Scope;
 use super::transport::{Parts, swarm_config, webrtc};
 use super::{index, introductions, names, pex, session};

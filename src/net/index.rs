@@ -34,6 +34,7 @@ use libp2p::{Multiaddr, PeerId, StreamProtocol};
 
 use self::providers::{Limits, ProviderIndex};
 use super::addresses::{Route, is_behind_relay, is_dialable};
+use super::heard::Told;
 use crate::proto::budget::Budget;
 use crate::proto::name::Name;
 use crate::proto::name::heads;
@@ -170,7 +171,7 @@ pub struct Behaviour {
     /// Relays that the node links to by itself, in its own time.
     uplinks: HashSet<PeerId>,
     linked: HashSet<PeerId>,
-    told: Vec<Multiaddr>,
+    told: Told,
     budget: Budget,
     swept_at: Time,
 }
@@ -189,6 +190,10 @@ impl Behaviour {
         let (protocol, interval, ttl) = match scope {
             Scope::Relays => (PROTOCOL, ANNOUNCE_INTERVAL, providers::DEFAULT_TTL),
             Scope::Peers => (PEERS_PROTOCOL, PEERS_ANNOUNCE_INTERVAL, PEERS_TTL),
+        };
+        let keep = match scope {
+            Scope::Relays => is_behind_relay,
+            Scope::Peers => is_dialable,
         };
         let mut config = kad::Config::new(protocol);
         config
@@ -222,7 +227,7 @@ impl Behaviour {
             writes: HashMap::new(),
             uplinks: HashSet::new(),
             linked: HashSet::new(),
-            told: Vec::new(),
+            told: Told::new(keep, MAX_TOLD),
             budget: Budget::new(DIAL_BURST, DIAL_INTERVAL),
             swept_at: Time::default(),
         }
@@ -428,15 +433,6 @@ impl Behaviour {
         addresses
     }
 
-    fn may_tell(&self, address: &Multiaddr) -> bool {
-        self.told.len() < MAX_TOLD
-            && !self.told.contains(address)
-            && match self.scope {
-                Scope::Relays => is_behind_relay(address),
-                Scope::Peers => is_dialable(address),
-            }
-    }
-
     fn sweep(&mut self) {
         let now = Time::default() + rt::now();
         if now.since(self.swept_at) >= SWEEP_INTERVAL {
@@ -493,21 +489,12 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
+        // What an announcement carries must fit and be of use: no address twice in its two forms, none that we only listen on.
+        if !self.told.passes(&event) {
+            return;
+        }
         match &event {
-            // What an announcement carries must fit and be of use: no address twice in its two forms, none that we only listen on.
             FromSwarm::NewListenAddr(_) | FromSwarm::ExpiredListenAddr(_) => return,
-            FromSwarm::ExternalAddrConfirmed(new) => {
-                if !self.may_tell(new.addr) {
-                    return;
-                }
-                self.told.push(new.addr.clone());
-            }
-            FromSwarm::ExternalAddrExpired(old) => {
-                let Some(at) = self.told.iter().position(|told| told == old.addr) else {
-                    return;
-                };
-                self.told.remove(at);
-            }
             FromSwarm::ConnectionEstablished(up) => {
                 self.linked.insert(up.peer_id);
             }

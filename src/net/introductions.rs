@@ -11,7 +11,7 @@ use libp2p::swarm::behaviour::ExternalAddrConfirmed;
 use libp2p::swarm::{FromSwarm, NetworkBehaviour, StreamProtocol};
 use libp2p::{Multiaddr, PeerId};
 
-use super::addresses::Heard;
+use super::heard::Heard;
 use super::transport::webrtc::addr::listen_addr;
 
 /// The protocol by which a peer is asked for an introduction; a peer that offers it, as identify says, can be reserved at.

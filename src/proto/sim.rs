@@ -5,182 +5,29 @@
 //! a chunk as it does on a real stream. The bytes, hashes and proofs are real. The same scenario and seed give the same
 //! run, event for event: [`Report::trace`] is a hash over all of them.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+mod agenda;
 mod content;
 mod liar;
 mod network;
 mod node;
+mod report;
+mod scenario;
 
 pub use content::{Content, verify_marked};
 pub use liar::Lie;
+pub use report::Report;
+pub use scenario::{Leave, PeerSpec, Role, Scenario, size_of_chunks};
 
+use self::agenda::Agenda;
 use self::network::{Delivery, Network};
 use self::node::{Behaviour, Effect, Node};
-use super::config::Config;
 use super::message::Message;
 use super::random::Random;
 use super::swarm::{Input, Misconduct};
-use super::types::{CHUNK_SIZE, PeerKey, Time};
-
-/// What a simulated peer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Honest, with the whole blob from the start.
-    Seed,
-    /// Honest, with nothing at the start.
-    Leech,
-    /// Out to harm.
-    Liar(Lie),
-}
-
-/// When a peer goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
-    /// Not at all.
-    Never,
-    /// At this time of the simulation.
-    At(Duration),
-    /// Once it has sent so many bytes of chunk data.
-    AfterUpload(u64),
-}
-
-/// One peer of a scenario.
-#[derive(Debug, Clone)]
-pub struct PeerSpec {
-    /// What it is.
-    pub role: Role,
-    /// Uplink in bytes per second.
-    pub up: u64,
-    /// Downlink in bytes per second.
-    pub down: u64,
-    /// When it comes.
-    pub join: Duration,
-    /// When it goes.
-    pub leave: Leave,
-    /// Time its store takes to make a chunk durable.
-    pub write_delay: Duration,
-    /// Time its store takes to read a chunk.
-    pub read_delay: Duration,
-    /// Every so many writes its store fails; 0 for never. The person resumes after a second.
-    pub write_fails_every: u32,
-    /// Whether it uploads anything.
-    pub uploads: bool,
-    /// Times at which its page is frozen, from and to: what arrives waits, nothing is decided.
-    pub frozen: Option<(Duration, Duration)>,
-    /// Its clock is set at this time of the simulation, forward or back by so many seconds.
-    pub clock_set: Option<(Duration, i64)>,
-}
-
-impl PeerSpec {
-    /// A peer with this role and bandwidth (bytes per second), there from the start to the end, with a quick store.
-    pub fn new(role: Role, up: u64, down: u64) -> Self {
-        Self {
-            role,
-            up,
-            down,
-            join: Duration::ZERO,
-            leave: Leave::Never,
-            write_delay: Duration::from_millis(5),
-            read_delay: Duration::from_millis(2),
-            write_fails_every: 0,
-            uploads: true,
-            frozen: None,
-            clock_set: None,
-        }
-    }
-}
-
-/// Everything that determines a run.
-#[derive(Debug, Clone)]
-pub struct Scenario {
-    /// Determines all choices.
-    pub seed: u64,
-    /// The blob's size in bytes.
-    pub size: u64,
-    /// The peers.
-    pub peers: Vec<PeerSpec>,
-    /// Links that each peer tries to have.
-    pub neighbours: usize,
-    /// Shortest and longest one-way latency of a pair.
-    pub latency: (Duration, Duration),
-    /// The run ends here at the latest.
-    pub limit: Duration,
-    /// The tunables of every honest peer.
-    pub config: Config,
-    /// Whether chunks are only marked instead of hashed: for large runs.
-    pub marked: bool,
-}
-
-impl Scenario {
-    /// A blob of `size` bytes among `peers`: 8 neighbours each, 10 to 80 ms apart, an hour at most.
-    pub fn new(seed: u64, size: u64, peers: Vec<PeerSpec>) -> Self {
-        Self {
-            seed,
-            size,
-            peers,
-            neighbours: 8,
-            latency: (Duration::from_millis(10), Duration::from_millis(80)),
-            limit: Duration::from_secs(3600),
-            config: Config::default(),
-            marked: false,
-        }
-    }
-
-    /// The least time in which fluid could reach all leeches: the seeds must send every byte once, the slowest downlink
-    /// must take it in, and all uplinks together must carry all copies (Kumar and Ross, "Peer-Assisted File
-    /// Distribution", 2006).
-    pub fn fluid_bound(&self) -> Duration {
-        let honest = |role: Role| self.peers.iter().filter(move |peer| peer.role == role);
-        let seeds: u64 = honest(Role::Seed).map(|peer| peer.up).sum();
-        let leeches: u64 = honest(Role::Leech).map(|peer| peer.up).sum();
-        let slowest = honest(Role::Leech)
-            .map(|peer| peer.down)
-            .min()
-            .unwrap_or(u64::MAX);
-        let size = self.size as f64;
-        let copies = honest(Role::Leech).count() as f64;
-        let bound = (size / seeds as f64)
-            .max(size / slowest as f64)
-            .max(copies * size / (seeds + leeches) as f64);
-        Duration::from_secs_f64(bound)
-    }
-}
-
-/// What came of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// When each peer had everything durable, `None` if never; by position in the scenario.
-    pub completed: Vec<Option<Duration>>,
-    /// Bytes of chunk data sent by each honest peer.
-    pub up_bytes: Vec<u64>,
-    /// Bytes of chunk data received and not used, over all honest peers.
-    pub wasted_bytes: u64,
-    /// Most bytes any honest peer had asked for or not yet durable.
-    pub peak_unstored: u64,
-    /// Who banned whom and why; positions in the scenario.
-    pub bans: Vec<(usize, usize, Misconduct)>,
-    /// Virtual time at the end.
-    pub ended: Duration,
-    /// Events handled.
-    pub events: u64,
-    /// Hash over every message delivered, with its time.
-    pub trace: u64,
-    /// Bytes of chunk data that left all peers in each second.
-    pub flow: Vec<u64>,
-}
-
-impl Report {
-    /// When the last of the peers at these positions was complete; `None` if one never was.
-    pub fn all_complete(&self, positions: impl IntoIterator<Item = usize>) -> Option<Duration> {
-        positions
-            .into_iter()
-            .map(|at| self.completed[at])
-            .try_fold(Duration::ZERO, |last, at| Some(last.max(at?)))
-    }
-}
+use super::types::{PeerKey, Time};
 
 /// One run of a scenario.
 #[derive(Debug)]
@@ -189,11 +36,7 @@ pub struct Simulation {
     content: Content,
     random: Random,
     now: Time,
-    /// Earliest first; the number is the event's place in `slots`.
-    queue: BinaryHeap<Reverse<(Time, u64, usize)>>,
-    slots: Vec<Option<Event>>,
-    free: Vec<usize>,
-    sequence: u64,
+    agenda: Agenda<Event>,
     /// Peers that the run waits for.
     missing_peers: usize,
     flow: Vec<u64>,
@@ -262,10 +105,7 @@ impl Simulation {
             content,
             random,
             now: Time(0),
-            queue: BinaryHeap::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            sequence: 0,
+            agenda: Agenda::default(),
             missing_peers: nodes.iter().filter(|node| !node.is_done()).count(),
             flow: Vec::new(),
             nodes,
@@ -291,14 +131,10 @@ impl Simulation {
     /// Runs until every honest leech that is there is complete and nobody is still to come, or the limit.
     pub fn run(mut self) -> Report {
         let limit = Time(0) + self.scenario.limit;
-        while let Some(Reverse((time, _, slot))) = self.queue.pop() {
+        while let Some((time, event)) = self.agenda.next() {
             if time > limit || self.missing_peers == 0 {
                 break;
             }
-            let Some(event) = self.slots[slot].take() else {
-                continue;
-            };
-            self.free.push(slot);
             self.now = time;
             self.events += 1;
             self.step(event);
@@ -528,19 +364,7 @@ impl Simulation {
     }
 
     fn later(&mut self, delay: Duration, event: Event) {
-        self.sequence += 1;
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot] = Some(event);
-                slot
-            }
-            None => {
-                self.slots.push(Some(event));
-                self.slots.len() - 1
-            }
-        };
-        self.queue
-            .push(Reverse((self.now + delay, self.sequence, slot)));
+        self.agenda.add(self.now + delay, event);
     }
 
     fn record(&mut self, from: usize, to: usize, message: &Message) {
@@ -572,9 +396,4 @@ impl Node {
 
 fn pair(a: usize, b: usize) -> (usize, usize) {
     (a.min(b), a.max(b))
-}
-
-/// Bytes of this many whole chunks and a short one: a blob whose last chunk is not like the others.
-pub fn size_of_chunks(chunks: u64) -> u64 {
-    chunks * CHUNK_SIZE - CHUNK_SIZE / 3
 }

@@ -1,22 +1,29 @@
 //! The exchange of one blob: who has what, who is asked for which chunk, what is served to whom.
 //!
 //! A [`Swarm`] is the per-blob state machine behind `/gyre/swarm/1.0.0`. It verifies every chunk before it asks the store
-//! to keep it, and tells of it and serves it from then on; only what the store has confirmed counts as progress. The edges give it inputs, drain its outputs, and come back
-//! at the deadline it names.
+//! to keep it, and tells of it and serves it from then on; only what the store has confirmed counts as progress. The
+//! edges give it inputs, drain its outputs, and come back at the deadline it names (`wake`).
 //!
-//! `download` decides what to ask for and what to believe, `endgame` what changes hands, `upload` what to serve, `slots`
-//! to whom, `size` hands on the proof of the size; this file holds the handshake, the announcements and the peers. Invariant: bytes asked for plus bytes verified but not yet durable never exceed
+//! Peers come and go in `members`, and what they send is taken apart in `receive`. Of fetching, `announce` knows who has
+//! what, `ledger` what is here and what is wanted, `size` how large the blob is; `asking` decides what to ask for,
+//! `intake` what to believe, `withdraw` what to take back, `endgame` what changes hands. Of serving, `slots` decides to
+//! whom and `upload` what. Invariant: bytes asked for plus bytes verified but not yet durable never exceed
 //! `Config::unstored_max`, and nothing a peer sends is kept unless it was asked for.
 
 use std::collections::{BTreeMap, VecDeque};
 
+mod announce;
+mod asking;
 mod choke;
 mod clock;
-mod download;
 mod endgame;
 mod event;
+mod intake;
+mod ledger;
+mod members;
 mod outflow;
 mod peer;
+mod receive;
 mod size;
 mod slots;
 mod steal;
@@ -24,21 +31,22 @@ mod steal;
 mod tests;
 mod upload;
 mod urgent;
+mod wake;
+mod withdraw;
 
 pub use event::{Input, Misconduct, Output};
 pub use peer::PeerView;
 
 use self::choke::Choker;
 use self::clock::Clock;
-use self::download::Ledger;
+use self::ledger::Ledger;
 use self::outflow::Outflow;
 use self::peer::{Peer, Stage};
 use self::upload::Spread;
-use super::availability::Holds;
 use super::bitfield::Bitfield;
 use super::config::Config;
 use super::focus::Focus;
-use super::message::{CHOKING, MAX_HAVES, Message, REVISION, RejectReason};
+use super::message::Message;
 use super::random::Random;
 use super::tail::Tail;
 use super::tree::{self, TreeError};
@@ -298,309 +306,7 @@ impl Swarm {
         self.ledger.as_ref().map(|ledger| &ledger.stored)
     }
 
-    fn on_connected(&mut self, peer: PeerKey, now: Time) {
-        self.forget(peer);
-        if self.banned.contains(&peer) || !self.make_room(now) {
-            self.outputs.push_back(Output::Close { peer });
-            return;
-        }
-        let tie = self.random.bits();
-        self.peers.insert(peer, Peer::new(&self.config, tie, now));
-        let hello = Message::Hello {
-            version: REVISION,
-            blob: self.blob,
-            size: self.ledger.as_ref().map(|ledger| ledger.size),
-            credit: self.config.credit_initial,
-        };
-        self.send(peer, hello);
-        self.announce(peer);
-    }
-
-    /// Makes sure that there is room for one more peer, if need be at the cost of one that is of no use: it never said
-    /// hello, or both sides have everything.
-    fn make_room(&mut self, now: Time) -> bool {
-        if self.peers.len() < self.config.peers_max {
-            return true;
-        }
-        let complete = self.is_complete();
-        let useless = |peer: &Peer| match peer.greeted {
-            true => complete && peer.holds == Holds::All,
-            false => now.since(peer.since) >= self.config.greeting_max,
-        };
-        let Some(key) = self
-            .peers
-            .iter()
-            .find(|(_, peer)| useless(peer))
-            .map(|(key, _)| *key)
-        else {
-            return false;
-        };
-        self.forget(key);
-        self.outputs.push_back(Output::Close { peer: key });
-        true
-    }
-
-    fn on_message(&mut self, key: PeerKey, message: Message, now: Time) -> Result<(), Misconduct> {
-        let Some(peer) = self.peers.get_mut(&key) else {
-            return Ok(());
-        };
-        if !peer.greeted && !matches!(message, Message::Hello { .. }) {
-            return Err(Misconduct::Malformed);
-        }
-        self.may_ask |= !matches!(
-            message,
-            Message::Have { .. }
-                | Message::Request { .. }
-                | Message::Cancel { .. }
-                | Message::Credit { .. }
-                | Message::Interested
-                | Message::NotInterested
-        );
-        self.may_serve |= matches!(
-            message,
-            Message::Hello { .. }
-                | Message::Request { .. }
-                | Message::Cancel { .. }
-                | Message::Credit { .. }
-        );
-        match message {
-            Message::Hello {
-                version,
-                blob,
-                size,
-                credit,
-            } => {
-                if peer.greeted {
-                    return Err(Misconduct::Malformed);
-                }
-                if blob != self.blob {
-                    return Err(Misconduct::Impossible);
-                }
-                peer.greeted = true;
-                peer.client.credit = u64::from(credit);
-                if version < CHOKING {
-                    peer.chokes = false;
-                    peer.source.choked = false;
-                    peer.client.choked = false;
-                }
-                peer.sizeless = size.is_none() && peer.chokes;
-                if let Some(size) = size {
-                    self.on_claim(key, size)?;
-                }
-                self.give_tail(key, now);
-                self.suggest(key);
-            }
-            Message::Bitfield { size, bits } => {
-                self.on_announcement(key, size, Holds::from_bitfield(bits))?
-            }
-            Message::HaveAll { size } => self.on_announcement(key, size, Holds::All)?,
-            Message::Have { indexes } => self.on_have(key, &indexes)?,
-            Message::Request { index } => self.on_request(key, index)?,
-            Message::Chunk { index, proof, data } => self.on_chunk(key, index, proof, data, now)?,
-            Message::Cancel { index } => self.on_cancel(key, index),
-            Message::Credit { bytes } => {
-                peer.client.credit = peer.client.credit.saturating_add(u64::from(bytes));
-            }
-            Message::Reject { index, reason } => self.on_reject(key, index, reason, now)?,
-            Message::Suggest { index } => {
-                let source = &mut peer.source;
-                source.spreading = true;
-                source.dry = false;
-                while source.hints.len() >= self.config.hints_max {
-                    source.hints.pop_front();
-                }
-                source.hints.push_back(index);
-                self.reconsider(key);
-            }
-            Message::Choke => self.on_choked(key, now),
-            Message::Unchoke => {
-                peer.source.choked = false;
-                peer.source.dry = false;
-                // Whoever gives a slot presumes interest: it must hear if there is none.
-                peer.source.interested = true;
-            }
-            Message::Tail(tail) => self.on_tail(key, tail)?,
-            Message::Interested => self.on_interest(key, true),
-            Message::NotInterested => self.on_interest(key, false),
-        }
-        Ok(())
-    }
-
-    /// A size stays as it was first claimed, and must be the proved one.
-    fn on_claim(&mut self, key: PeerKey, size: BlobSize) -> Result<(), Misconduct> {
-        let proved = self.ledger.as_ref().map(|ledger| ledger.size);
-        let Some(peer) = self.peers.get_mut(&key) else {
-            return Ok(());
-        };
-        if proved.or(peer.claim).is_some_and(|known| known != size) {
-            return Err(Misconduct::Impossible);
-        }
-        peer.claim = Some(size);
-        peer.sizeless = false;
-        Ok(())
-    }
-
-    fn on_announcement(
-        &mut self,
-        key: PeerKey,
-        size: BlobSize,
-        holds: Holds,
-    ) -> Result<(), Misconduct> {
-        self.on_claim(key, size)?;
-        let Some(peer) = self.peers.get_mut(&key) else {
-            return Ok(());
-        };
-        peer.announced_to_us += 1;
-        if peer.announced_to_us > self.config.announcements_max {
-            return Err(Misconduct::Flood);
-        }
-        peer.source.spreading = false;
-        self.set_holds(key, holds);
-        Ok(())
-    }
-
-    /// Replaces what a peer has, in its own record and in the counts.
-    fn set_holds(&mut self, key: PeerKey, holds: Holds) {
-        let Some(peer) = self.peers.get_mut(&key) else {
-            return;
-        };
-        if let Some(ledger) = &mut self.ledger {
-            ledger.picker.remove_holds(&peer.holds, &mut self.random);
-            ledger.picker.add_holds(&holds, &mut self.random);
-        }
-        peer.holds = holds;
-        peer.source.dry = false;
-        self.reconsider(key);
-    }
-
-    fn on_have(&mut self, key: PeerKey, indexes: &[ChunkIndex]) -> Result<(), Misconduct> {
-        let Some(peer) = self.peers.get_mut(&key) else {
-            return Ok(());
-        };
-        let chunks = peer.claim.ok_or(Misconduct::Impossible)?.chunk_count();
-        if indexes.iter().any(|index| index.0 >= chunks) {
-            return Err(Misconduct::Impossible);
-        }
-        peer.client.hints.retain(|hint| !indexes.contains(hint));
-        let wanted = match &self.ledger {
-            Some(ledger) => indexes.iter().any(|index| ledger.picker.wants(index.0)),
-            None => true,
-        };
-        peer.source.dry &= !wanted;
-        self.may_ask |= !peer.source.choked;
-        if peer.holds == Holds::Nothing {
-            peer.holds = Holds::Some(Bitfield::new(chunks));
-        }
-        let Holds::Some(bits) = &mut peer.holds else {
-            return Ok(());
-        };
-        for index in indexes {
-            if bits.insert(index.0)
-                && let Some(ledger) = &mut self.ledger
-            {
-                ledger.picker.add_have(index.0, &mut self.random);
-            }
-        }
-        let full = bits.is_full();
-        if full {
-            self.set_holds(key, Holds::All);
-        } else if wanted {
-            self.reconsider(key);
-        }
-        Ok(())
-    }
-
-    fn on_allow_upload(&mut self, allowed: bool) {
-        if self.upload_allowed == allowed {
-            return;
-        }
-        self.upload_allowed = allowed;
-        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
-        for key in keys {
-            if !allowed {
-                self.refuse_queue(key, RejectReason::NotServing);
-            }
-            self.announce(key);
-        }
-        if !allowed {
-            self.take_slots();
-        }
-        self.slots_stale = true;
-    }
-
-    /// Says what we would serve, unless it is nothing and always was. A peer accepts only so many announcements; after
-    /// that it learns by refusals.
-    fn announce(&mut self, key: PeerKey) {
-        let (Some(ledger), Some(peer)) = (&self.ledger, self.peers.get_mut(&key)) else {
-            return;
-        };
-        let silent = !self.upload_allowed && peer.announced_by_us == 0;
-        if silent || peer.announced_by_us >= self.config.announcements_max {
-            return;
-        }
-        peer.announced_by_us += 1;
-        peer.client.hinted = false;
-        peer.client.untold.clear();
-        peer.client.tell = None;
-        let size = ledger.size;
-        let message = if !self.upload_allowed {
-            Message::Bitfield {
-                size,
-                bits: Bitfield::new(size.chunk_count()),
-            }
-        } else if ledger.verified.is_full() {
-            Message::HaveAll { size }
-        } else {
-            Message::Bitfield {
-                size,
-                bits: ledger.verified.clone(),
-            }
-        };
-        self.send(key, message);
-    }
-
-    /// Drops a peer and gives back what it was asked for.
-    fn forget(&mut self, key: PeerKey) {
-        let Some(peer) = self.peers.remove(&key) else {
-            return;
-        };
-        if let Some(ledger) = &mut self.ledger {
-            ledger.picker.remove_holds(&peer.holds, &mut self.random);
-        }
-        for asked in &peer.source.asked {
-            self.release(asked.index);
-        }
-        self.spread.take_back(&peer.client);
-        self.slots_stale = true;
-        self.may_ask = true;
-        self.may_serve = true;
-    }
-
-    fn ban(&mut self, peer: PeerKey, reason: Misconduct) {
-        self.forget(peer);
-        while self.banned.len() >= self.config.banned_max {
-            self.banned.pop_front();
-        }
-        self.banned.push_back(peer);
-        self.outputs.push_back(Output::Ban { peer, reason });
-    }
-
     fn send(&mut self, peer: PeerKey, message: Message) {
         self.outputs.push_back(Output::Send { peer, message });
-    }
-
-    /// Names the next deadline if it is sooner than the one that stands: a tick too early is harmless.
-    fn schedule(&mut self, now: Time) {
-        self.wake = self.wake.filter(|wake| *wake > now);
-        let deadline = self.deadline(now);
-        if let Some(deadline) = deadline
-            && self.wake.is_none_or(|wake| deadline < wake)
-        {
-            self.wake = Some(deadline);
-            let at = self.clock.wake_at(deadline);
-            self.outputs.push_back(Output::WakeAt(at));
-        } else if self.wake.is_none() {
-            self.clock.no_wake();
-        }
     }
 }

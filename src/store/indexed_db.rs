@@ -22,6 +22,7 @@ use wasm_bindgen_futures::spawn_local;
 use self::lock::WebLock;
 use self::quota::PlatformQuota;
 use self::schema::{CHUNKS, COUNTERS, ROWS, Schema, VALUES};
+use self::transaction::Step;
 use super::{BlobRow, Result, RowId, Store, StoreError, StoredChunk, Usage};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 
@@ -381,6 +382,7 @@ impl Drop for Connection {
 
 /// Runs `work` to its end whether or not the caller stays to see it.
 async fn detached<T: 'static>(work: impl Future<Output = Result<T>> + 'static) -> Result<T> {
+    let work = transaction::step(work);
     let (sender, receiver) = oneshot::channel();
     spawn_local(async move {
         // The caller may be gone: then nobody wants the outcome.
@@ -391,11 +393,13 @@ async fn detached<T: 'static>(work: impl Future<Output = Result<T>> + 'static) -
         .unwrap_or_else(|_| Err(StoreError::Backend("the task was dropped".into())))
 }
 
-async fn remove(tx: &Transaction, row: &BlobRow) -> Result<()> {
-    chunk::remove_all(tx, row.id).await?;
-    row::remove(tx, row.id).await?;
-    let used = counter::get(tx, counter::USED).await?;
-    counter::put(tx, counter::USED, used.saturating_sub(row.stored_bytes)).await
+fn remove<'a>(tx: &'a Transaction, row: &'a BlobRow) -> Step<'a, ()> {
+    transaction::step(async move {
+        chunk::remove_all(tx, row.id).await?;
+        row::remove(tx, row.id).await?;
+        let used = counter::get(tx, counter::USED).await?;
+        counter::put(tx, counter::USED, used.saturating_sub(row.stored_bytes)).await
+    })
 }
 
 async fn is_complete(tx: &Transaction, row: &BlobRow) -> Result<bool> {

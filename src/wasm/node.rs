@@ -29,11 +29,7 @@ const DATABASE: &str = "gyre";
 #[wasm_bindgen(start)]
 fn load() {
     console_error_panic_hook::set_once();
-    let config = tracing_wasm::WASMLayerConfigBuilder::new()
-        .set_max_level(tracing::Level::WARN)
-        .set_report_logs_in_timings(false)
-        .build();
-    tracing_wasm::set_as_global_default_with_config(config);
+    super::log::start();
 }
 
 /// A running node.

@@ -9,20 +9,16 @@ use gyre::proto::types::CHUNK_SIZE;
 use gyre::store::memory::MemoryStore;
 use gyre::store::{Store, StoreError};
 
-use super::kit::{
-    Peer, Scene, complete, content, exported, info, joined, pieces, read, run, share, share_as,
-    until,
-};
+use super::kit::*;
 
 const MB: u64 = 1_000_000;
 
 /// Fetches a file of `size` bytes that the first has, and reads all of it.
 async fn fetched(from: &Peer, to: &Peer, size: usize, seed: usize) -> Share {
     let content = content(size, seed);
-    let share = share(from, &content).await;
-    let file = to.open(&share.link.fragment()).await.unwrap();
-    assert_eq!(read(&file).await, content);
-    complete(to, &share).await;
+    let share = from.share(&content).await;
+    assert_eq!(to.fetch(&share).await, content);
+    to.complete(&share).await;
     share
 }
 
@@ -30,8 +26,7 @@ async fn fetched(from: &Peer, to: &Peer, size: usize, seed: usize) -> Share {
 async fn again(scene: &Scene, node: Peer, store: &MemoryStore) -> (Peer, MemoryStore) {
     node.stop().await;
     let store = store.reopen();
-    let node = scene.silent(store.clone()).await;
-    joined(&node).await;
+    let node = scene.node().on(&store).silent().await;
     (node, store)
 }
 
@@ -40,7 +35,7 @@ fn what_was_used_longest_ago_goes_first_and_what_is_kept_stays() {
     run(async |scene| {
         let first = scene.node().await;
         let store = MemoryStore::new();
-        let second = scene.node_on(store.clone()).await;
+        let second = scene.node().on(&store).await;
         let mut shares = Vec::new();
         for seed in 0..4 {
             shares.push(fetched(&first, &second, 2_000_000, seed).await);
@@ -48,7 +43,7 @@ fn what_was_used_longest_ago_goes_first_and_what_is_kept_stays() {
         }
         // The oldest is kept on purpose, the second oldest is read once more.
         second.set_pinned(shares[0].blob, true).await.unwrap();
-        let file = second.open(&shares[1].link.fragment()).await.unwrap();
+        let file = second.file(&shares[1]).await;
         file.read(0, 10).await.unwrap();
         let (second, store) = again(&scene, second, &store).await;
         second.set_quota(9 * MB).await.unwrap();
@@ -56,18 +51,18 @@ fn what_was_used_longest_ago_goes_first_and_what_is_kept_stays() {
         let fifth = fetched(&first, &second, 2_000_000, 9).await;
         let held: Vec<bool> = shares
             .iter()
-            .map(|share| info(&second, share).is_some())
+            .map(|share| second.info(share).is_some())
             .collect();
         assert_eq!(held, [true, true, false, true]);
-        assert!(info(&second, &fifth).is_some());
+        assert!(second.info(&fifth).is_some());
         let used = store.usage().await.unwrap().used;
         assert!(used <= 9 * MB, "{used}");
 
         // Its own import makes room as well, and is kept.
         let (second, store) = again(&scene, second, &store).await;
-        let own = share(&second, &content(3_000_000, 11)).await;
-        assert!(info(&second, &own).unwrap().pinned);
-        assert!(info(&second, &shares[0]).is_some(), "what is pinned stays");
+        let own = second.share(&content(3_000_000, 11)).await;
+        assert!(second.info(&own).unwrap().pinned);
+        assert!(second.info(&shares[0]).is_some(), "what is pinned stays");
         assert!(store.usage().await.unwrap().used <= 9 * MB);
     });
 }
@@ -78,13 +73,13 @@ fn a_platform_that_grants_less_than_it_says_costs_only_what_may_go() {
         let first = scene.node().await;
         let store = MemoryStore::with_quota(5 * MB);
         store.promise(10_000 * MB);
-        let second = scene.node_on(store.clone()).await;
+        let second = scene.node().on(&store).await;
         let old = fetched(&first, &second, 2_000_000, 1).await;
         let newer = fetched(&first, &second, 2_000_000, 2).await;
         let (second, store) = again(&scene, second, &store).await;
         let third = fetched(&first, &second, 2_000_000, 3).await;
-        assert!(info(&second, &old).is_none(), "the oldest made way");
-        assert!(info(&second, &newer).is_some() && info(&second, &third).is_some());
+        assert!(second.info(&old).is_none(), "the oldest made way");
+        assert!(second.info(&newer).is_some() && second.info(&third).is_some());
         assert!(store.usage().await.unwrap().used <= 5 * MB);
     });
 }
@@ -94,7 +89,7 @@ fn a_quota_lowered_while_full_lets_go_at_once_of_what_may_go() {
     run(async |scene| {
         let first = scene.node().await;
         let store = MemoryStore::new();
-        let second = scene.node_on(store.clone()).await;
+        let second = scene.node().on(&store).await;
         let mut shares = Vec::new();
         for seed in 0..3 {
             shares.push(fetched(&first, &second, 2_000_000, seed).await);
@@ -102,21 +97,15 @@ fn a_quota_lowered_while_full_lets_go_at_once_of_what_may_go() {
         second.set_pinned(shares[1].blob, true).await.unwrap();
         let (second, store) = again(&scene, second, &store).await;
         second.set_quota(5 * MB).await.unwrap();
-        until("the oldest has gone", || {
-            info(&second, &shares[0]).is_none()
-        })
-        .await;
+        until("the oldest has gone", || second.info(&shares[0]).is_none()).await;
         let shown = || second.stats().storage.used <= 5 * MB;
         until("the figures say so", shown).await;
-        assert!(
-            info(&second, &shares[2]).is_some(),
-            "no more than was needed"
-        );
+        assert!(second.info(&shares[2]).is_some(), "no more than was needed");
 
         // What is kept on purpose stays even where that is over the cap, and the figures say so.
         second.set_quota(MB).await.unwrap();
         until("all that may go has gone", || {
-            info(&second, &shares[2]).is_none()
+            second.info(&shares[2]).is_none()
         })
         .await;
         until("the rest is shown as over", || {
@@ -124,8 +113,7 @@ fn a_quota_lowered_while_full_lets_go_at_once_of_what_may_go() {
             storage.used > storage.quota && storage.quota == MB
         })
         .await;
-        let file = second.open(&shares[1].link.fragment()).await.unwrap();
-        assert_eq!(read(&file).await, content(2_000_000, 1));
+        assert_eq!(second.fetch(&shares[1]).await, content(2_000_000, 1));
         assert!(store.usage().await.unwrap().used > MB);
     });
 }
@@ -133,19 +121,19 @@ fn a_quota_lowered_while_full_lets_go_at_once_of_what_may_go() {
 #[test]
 fn a_quota_lowered_under_a_running_transfer_stops_it_and_raised_lets_it_go_on() {
     run(async |scene| {
-        let (first, second) = (scene.node().await, scene.node().await);
+        let (first, second) = scene.pair().await;
         let whole = content(12_000_000, 1);
-        let share = share(&first, &whole).await;
+        let share = first.share(&whole).await;
         let slow = gyre::proto::limits::Limits {
             down_rate: Some(4_000_000),
             ..Default::default()
         };
         second.set_limits(slow).await.unwrap();
-        let file = second.open(&share.link.fragment()).await.unwrap();
+        let file = second.file(&share).await;
         file.read(2_000_000, 10).await.unwrap();
         second.set_quota(MB).await.unwrap();
         let full = || {
-            info(&second, &share).is_some_and(|info| {
+            second.info(&share).is_some_and(|info| {
                 info.state == TransferState::Failed
                     && info
                         .error
@@ -154,7 +142,7 @@ fn a_quota_lowered_under_a_running_transfer_stops_it_and_raised_lets_it_go_on() 
         };
         until("stands still and says why", full).await;
         // Nothing of it was thrown away, and whoever comes now is told at once.
-        assert!(info(&second, &share).unwrap().have > 0);
+        assert!(second.info(&share).unwrap().have > 0);
         let error = read_all(&file).await.unwrap_err();
         assert!(
             matches!(error, Error::Store(StoreError::QuotaExceeded)),
@@ -163,7 +151,7 @@ fn a_quota_lowered_under_a_running_transfer_stops_it_and_raised_lets_it_go_on() 
         assert!(full());
 
         second.set_quota(100 * MB).await.unwrap();
-        complete(&second, &share).await;
+        second.complete(&share).await;
         assert_eq!(read(&file).await, whole);
     });
 }
@@ -180,21 +168,21 @@ async fn read_all(file: &gyre::node::File<MemoryStore>) -> Result<(), Error> {
 fn damaged_chunks_are_found_when_they_are_read_or_served_and_fetched_again() {
     run(async |scene| {
         let store = MemoryStore::new();
-        let first = scene.node_on(store.clone()).await;
+        let first = scene.node().on(&store).await;
         let second = scene.node().await;
         for (seed, public) in [(1, false), (2, true)] {
             let content = content(4_000_000, seed);
-            let share = share_as(&first, &content, public).await;
+            let share = first.share_as(&content, public).await;
             let link = share.link.fragment();
             let theirs = second.open(&link).await.unwrap();
             assert_eq!(read(&theirs).await, content);
-            complete(&second, &share).await;
+            second.complete(&share).await;
 
             // Read by the person: repaired from the other.
             assert!(store.damage(|index| index.0 % 3 == 0) > 0);
             let file = first.open(&link).await.unwrap();
             assert_eq!(read(&file).await, content, "public: {public}");
-            complete(&first, &share).await;
+            first.complete(&share).await;
 
             // Asked for by a third: it gets good bytes only, and nobody is taken for a liar.
             assert!(store.damage(|index| index.0 % 2 == 1) > 0);
@@ -202,7 +190,7 @@ fn damaged_chunks_are_found_when_they_are_read_or_served_and_fetched_again() {
             let got = third.open(&link).await.unwrap();
             assert_eq!(read(&got).await, content);
             // The end of a transfer may cost a chunk that comes twice.
-            assert!(info(&third, &share).unwrap().wasted <= 2 * CHUNK_SIZE);
+            assert!(third.info(&share).unwrap().wasted <= 2 * CHUNK_SIZE);
             let complaints = third.peers();
             let banned = complaints
                 .iter()
@@ -219,16 +207,15 @@ fn an_exported_file_comes_back_elsewhere_with_nobody_else_there() {
         let first = scene.node().await;
         for (size, public) in [(0, true), (10, false), (262_144, true), (3_000_000, false)] {
             let content = content(size, 3);
-            let share = share_as(&first, &content, public).await;
-            let file = exported(&first, &share).await;
-            let other = scene.silent(MemoryStore::new()).await;
+            let share = first.share_as(&content, public).await;
+            let file = first.exported(&share).await;
+            let other = scene.node().silent().early().await;
             let back = other.import_exported(pieces(&file), |_| {}).await.unwrap();
             assert_eq!(back, share);
-            let info = info(&other, &back).unwrap();
+            let info = other.info(&back).unwrap();
             assert_eq!(info.name.as_deref(), Some("a file.bin"));
             assert!(info.pinned && info.state == TransferState::Complete);
-            let opened = other.open(&share.link.fragment()).await.unwrap();
-            assert_eq!(read(&opened).await, content, "{size} bytes");
+            assert_eq!(other.fetch(&share).await, content, "{size} bytes");
             other.stop().await;
         }
     });
@@ -238,10 +225,10 @@ fn an_exported_file_comes_back_elsewhere_with_nobody_else_there() {
 fn a_damaged_export_is_refused_and_leaves_nothing() {
     run(async |scene| {
         let first = scene.node().await;
-        let share = share(&first, &content(700_000, 4)).await;
-        let good = exported(&first, &share).await;
+        let share = first.share(&content(700_000, 4)).await;
+        let good = first.exported(&share).await;
         let store = MemoryStore::new();
-        let other = scene.silent(store.clone()).await;
+        let other = scene.node().on(&store).silent().early().await;
         let flipped = |at: usize| {
             let mut bytes = good.to_vec();
             bytes[at] ^= 4;

@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use gyre::node::Config;
 use gyre::node::snapshot::TransferState;
+use gyre::node::{Config, Share};
 use gyre::proto::limits::{Hold, Limits, Surroundings};
+use gyre::proto::types::CHUNK_SIZE;
 use gyre::store::memory::MemoryStore;
 
-use gyre::proto::types::CHUNK_SIZE;
-
-use super::kit::{complete, content, info, joined, read, run, share, until};
+use super::kit::*;
 
 const METERED: Surroundings = Surroundings {
     metered: true,
@@ -22,12 +21,11 @@ const WATCH: Duration = Duration::from_secs(3);
 #[test]
 fn nothing_leaves_before_consent_nor_after_it_is_withdrawn() {
     run(async |scene| {
-        let first = scene.silent(MemoryStore::new()).await;
-        joined(&first).await;
+        let first = scene.node().silent().await;
         let second = scene.node().await;
         assert_eq!(first.stats().upload_hold, Some(Hold::Unasked));
         let content = content(20_000_000, 1);
-        let share = share(&first, &content).await;
+        let share = first.share(&content).await;
         let link = share.link.fragment();
         let early = tokio::time::timeout(WATCH, second.open(&link)).await;
         assert!(early.is_err(), "opened although nothing may be sent");
@@ -55,27 +53,22 @@ fn nothing_leaves_before_consent_nor_after_it_is_withdrawn() {
 
         first.set_limits(Limits::default()).await.unwrap();
         first.set_upload(true).await.unwrap();
-        complete(&second, &share).await;
+        second.complete(&share).await;
     });
 }
 
-async fn read_some(node: &super::kit::Peer, link: &str) -> bytes::Bytes {
+async fn read_some(node: &Peer, link: &str) -> bytes::Bytes {
     node.open(link).await.unwrap().read(0, 10).await.unwrap()
 }
 
 #[test]
 fn nothing_is_sent_on_a_metered_connection_unless_the_person_says_so() {
     run(async |scene| {
-        let config = Config {
-            surroundings: METERED,
-            ..Config::default()
-        };
-        let first = scene.with(MemoryStore::new(), config).await;
-        first.set_upload(true).await.unwrap();
-        joined(&first).await;
+        let metered = |config: &mut Config| config.surroundings = METERED;
+        let first = scene.node().with(metered).await;
         let second = scene.node().await;
-        let content = content(2_000_000, 2);
-        let share = share(&first, &content).await;
+        let ours = content(2_000_000, 2);
+        let share = first.share(&ours).await;
         let link = share.link.fragment();
         assert!(
             tokio::time::timeout(WATCH, second.open(&link))
@@ -85,10 +78,9 @@ fn nothing_is_sent_on_a_metered_connection_unless_the_person_says_so() {
         assert_eq!(first.stats().upload_hold, Some(Hold::Metered));
         assert_eq!((first.stats().up, second.stats().down), (0, 0));
         // Fetching is what the person asked for: that goes on.
-        let theirs = super::kit::content(600_000, 3);
-        let other = super::kit::share(&second, &theirs).await;
-        let file = first.open(&other.link.fragment()).await.unwrap();
-        assert_eq!(read(&file).await, theirs);
+        let theirs = content(600_000, 3);
+        let other = second.share(&theirs).await;
+        assert_eq!(first.fetch(&other).await, theirs);
 
         let anyway = Limits {
             send_on_metered: true,
@@ -97,7 +89,7 @@ fn nothing_is_sent_on_a_metered_connection_unless_the_person_says_so() {
         };
         first.set_limits(anyway).await.unwrap();
         let file = second.open(&link).await.unwrap();
-        assert_eq!(read(&file).await, content);
+        assert_eq!(read(&file).await, ours);
         let on_battery = Surroundings {
             metered: true,
             on_battery: true,
@@ -113,13 +105,8 @@ fn nothing_is_sent_on_a_metered_connection_unless_the_person_says_so() {
 }
 
 /// Fetches `bytes` under a cap on either side; returns the rate that the receiver saw, from the first chunk to the last.
-async fn rate_under(
-    scene: &super::kit::Scene,
-    bytes: usize,
-    up: Option<u64>,
-    down: Option<u64>,
-) -> f64 {
-    let (first, second) = (scene.node().await, scene.node().await);
+async fn rate_under(scene: &Scene, bytes: usize, up: Option<u64>, down: Option<u64>) -> f64 {
+    let (first, second) = scene.pair().await;
     let limit = |up_rate, down_rate| Limits {
         up_rate,
         down_rate,
@@ -128,14 +115,14 @@ async fn rate_under(
     first.set_limits(limit(up, None)).await.unwrap();
     second.set_limits(limit(None, down)).await.unwrap();
     let content = content(bytes, 4);
-    let share = share(&first, &content).await;
-    let file = second.open(&share.link.fragment()).await.unwrap();
+    let share = first.share(&content).await;
+    let file = second.file(&share).await;
     // The chunk that opened it came before; the sender's figure is the exact one.
     let (start, before) = (Instant::now(), CHUNK_SIZE);
     assert_eq!(read(&file).await, content);
     let rate = (bytes as u64 - before) as f64 / start.elapsed().as_secs_f64();
-    complete(&second, &share).await;
-    let info = info(&second, &share).unwrap();
+    second.complete(&share).await;
+    let info = second.info(&share).unwrap();
     println!(
         "{bytes} bytes at {:.2} MB/s, {} wasted",
         rate / 1e6,
@@ -167,21 +154,27 @@ fn receiving_stays_under_its_cap() {
     });
 }
 
+/// What may be sent in a day, in bytes.
+const CAP: u64 = 20_000_000;
+
+/// A node that may send [`CAP`] a day, and shares so many bytes; and another.
+async fn with_a_cap(scene: &Scene, store: &MemoryStore, bytes: usize) -> (Peer, Peer, Share) {
+    let (first, second) = (scene.node().on(store).await, scene.node().await);
+    let limits = Limits {
+        up_per_day: Some(CAP),
+        ..Limits::default()
+    };
+    first.set_limits(limits).await.unwrap();
+    let share = first.share(&content(bytes, 5)).await;
+    (first, second, share)
+}
+
 #[test]
 fn a_day_has_its_amount_and_a_reload_does_not_begin_it_again() {
-    const CAP: u64 = 20_000_000;
     run(async |scene| {
         let store = MemoryStore::new();
-        let first = scene.node_on(store.clone()).await;
-        let second = scene.node().await;
-        let limits = Limits {
-            up_per_day: Some(CAP),
-            ..Limits::default()
-        };
-        first.set_limits(limits).await.unwrap();
-        let content = content(30_000_000, 5);
-        let share = share(&first, &content).await;
-        second.open(&share.link.fragment()).await.unwrap();
+        let (first, second, share) = with_a_cap(&scene, &store, 30_000_000).await;
+        second.file(&share).await;
         until("today's amount is used up", || {
             first.stats().upload_hold == Some(Hold::Day)
         })
@@ -194,41 +187,34 @@ fn a_day_has_its_amount_and_a_reload_does_not_begin_it_again() {
         assert!(second.stats().down <= CAP, "{}", second.stats().down);
 
         first.stop().await;
-        let again = scene.silent(store.reopen()).await;
-        joined(&again).await;
-        assert_eq!(again.stats().limits, limits, "the limits are kept");
+        let again = scene.node().on(&store.reopen()).silent().await;
+        assert_eq!(
+            again.stats().limits.up_per_day,
+            Some(CAP),
+            "the limits are kept"
+        );
         assert_eq!(again.stats().today.up, sent);
         assert_eq!(again.stats().upload_hold, Some(Hold::Day));
         tokio::time::sleep(WATCH).await;
         assert_eq!(again.stats().up, 0);
 
         again.set_limits(Limits::default()).await.unwrap();
-        complete(&second, &share).await;
-        assert!(info(&second, &share).unwrap().state == TransferState::Complete);
+        second.complete(&share).await;
+        assert!(second.info(&share).unwrap().state == TransferState::Complete);
     });
 }
 
 #[test]
 fn a_crash_gives_nothing_of_the_day_back() {
-    const CAP: u64 = 20_000_000;
     run(async |scene| {
         let store = MemoryStore::new();
-        let first = scene.node_on(store.clone()).await;
-        let second = scene.node().await;
-        let limits = Limits {
-            up_per_day: Some(CAP),
-            ..Limits::default()
-        };
-        first.set_limits(limits).await.unwrap();
-        let content = content(9_000_000, 6);
-        let share = share(&first, &content).await;
-        let file = second.open(&share.link.fragment()).await.unwrap();
-        read(&file).await;
+        let (first, second, share) = with_a_cap(&scene, &store, 9_000_000).await;
+        second.fetch(&share).await;
         until("counted", || first.stats().up >= 9_000_000).await;
         let sent = first.stats().today.up;
         // Opened beside the node that still runs: this is what a killed tab leaves.
         let left = store.reopen();
-        let again = scene.silent(left).await;
+        let again = scene.node().on(&left).silent().early().await;
         let charged = again.stats().today.up;
         assert!(charged >= sent, "{charged} after {sent}");
         assert!(charged <= sent + CAP / 20, "{charged} after {sent}");

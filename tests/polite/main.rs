@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cache;
+#[path = "../kit/mod.rs"]
 mod kit;
 mod limits;
 mod privacy;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::Swarm;
 use super::peer::{Peer, Source};
 use super::steal::{self, Load};
-use super::{Message, Swarm};
 use crate::proto::availability::Holds;
 use crate::proto::types::{CHUNK_SIZE, ChunkIndex, PeerKey, Time};
 
@@ -80,18 +80,6 @@ impl Swarm {
             self.call_off(found.from, found.index, now);
         }
         Some(found.index)
-    }
-
-    /// Takes one request back from a peer.
-    fn call_off(&mut self, key: PeerKey, index: ChunkIndex, now: Time) {
-        let Some(peer) = self.peers.get_mut(&key) else {
-            return;
-        };
-        if peer.source.answered(index).is_some() {
-            peer.source.forgive(index, &self.config, now);
-            self.send(key, Message::Cancel { index });
-            self.release(index);
-        }
     }
 
     /// The mean rate of the sources that have delivered, for those that have not.

@@ -1,14 +1,104 @@
-//! The size of the blob, handed to those that do not know it.
+//! The size of the blob: claimed, proved, and handed on to those that do not know it.
+//!
+//! It is only a claim until the last chunk has been verified, so that chunk is asked for first, from peers with different
+//! claims, unless a peer proves the size with the tail of it (`tail`).
 
 use bytes::Bytes;
 
+use super::asking::Ask;
 use super::peer::{Serving, Stage};
 use super::{Misconduct, Output, Swarm};
+use crate::proto::availability::Holds;
 use crate::proto::message::Message;
 use crate::proto::tail::Tail;
-use crate::proto::types::{ChunkIndex, PeerKey, Time};
+use crate::proto::types::{BlobSize, ChunkIndex, PeerKey, Time};
 
 impl Swarm {
+    /// A size stays as it was first claimed, and must be the proved one.
+    pub(super) fn on_claim(&mut self, key: PeerKey, size: BlobSize) -> Result<(), Misconduct> {
+        let proved = self.ledger.as_ref().map(|ledger| ledger.size);
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Ok(());
+        };
+        if proved.or(peer.claim).is_some_and(|known| known != size) {
+            return Err(Misconduct::Impossible);
+        }
+        peer.claim = Some(size);
+        peer.sizeless = false;
+        Ok(())
+    }
+
+    /// Before the size is proved: asks for the last chunk as claimed, from one peer for each different claim, and from a
+    /// second if the first takes long.
+    pub(super) fn probe(&mut self, now: Time) {
+        let mut candidates: Vec<(u32, PeerKey)> = self
+            .peers
+            .iter()
+            .map(|(key, peer)| (peer.source.strikes, *key))
+            .collect();
+        self.random.shuffle(&mut candidates);
+        candidates.sort_by_key(|(strikes, _)| *strikes);
+        let mut young: Vec<BlobSize> = Vec::new();
+        let mut outstanding = 0;
+        for peer in self.peers.values() {
+            for asked in &peer.source.asked {
+                outstanding += 1;
+                if now.since(asked.at) < self.config.probe_hedge {
+                    young.extend(peer.claim);
+                }
+            }
+        }
+        for (_, key) in candidates {
+            let Some(peer) = self.peers.get(&key) else {
+                continue;
+            };
+            let Some(claim) = peer.claim else { continue };
+            let last = claim.last_chunk();
+            if young.len() >= self.config.probes_max || outstanding >= 2 * self.config.probes_max {
+                return;
+            }
+            if young.contains(&claim)
+                || peer.source.choked
+                || !peer.source.asked.is_empty()
+                || !peer.holds.contains(last.0)
+            {
+                continue;
+            }
+            if self.ask(key, last, now) == Ask::Sent {
+                young.push(claim);
+                outstanding += 1;
+            }
+        }
+    }
+
+    pub(super) fn prove(&mut self, size: BlobSize) {
+        self.open_ledger(size);
+        self.outputs.push_back(Output::SizeProved(size));
+        let (mut liars, mut honest) = (Vec::new(), Vec::new());
+        for (key, peer) in &self.peers {
+            if peer.claim.is_some_and(|claim| claim != size) {
+                &mut liars
+            } else {
+                &mut honest
+            }
+            .push(*key);
+        }
+        // Their sets have another length and were never counted.
+        for key in liars {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.holds = Holds::Nothing;
+            }
+            self.ban(key, Misconduct::Impossible);
+        }
+        for key in honest {
+            if let (Some(ledger), Some(peer)) = (&mut self.ledger, self.peers.get(&key)) {
+                ledger.picker.add_holds(&peer.holds, &mut self.random);
+            }
+            self.announce(key);
+            self.reconsider(key);
+        }
+    }
+
     /// Tells a peer the size, if it does not know it; the store may have to be asked first.
     pub(super) fn give_tail(&mut self, key: PeerKey, now: Time) {
         let (Some(ledger), Some(peer)) = (&self.ledger, self.peers.get_mut(&key)) else {

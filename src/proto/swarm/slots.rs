@@ -2,8 +2,9 @@
 
 use super::choke::Applicant;
 use super::peer::{Peer, Stage};
-use super::{Message, Swarm};
+use super::{Output, Swarm};
 use crate::proto::availability::Holds;
+use crate::proto::message::{MAX_HAVES, Message};
 use crate::proto::types::{ChunkIndex, PeerKey, Time};
 
 /// A peer gives its part if it gave us one in so many of the bytes that the best one gave: links differ, and what is split
@@ -227,10 +228,10 @@ impl Swarm {
             if client.tell.is_some_and(|at| at <= now) {
                 client.tell = None;
                 client.told = now;
-                for some in std::mem::take(&mut client.untold).chunks(super::MAX_HAVES) {
+                for some in std::mem::take(&mut client.untold).chunks(MAX_HAVES) {
                     let indexes = some.to_vec();
                     let message = Message::Have { indexes };
-                    self.outputs.push_back(super::Output::Send {
+                    self.outputs.push_back(Output::Send {
                         peer: *key,
                         message,
                     });

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
+use crate::proto::availability::Holds;
+use crate::proto::message::{CHOKING, REVISION, RejectReason};
 use crate::proto::tree::{Tree, TreeBuilder};
 
 mod choking;
@@ -114,6 +116,13 @@ impl Bench {
             proof: self.tree.proof(at).unwrap(),
             data: self.data[index as usize].clone(),
         }
+    }
+
+    /// What proves the size.
+    fn tail(&self) -> Tail {
+        let last = ChunkIndex(CHUNKS - 1);
+        let proof = self.tree.proof(last).unwrap();
+        Tail::cut(self.tree.size(), &self.data[last.0 as usize], &proof)
     }
 
     /// A leech past the proof of the size, with one seed (peer 1).

@@ -13,7 +13,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::counter::{from_number, to_number};
 use super::schema::CHUNKS;
-use super::transaction::{failed, store};
+use super::transaction::{Step, failed, step, store};
 use super::{bytes_of, malformed};
 use crate::proto::types::{CHUNK_SIZE, ChunkIndex, MAX_BLOB_SIZE};
 use crate::store::{Result, RowId, StoreError, StoredChunk};
@@ -66,15 +66,17 @@ pub(super) async fn add(tx: &Transaction, id: RowId, chunks: Vec<StoredChunk>) -
 }
 
 /// Reads one chunk; each byte is copied once, from the page into wasm.
-pub(super) async fn get(tx: &Transaction, id: RowId, index: ChunkIndex) -> Result<StoredChunk> {
-    let key = key(id, index).ok_or(StoreError::NotFound)?;
-    let value = store(tx, CHUNKS)?.get(key).await.map_err(failed)?;
-    let value = value.ok_or(StoreError::NotFound)?;
-    let pair: &Array = value.dyn_ref().ok_or_else(|| malformed("chunk"))?;
-    Ok(StoredChunk {
-        index,
-        data: bytes_of(&pair.get(0))?,
-        proof: bytes_of(&pair.get(1))?,
+pub(super) fn get(tx: &Transaction, id: RowId, index: ChunkIndex) -> Step<'_, StoredChunk> {
+    step(async move {
+        let key = key(id, index).ok_or(StoreError::NotFound)?;
+        let value = store(tx, CHUNKS)?.get(key).await.map_err(failed)?;
+        let value = value.ok_or(StoreError::NotFound)?;
+        let pair: &Array = value.dyn_ref().ok_or_else(|| malformed("chunk"))?;
+        Ok(StoredChunk {
+            index,
+            data: bytes_of(&pair.get(0))?,
+            proof: bytes_of(&pair.get(1))?,
+        })
     })
 }
 
@@ -128,11 +130,13 @@ pub(super) async fn remove(tx: &Transaction, id: RowId, chunks: &[ChunkIndex]) -
 }
 
 /// Removes every chunk of a row.
-pub(super) async fn remove_all(tx: &Transaction, id: RowId) -> Result<()> {
-    store(tx, CHUNKS)?
-        .delete(range(id, 0)?.into())
-        .await
-        .map_err(failed)
+pub(super) fn remove_all(tx: &Transaction, id: RowId) -> Step<'_, ()> {
+    step(async move {
+        store(tx, CHUNKS)?
+            .delete(range(id, 0)?.into())
+            .await
+            .map_err(failed)
+    })
 }
 
 fn key(id: RowId, index: ChunkIndex) -> Option<JsValue> {

@@ -5,7 +5,7 @@ use wasm_bindgen::JsValue;
 
 use super::malformed;
 use super::schema::COUNTERS;
-use super::transaction::{failed, store};
+use super::transaction::{Step, failed, step, store};
 use crate::store::Result;
 
 /// The version up to which migrations have run.
@@ -30,23 +30,27 @@ pub(super) async fn cap(tx: &Transaction) -> Result<u64> {
     Ok(find(tx, CAP).await?.unwrap_or(u64::MAX))
 }
 
-pub(super) async fn find(tx: &Transaction, name: &str) -> Result<Option<u64>> {
-    let value = store(tx, COUNTERS)?
-        .get(name.into())
-        .await
-        .map_err(failed)?;
-    value
-        .map(|value| to_number(&value).ok_or_else(|| malformed("counter")))
-        .transpose()
+pub(super) fn find<'a>(tx: &'a Transaction, name: &'a str) -> Step<'a, Option<u64>> {
+    step(async move {
+        let value = store(tx, COUNTERS)?
+            .get(name.into())
+            .await
+            .map_err(failed)?;
+        value
+            .map(|value| to_number(&value).ok_or_else(|| malformed("counter")))
+            .transpose()
+    })
 }
 
-pub(super) async fn put(tx: &Transaction, name: &str, value: u64) -> Result<()> {
-    let value = from_number(value);
-    store(tx, COUNTERS)?
-        .put(&value, Some(&name.into()))
-        .await
-        .map(drop)
-        .map_err(failed)
+pub(super) fn put<'a>(tx: &'a Transaction, name: &'a str, value: u64) -> Step<'a, ()> {
+    step(async move {
+        let value = from_number(value);
+        store(tx, COUNTERS)?
+            .put(&value, Some(&name.into()))
+            .await
+            .map(drop)
+            .map_err(failed)
+    })
 }
 
 /// As a JavaScript number; what is larger than it can hold exactly is cut to the largest.

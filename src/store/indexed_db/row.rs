@@ -7,7 +7,7 @@ use wasm_bindgen::JsValue;
 
 use super::counter::{self, from_number, to_number};
 use super::schema::{HASH_INDEX, ROWS};
-use super::transaction::{failed, store};
+use super::transaction::{Step, failed, step, store};
 use super::{bytes_of, chunk, malformed};
 use crate::proto::types::{BlobHash, BlobSize};
 use crate::store::{BlobRow, Result, RowId, StoreError};
@@ -50,59 +50,69 @@ pub(super) async fn all(tx: &Transaction) -> Result<Vec<BlobRow>> {
 }
 
 /// The row `id`, or `NotFound`.
-pub(super) async fn get(tx: &Transaction, id: RowId) -> Result<BlobRow> {
-    let value = store(tx, ROWS)?
-        .get(from_number(id.0))
-        .await
-        .map_err(failed)?;
-    decode(&value.ok_or(StoreError::NotFound)?)
+pub(super) fn get(tx: &Transaction, id: RowId) -> Step<'_, BlobRow> {
+    step(async move {
+        let value = store(tx, ROWS)?
+            .get(from_number(id.0))
+            .await
+            .map_err(failed)?;
+        decode(&value.ok_or(StoreError::NotFound)?)
+    })
 }
 
 /// The row of the blob with this hash.
-pub(super) async fn find(tx: &Transaction, hash: BlobHash) -> Result<Option<BlobRow>> {
-    let index = store(tx, ROWS)?.index(HASH_INDEX).map_err(failed)?;
-    let value = index
-        .get(Uint8Array::from(&hash.0[..]).into())
-        .await
-        .map_err(failed)?;
-    value.as_ref().map(decode).transpose()
+pub(super) fn find(tx: &Transaction, hash: BlobHash) -> Step<'_, Option<BlobRow>> {
+    step(async move {
+        let index = store(tx, ROWS)?.index(HASH_INDEX).map_err(failed)?;
+        let value = index
+            .get(Uint8Array::from(&hash.0[..]).into())
+            .await
+            .map_err(failed)?;
+        value.as_ref().map(decode).transpose()
+    })
 }
 
 /// Adds an empty row under an id that was never used.
-pub(super) async fn add(tx: &Transaction, hash: Option<BlobHash>, meta: Bytes) -> Result<BlobRow> {
-    let id = RowId(counter::get(tx, counter::NEXT_ROW).await?);
-    if id > chunk::MAX_ROW {
-        return Err(StoreError::Backend("no row ids are left".into()));
-    }
-    let tree = Bytes::new();
-    let row = BlobRow {
-        id,
-        hash,
-        size: None,
-        tree,
-        pinned: false,
-        meta,
-        stored_bytes: 0,
-    };
-    put(tx, &row).await?;
-    counter::put(tx, counter::NEXT_ROW, id.0 + 1).await?;
-    Ok(row)
+pub(super) fn add(tx: &Transaction, hash: Option<BlobHash>, meta: Bytes) -> Step<'_, BlobRow> {
+    step(async move {
+        let id = RowId(counter::get(tx, counter::NEXT_ROW).await?);
+        if id > chunk::MAX_ROW {
+            return Err(StoreError::Backend("no row ids are left".into()));
+        }
+        let tree = Bytes::new();
+        let row = BlobRow {
+            id,
+            hash,
+            size: None,
+            tree,
+            pinned: false,
+            meta,
+            stored_bytes: 0,
+        };
+        put(tx, &row).await?;
+        counter::put(tx, counter::NEXT_ROW, id.0 + 1).await?;
+        Ok(row)
+    })
 }
 
-pub(super) async fn put(tx: &Transaction, row: &BlobRow) -> Result<()> {
-    let value = encode(row)?;
-    store(tx, ROWS)?
-        .put(&value, None)
-        .await
-        .map(drop)
-        .map_err(failed)
+pub(super) fn put<'a>(tx: &'a Transaction, row: &'a BlobRow) -> Step<'a, ()> {
+    step(async move {
+        let value = encode(row)?;
+        store(tx, ROWS)?
+            .put(&value, None)
+            .await
+            .map(drop)
+            .map_err(failed)
+    })
 }
 
-pub(super) async fn remove(tx: &Transaction, id: RowId) -> Result<()> {
-    store(tx, ROWS)?
-        .delete(from_number(id.0))
-        .await
-        .map_err(failed)
+pub(super) fn remove(tx: &Transaction, id: RowId) -> Step<'_, ()> {
+    step(async move {
+        store(tx, ROWS)?
+            .delete(from_number(id.0))
+            .await
+            .map_err(failed)
+    })
 }
 
 fn encode(row: &BlobRow) -> Result<JsValue> {

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
 use rexie::{Rexie, Transaction, TransactionMode};
 
 use super::schema::{COUNTERS, STORES};
@@ -39,6 +41,14 @@ pub(super) async fn write<T>(
             Err(error)
         }
     }
+}
+
+/// A part of what is done in a transaction, on the heap: who awaits it would else have all of its states in its own, once for
+/// every caller.
+pub(super) type Step<'a, T> = LocalBoxFuture<'a, Result<T>>;
+
+pub(super) fn step<'a, T>(work: impl Future<Output = Result<T>> + 'a) -> Step<'a, T> {
+    work.boxed_local()
 }
 
 /// An object store within a transaction that covers it.

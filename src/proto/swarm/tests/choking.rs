@@ -153,3 +153,25 @@ fn the_size_is_proved_by_the_tail_and_passed_on() {
     let outputs = bench.receive(1, Message::Tail(wrong));
     assert_eq!(bans(&outputs), [(1, Misconduct::WrongBytes)]);
 }
+
+#[test]
+fn a_last_chunk_asked_for_when_the_size_is_proved_is_not_asked_for_again() {
+    let mut bench = Bench::new(false);
+    let size = bench.tree.size();
+    assert_eq!(requests(&bench.seed(1), 1), [CHUNKS - 1]);
+    let tail = bench.tail();
+    bench.modern(2, Some(size));
+    bench.receive(2, Message::HaveAll { size });
+    bench.receive(2, Message::Unchoke);
+    let outputs = bench.receive(2, Message::Tail(tail));
+    assert!(outputs.contains(&Output::SizeProved(size)));
+    let wanted = |bench: &Bench| {
+        let ledger = bench.swarm.ledger.as_ref().unwrap();
+        ledger.picker.wants(CHUNKS - 1)
+    };
+    assert!(bench.asked(1).contains(&(CHUNKS - 1)));
+    assert!(!wanted(&bench) && !bench.asked(2).contains(&(CHUNKS - 1)));
+    // If it does not come, it is wanted again.
+    bench.input(Input::Disconnected { peer: PeerKey(1) });
+    assert!(wanted(&bench) || bench.asked(2).contains(&(CHUNKS - 1)));
+}

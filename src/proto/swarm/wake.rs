@@ -1,0 +1,50 @@
+//! When the swarm must be looked at again even if nothing arrives.
+
+use std::time::Duration;
+
+use super::endgame::ENDGAME_POLL;
+use super::peer::Peer;
+use super::{Output, Swarm};
+use crate::proto::types::Time;
+
+impl Swarm {
+    /// Names the next deadline if it is sooner than the one that stands: a tick too early is harmless.
+    pub(super) fn schedule(&mut self, now: Time) {
+        self.wake = self.wake.filter(|wake| *wake > now);
+        let deadline = self.deadline(now);
+        if let Some(deadline) = deadline
+            && self.wake.is_none_or(|wake| deadline < wake)
+        {
+            self.wake = Some(deadline);
+            let at = self.clock.wake_at(deadline);
+            self.outputs.push_back(Output::WakeAt(at));
+        } else if self.wake.is_none() {
+            self.clock.no_wake();
+        }
+    }
+
+    /// When something must be looked at again even if nothing arrives.
+    fn deadline(&self, now: Time) -> Option<Time> {
+        let sources = || self.peers.values().map(|peer| &peer.source);
+        let stall = sources()
+            .filter_map(|source| source.stalls_at(&self.config))
+            .min();
+        let poll = stall.and_then(|_| match &self.ledger {
+            Some(ledger) => ledger.picker.is_empty().then_some(now + ENDGAME_POLL),
+            None => Some(now + self.config.probe_hedge),
+        });
+        let waiting = |peer: &Peer| peer.client.choked && peer.client.interested;
+        let slots = match self.upload_allowed && self.peers.values().any(waiting) {
+            true => self.choker.deadline(),
+            false => None,
+        };
+        let first = [stall, poll, slots, self.tell]
+            .into_iter()
+            .flatten()
+            .min()?;
+        Some(first.max(now + MIN_WAIT))
+    }
+}
+
+/// A deadline is at least so far away, so that a late tick cannot turn into a busy loop.
+const MIN_WAIT: Duration = Duration::from_millis(10);
