@@ -10,6 +10,7 @@ mod event_loop;
 mod export;
 mod file;
 mod import;
+pub mod keys;
 mod meta;
 mod meter;
 pub mod names;
@@ -191,6 +192,7 @@ impl<S: Store> Node<S> {
             },
             listener: None,
             readers: 0,
+            root: None,
         };
         let shared = Rc::new(RefCell::new(shared));
         let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
@@ -408,6 +410,7 @@ impl<S: Store> Node<S> {
 
     /// Stops: closes every link, lets go of the store. Later calls fail with `Closed`.
     pub async fn stop(&self) {
+        self.shared.borrow_mut().root = None;
         let _ = self.ask(|reply| Command::Stop { reply }).await;
     }
 

@@ -3,7 +3,6 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used)]
 
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use cid::Cid;
@@ -12,104 +11,35 @@ use gyre::net::behaviour::{self, Behaviour, BehaviourEvent};
 use gyre::net::transport::webrtc::{self, rtc::mem::MemNetwork};
 use gyre::net::{index, session, transport};
 use gyre::node::names::Head;
-use gyre::node::snapshot::{RelayState, Via};
-use gyre::node::{Config, Node};
+use gyre::node::snapshot::{JoinState, RelayState};
 use gyre::proto::keys::SiteKey;
 use gyre::proto::name::Name;
 use gyre::proto::name::follow::{Message, Refusal};
 use gyre::proto::name::record::{Draft, Record};
 use gyre::proto::name::validity::Validity;
-use gyre::relay::{self, Listen, Relay, Stun};
 use gyre::rt;
 use gyre::store::memory::MemoryStore;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
-use libp2p::{Multiaddr, PeerId, Swarm};
+use libp2p::{PeerId, Swarm};
 use multihash::Multihash;
 
-/// Most of this takes some seconds; a loaded machine takes longer.
-const PATIENCE: Duration = Duration::from_secs(300);
+mod kit;
 
-fn run<F: Future<Output = ()>>(test: F) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, async {
-        tokio::time::timeout(PATIENCE, test)
-            .await
-            .expect("ends in time")
-    });
-}
+use kit::{Newcomer, Peer, RelayHost, Scene, run, until};
 
-async fn relay_at(data: &tempfile::TempDir, address: &str) -> Relay {
-    let config = relay::Config {
-        listen: Listen::At(vec![address.parse().unwrap()]),
-        stun: Stun::Off,
-        ..relay::Config::local(data.path().to_path_buf())
+/// A node that becomes a server of the peers' index sooner than in life.
+fn node(scene: &Scene) -> Newcomer {
+    let soon = |config: &mut gyre::node::Config| {
+        config.serve_after = Some(Duration::from_millis(500));
     };
-    relay::start(config).await.unwrap()
+    scene.node().with(soon)
 }
 
-async fn a_relay() -> (Relay, tempfile::TempDir) {
-    let data = tempfile::tempdir().unwrap();
-    (relay_at(&data, "127.0.0.1:0").await, data)
-}
-
-/// Where it listens, for one that takes its place.
-fn socket_of(relay: &Relay) -> String {
-    let mut parts = relay.address().iter();
-    match (parts.next(), parts.next()) {
-        (Some(Protocol::Ip4(ip)), Some(Protocol::Tcp(port))) => format!("{ip}:{port}"),
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn node_at(relays: &[&Relay], network: &MemNetwork, store: MemoryStore) -> Node<MemoryStore> {
-    let config = Config {
-        relays: relays.iter().map(|relay| relay.address().clone()).collect(),
-        serve_after: Some(Duration::from_millis(500)),
-        ..Config::default()
-    };
-    let network = network.clone();
-    let node = Node::start(config, store, move |key, webrtc| {
-        transport::build(key, webrtc, network)
-    })
-    .await
-    .unwrap();
-    node.set_upload(true).await.unwrap();
-    node
-}
-
-async fn until(what: &str, mut ready: impl FnMut() -> bool) {
-    for _ in 0..4000 {
-        if ready() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("never: {what}");
-}
-
-async fn joined(nodes: &[&Node<MemoryStore>]) {
-    until("all relays hold a reservation for all nodes", || {
-        nodes.iter().all(|node| {
-            let relays = node.stats().relays;
-            !relays.is_empty()
-                && relays
-                    .iter()
-                    .all(|relay| relay.state == RelayState::Reserved)
-        })
-    })
-    .await;
-}
-
-fn links(node: &Node<MemoryStore>) -> usize {
-    let peers = node.peers();
-    peers.iter().filter(|peer| peer.via == Via::Direct).count()
+/// One that has no neighbours: what it knows it has from the relays.
+fn loner(scene: &Scene) -> Newcomer {
+    scene.node().apart()
 }
 
 fn cid(n: u8) -> Cid {
@@ -127,7 +57,7 @@ fn record(seed: u8, sequence: u64, leads_to: u8) -> Record {
 }
 
 /// Resolves as a person does who tries again when told that nobody was found.
-async fn resolve(node: &Node<MemoryStore>, name: Name) -> Head {
+async fn resolve(node: &Peer, name: Name) -> Head {
     loop {
         match node.names().resolve(name).await {
             Ok(head) => return head,
@@ -153,12 +83,12 @@ struct Stranger {
 }
 
 impl Stranger {
-    async fn at(relay: &Relay) -> Self {
+    async fn at(relay: &RelayHost) -> Self {
         let key = Keypair::generate_ed25519();
         let config = webrtc::Config::new(key.public().to_peer_id());
         let parts = transport::build(&key, config, MemNetwork::new()).unwrap();
         let mut swarm = behaviour::swarm(&key, parts).unwrap();
-        let address: Multiaddr = relay.address().clone();
+        let address = relay.address().clone();
         let Some(Protocol::P2p(id)) = address.iter().last() else {
             panic!("a relay's address names it");
         };
@@ -248,12 +178,9 @@ impl Stranger {
 
 #[test]
 fn what_one_publishes_another_resolves_and_sees_change() {
-    run(async {
-        let (relay, _data) = a_relay().await;
-        let network = MemNetwork::new();
-        let publisher = node_at(&[&relay], &network, MemoryStore::new()).await;
-        let reader = node_at(&[&relay], &network, MemoryStore::new()).await;
-        joined(&[&publisher, &reader]).await;
+    run(async |scene| {
+        let publisher = node(&scene).await;
+        let reader = node(&scene).await;
         let name = key(1).name();
         let none = reader.names().resolve(name).await.unwrap_err();
         assert_eq!(none.code(), "NOT_FOUND");
@@ -276,8 +203,7 @@ fn what_one_publishes_another_resolves_and_sees_change() {
         );
 
         // Somebody who has the key only, on a machine of their own, goes on where it was.
-        let restored = node_at(&[&relay], &network, MemoryStore::new()).await;
-        joined(&[&restored]).await;
+        let restored = node(&scene).await;
         let third = restored.names().publish(&key(1), &cid(3)).await.unwrap();
         assert_eq!(third.sequence, 2);
         assert_eq!(heard(&mut watched, 2).await.cid, Some(cid(3)));
@@ -286,15 +212,13 @@ fn what_one_publishes_another_resolves_and_sees_change() {
 
 #[test]
 fn twenty_readers_see_a_new_version() {
-    run(async {
-        let (relay, _data) = a_relay().await;
-        let network = MemNetwork::new();
-        let publisher = node_at(&[&relay], &network, MemoryStore::new()).await;
+    run(async |scene| {
+        let publisher = node(&scene).await;
         let name = key(2).name();
         publisher.names().publish(&key(2), &cid(0)).await.unwrap();
         let mut readers = Vec::new();
         for _ in 0..20 {
-            let reader = node_at(&[&relay], &network, MemoryStore::new()).await;
+            let reader = node(&scene).await;
             let mut watched = reader.names().watch(name).await.unwrap();
             heard(&mut watched, 0).await;
             readers.push((reader, watched));
@@ -331,9 +255,8 @@ fn twenty_readers_see_a_new_version() {
 
 #[test]
 fn a_relay_refuses_what_is_forged_stale_over_or_of_another_kind() {
-    run(async {
-        let (relay, _data) = a_relay().await;
-        let mut stranger = Stranger::at(&relay).await;
+    run(async |scene| {
+        let mut stranger = Stranger::at(&scene.relay).await;
         let name = key(3).name();
         assert!(stranger.put(&record(3, 5, 1)).await);
         assert!(!stranger.put(&record(3, 4, 2)).await, "stale");
@@ -360,25 +283,20 @@ fn a_relay_refuses_what_is_forged_stale_over_or_of_another_kind() {
 
 #[test]
 fn a_reader_is_not_led_back_and_puts_those_right_that_lag() {
-    run(async {
-        let (relay, data) = a_relay().await;
-        let address = socket_of(&relay);
-        let network = MemNetwork::new();
+    run(async |mut scene| {
         let store = MemoryStore::new();
         let name = key(5).name();
-        let reader = node_at(&[&relay], &network, store.clone()).await;
-        joined(&[&reader]).await;
-        assert!(Stranger::at(&relay).await.put(&record(5, 7, 1)).await);
+        let reader = node(&scene).on(&store).await;
+        assert!(Stranger::at(&scene.relay).await.put(&record(5, 7, 1)).await);
         assert_eq!(resolve(&reader, name).await.sequence, 7);
         reader.stop().await;
-        relay.shutdown().await;
+        scene.relay.stop().await;
 
         // The relay has forgotten, and somebody brings it an old record; the reader has been away, but not forgotten.
-        let relay = relay_at(&data, &address).await;
-        let mut stranger = Stranger::at(&relay).await;
+        scene.relay.restart().await;
+        let mut stranger = Stranger::at(&scene.relay).await;
         assert!(stranger.put(&record(5, 6, 2)).await);
-        let reader = node_at(&[&relay], &network, store.reopen()).await;
-        joined(&[&reader]).await;
+        let reader = node(&scene).on(&store.reopen()).await;
         let head = resolve(&reader, name).await;
         assert_eq!((head.sequence, head.cid), (7, Some(cid(1))));
         let mut held = 0;
@@ -391,16 +309,22 @@ fn a_reader_is_not_led_back_and_puts_those_right_that_lag() {
 
 #[test]
 fn a_fork_is_reported_and_all_choose_the_same() {
-    run(async {
-        let (one, _data_one) = a_relay().await;
-        let (other, _data_other) = a_relay().await;
+    run(async |scene| {
+        let one = &scene.relay;
+        let other = &RelayHost::start().await;
         let name = key(6).name();
-        assert!(Stranger::at(&one).await.put(&record(6, 3, 1)).await);
-        assert!(Stranger::at(&other).await.put(&record(6, 3, 2)).await);
+        assert!(Stranger::at(one).await.put(&record(6, 3, 1)).await);
+        assert!(Stranger::at(other).await.put(&record(6, 3, 2)).await);
         let mut seen = Vec::new();
-        for relays in [[&one, &other], [&other, &one]] {
-            let reader = node_at(&relays, &MemNetwork::new(), MemoryStore::new()).await;
-            joined(&[&reader]).await;
+        for relays in [[one, other], [other, one]] {
+            let reader = loner(&scene).at(&relays).await;
+            until("both relays hold a reservation", || {
+                let relays = reader.stats().relays;
+                relays
+                    .iter()
+                    .all(|relay| relay.state == RelayState::Reserved)
+            })
+            .await;
             let mut watched = reader.names().watch(name).await.unwrap();
             if seen.is_empty() {
                 // One relay may be put right with what the other said before its own word is heard, but it is heard.
@@ -417,54 +341,40 @@ fn a_fork_is_reported_and_all_choose_the_same() {
 
 #[test]
 fn a_holder_publishes_again_what_relays_forget() {
-    run(async {
-        let (relay, data) = a_relay().await;
-        let address = socket_of(&relay);
-        let network = MemNetwork::new();
+    run(async |mut scene| {
         let name = key(7).name();
         let store = MemoryStore::new();
-        let publisher = node_at(&[&relay], &network, MemoryStore::new()).await;
-        let holder = node_at(&[&relay], &network, store.clone()).await;
-        joined(&[&publisher, &holder]).await;
+        let publisher = node(&scene).await;
+        let holder = node(&scene).on(&store).await;
         publisher.names().publish(&key(7), &cid(9)).await.unwrap();
         holder.names().hold(name, true).await.unwrap();
         resolve(&holder, name).await;
         publisher.stop().await;
-        relay.shutdown().await;
+        scene.relay.stop().await;
         until("the relay is missed", || {
-            holder
-                .stats()
-                .relays
-                .iter()
-                .all(|relay| relay.state != RelayState::Reserved)
+            holder.stats().state != JoinState::Joined
         })
         .await;
 
-        let relay = relay_at(&data, &address).await;
-        joined(&[&holder]).await;
-        let newcomer = node_at(&[&relay], &MemNetwork::new(), MemoryStore::new()).await;
+        scene.relay.restart().await;
+        let newcomer = loner(&scene).await;
         assert_eq!(resolve(&newcomer, name).await.cid, Some(cid(9)));
         // What is held is held after a restart.
         holder.stop().await;
-        relay.shutdown().await;
-        let relay = relay_at(&data, &address).await;
-        let _holder = node_at(&[&relay], &network, store.reopen()).await;
-        let newcomer = node_at(&[&relay], &MemNetwork::new(), MemoryStore::new()).await;
+        scene.relay.stop().await;
+        scene.relay.restart().await;
+        let _holder = node(&scene).on(&store.reopen()).await;
+        let newcomer = loner(&scene).await;
         assert_eq!(resolve(&newcomer, name).await.cid, Some(cid(9)));
     });
 }
 
 #[test]
 fn without_relays_those_who_are_linked_tell_each_other() {
-    run(async {
-        let (relay, _data) = a_relay().await;
-        let network = MemNetwork::new();
+    run(async |mut scene| {
         let name = key(8).name();
-        let publisher = node_at(&[&relay], &network, MemoryStore::new()).await;
-        let readers = [
-            node_at(&[&relay], &network, MemoryStore::new()).await,
-            node_at(&[&relay], &network, MemoryStore::new()).await,
-        ];
+        let publisher = node(&scene).await;
+        let readers = [node(&scene).await, node(&scene).await];
         publisher.names().publish(&key(8), &cid(1)).await.unwrap();
         publisher.names().hold(name, true).await.unwrap();
         let mut watched = Vec::new();
@@ -475,16 +385,12 @@ fn without_relays_those_who_are_linked_tell_each_other() {
             heard(watched, 0).await;
         }
         until("they are linked", || {
-            links(&publisher) == 2 && readers.iter().all(|reader| links(reader) >= 1)
+            publisher.links() == 2 && readers.iter().all(|reader| reader.links() >= 1)
         })
         .await;
-        relay.shutdown().await;
+        scene.relay.stop().await;
         until("the relay is missed", || {
-            publisher
-                .stats()
-                .relays
-                .iter()
-                .all(|relay| relay.state != RelayState::Reserved)
+            publisher.stats().state != JoinState::Joined
         })
         .await;
         publisher.names().publish(&key(8), &cid(2)).await.unwrap();

@@ -1,4 +1,5 @@
-//! Records as the npm package `ipns` makes them: ours are the same bytes, and ours choose as it does.
+//! Records as the npm package `ipns` makes them: ours are the same bytes, and ours choose as it does. Keys and words as other
+//! implementations derive them.
 //!
 //! `tests/names/vectors.mjs` makes the vectors, `tests/names/names.test.mjs` holds them against the package as it is.
 
@@ -8,7 +9,8 @@
 use std::cmp::Ordering;
 
 use data_encoding::HEXLOWER;
-use gyre::proto::keys::SiteKey;
+use gyre::proto::keys::phrase::{ENGLISH, Words};
+use gyre::proto::keys::{RootSecret, SiteKey};
 use gyre::proto::name::Name;
 use gyre::proto::name::record::{Draft, Record};
 use gyre::proto::name::validity::Validity;
@@ -79,5 +81,32 @@ fn of_two_records_the_same_is_chosen() {
             _ => 0,
         };
         assert_eq!(choice["chosen"], ours);
+    }
+}
+
+#[test]
+fn keys_of_sites_are_those_that_others_derive() {
+    let vectors = vectors();
+    let keys = vectors["keys"].as_array().unwrap();
+    assert!(keys.len() >= 4);
+    for vector in keys {
+        let root = RootSecret::new([vector["root"].as_u64().unwrap() as u8; 32]);
+        let key = root.site_key(vector["number"].as_u64().unwrap() as u32);
+        assert_eq!(key.seed()[..], bytes(text(vector, "seed")));
+        assert_eq!(key.name().to_string(), text(vector, "name"));
+    }
+}
+
+#[test]
+fn words_are_those_that_others_write() {
+    let vectors = vectors();
+    let phrases = vectors["phrases"].as_array().unwrap();
+    assert!(phrases.len() >= 8);
+    let words = Words::new(ENGLISH).unwrap();
+    for vector in phrases {
+        let secret: [u8; 32] = bytes(text(vector, "secret")).try_into().unwrap();
+        let secret = RootSecret::new(secret);
+        assert_eq!(words.of(&secret).as_str(), text(vector, "words"));
+        assert_eq!(words.read(text(vector, "words")), Ok(secret));
     }
 }

@@ -91,28 +91,28 @@ pub(super) enum Command {
     },
     /// Sign that the key's name leads there from now on; answers when that has been told.
     PublishName {
-        key: SiteKey,
+        key: Box<SiteKey>,
         cid: Cid,
-        known: Option<Stored>,
+        known: Option<Box<Stored>>,
         reply: oneshot::Sender<Result<Head>>,
     },
     /// Find out what a name leads to.
     ResolveName {
         name: Name,
-        known: Option<Stored>,
+        known: Option<Box<Stored>>,
         reply: oneshot::Sender<Result<Head>>,
     },
     /// Tell every head of a name from now on.
     WatchName {
         name: Name,
-        known: Option<Stored>,
+        known: Option<Box<Stored>>,
         heads: mpsc::Sender<Head>,
         reply: oneshot::Sender<Result<()>>,
     },
     /// Keep a name known, or no longer; answers with all that are.
     HoldName {
         name: Name,
-        known: Option<Stored>,
+        known: Option<Box<Stored>>,
         hold: bool,
         reply: oneshot::Sender<Result<Vec<Name>>>,
     },

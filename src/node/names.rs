@@ -105,7 +105,7 @@ impl<S: Store> Names<'_, S> {
     /// `Closed`, `Internal`, or `Record` if the node follows as many names as it can.
     pub async fn publish(&self, key: &SiteKey, cid: &Cid) -> Result<Head> {
         let known = self.stored(key.name()).await?;
-        let (key, cid) = (key.clone(), *cid);
+        let (key, cid) = (Box::new(key.clone()), *cid);
         let asked = self.node.ask(|reply| Command::PublishName {
             key,
             cid,
@@ -190,9 +190,9 @@ impl<S: Store> Names<'_, S> {
         Ok(())
     }
 
-    async fn stored(&self, name: Name) -> Result<Option<Stored>> {
+    async fn stored(&self, name: Name) -> Result<Option<Box<Stored>>> {
         let value = self.node.store.value(&stored_as(name)).await?;
-        Ok(value.and_then(|bytes| Stored::decode(name, &bytes)))
+        Ok(value.and_then(|bytes| Stored::decode(name, &bytes).map(Box::new)))
     }
 }
 

@@ -1,9 +1,13 @@
-// Records as the npm package `ipns` makes and judges them: what ours are compared with, byte for byte.
+// Records as the npm package `ipns` makes and judges them, and keys and words as others derive them: what ours are compared
+// with, byte for byte.
 //
 // `node tests/names/vectors.mjs` writes vectors.json anew.
 
 import { writeFileSync } from 'node:fs';
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import { blake3 } from '@noble/hashes/blake3.js';
+import { entropyToMnemonic } from '@scure/bip39';
+import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { createIPNSRecordWithExpiration, marshalIPNSRecord, multihashToIPNSRoutingKey } from 'ipns';
 import { ipnsSelector } from 'ipns/selector';
 import { base36 } from 'multiformats/bases/base36';
@@ -37,6 +41,15 @@ const pairs = [
   [['18446744073709551615', END], ['9007199254740993', END]],
 ];
 
+/** The byte that a root secret repeats, and the number of a site. */
+const numbers = [[7, 0], [7, 1], [7, 4294967295], [8, 0]];
+
+/** Root secrets: the extremes, and some with all kinds of bytes. */
+const secrets = [
+  ...[0, 0x7f, 0x80, 0xff].map((byte) => new Uint8Array(32).fill(byte)),
+  ...[1, 31, 97, 211].map((step) => Uint8Array.from({ length: 32 }, (_, at) => at * step + step)),
+];
+
 export async function vectors() {
   return {
     records: await Promise.all(drafts.map(async ({ both = false, ...draft }) => {
@@ -55,6 +68,14 @@ export async function vectors() {
       const chosen = ipnsSelector(multihashToIPNSRoutingKey(two[0].key.publicKey.toMultihash()), two.map(({ bytes }) => bytes));
       return { records: two.map(({ bytes }) => hex(bytes)), chosen };
     })),
+    keys: await Promise.all(numbers.map(async ([root, number]) => {
+      const material = new Uint8Array(36).fill(root, 0, 32);
+      new DataView(material.buffer).setUint32(32, number, true);
+      const seed = blake3(material, { context: new TextEncoder().encode('gyre 2026-11-22 site publishing key') });
+      const key = await generateKeyPairFromSeed('Ed25519', seed);
+      return { root, number, seed: hex(seed), name: key.publicKey.toCID().toString(base36) };
+    })),
+    phrases: secrets.map((secret) => ({ secret: hex(secret), words: entropyToMnemonic(secret, wordlist) })),
   };
 }
 

@@ -95,7 +95,7 @@ struct Followed {
     /// Who waits for a head, and since when.
     resolving: Vec<(Time, Reply)>,
     /// What is to be signed once it is known what was signed before, and since when.
-    publishing: Vec<(Time, SiteKey, Cid, Reply)>,
+    publishing: Vec<(Time, Box<SiteKey>, Cid, Reply)>,
     /// What was signed and is being told.
     confirming: Vec<Reply>,
     reads: usize,
@@ -180,7 +180,7 @@ impl<S: Store> EventLoop<S> {
     pub(super) fn hold_name(
         &mut self,
         name: Name,
-        known: Option<Stored>,
+        known: Option<Box<Stored>>,
         hold: bool,
     ) -> Result<Vec<Name>> {
         if hold || self.names.followed.contains_key(&name) {
@@ -196,7 +196,7 @@ impl<S: Store> EventLoop<S> {
     pub(super) fn watch_name(
         &mut self,
         name: Name,
-        known: Option<Stored>,
+        known: Option<Box<Stored>>,
         mut heads: mpsc::Sender<Head>,
     ) -> Result<()> {
         if let Some(followed) = self.names.followed.get(&name)
@@ -216,7 +216,7 @@ impl<S: Store> EventLoop<S> {
         Ok(())
     }
 
-    pub(super) fn resolve_name(&mut self, name: Name, known: Option<Stored>, reply: Reply) {
+    pub(super) fn resolve_name(&mut self, name: Name, known: Option<Box<Stored>>, reply: Reply) {
         match self.follow_name(name, known) {
             Ok(followed) if followed.resolving.len() < MAX_WAITING => {
                 followed.resolving.push((now(), reply));
@@ -233,9 +233,9 @@ impl<S: Store> EventLoop<S> {
 
     pub(super) fn publish_name(
         &mut self,
-        key: SiteKey,
+        key: Box<SiteKey>,
         cid: Cid,
-        known: Option<Stored>,
+        known: Option<Box<Stored>>,
         reply: Reply,
     ) {
         let name = key.name();
@@ -299,7 +299,7 @@ impl<S: Store> EventLoop<S> {
     }
 
     /// Begins to follow a name, with what the store has of it.
-    fn follow_name(&mut self, name: Name, known: Option<Stored>) -> Result<&mut Followed> {
+    fn follow_name(&mut self, name: Name, known: Option<Box<Stored>>) -> Result<&mut Followed> {
         let fresh = !self.names.followed.contains_key(&name);
         if fresh && self.names.followed.len() >= MAX_FOLLOWED {
             return Err(RecordError::Full.into());

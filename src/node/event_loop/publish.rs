@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Event, EventLoop, now};
 use crate::node::snapshot::{JoinState, RelayInfo, RelayState, Snapshot, Stats};
+use crate::proto::keys::RootSecret;
 use crate::proto::uplink::State;
 use crate::store::Store;
 
@@ -22,6 +23,8 @@ pub(in crate::node) struct Shared {
     pub listener: Option<Rc<dyn Fn(Changed)>>,
     /// Readers that there have been: the next one's id.
     pub readers: u64,
+    /// The person's secret, while it is unlocked.
+    pub root: Option<RootSecret>,
 }
 
 /// Which part of the snapshot changed.

@@ -59,7 +59,7 @@ impl<'a> Entry<'a> {
                 (7, 2) => entry.public_key.replace(bytes).is_some(),
                 (8, 2) => entry.signature.replace(bytes).is_some(),
                 (9, 2) => entry.data.replace(bytes).is_some(),
-                (0 | 1..=9, _) => return Err(RecordError::Malformed("a field of the wrong form")),
+                (0..=9, _) => return Err(RecordError::Malformed("a field of the wrong form")),
                 _ => false,
             };
             if twice {
