@@ -6,7 +6,7 @@
 use gyre::node::Error;
 use gyre::node::keys::{MAX_LOCKS, State, With};
 use gyre::proto::keys::locked::{Lock, WrappingKey};
-use gyre::proto::keys::passphrase::{Work, wrapping_key};
+use gyre::proto::keys::passphrase::Work;
 use gyre::proto::keys::phrase::ENGLISH;
 use gyre::store::memory::MemoryStore;
 
@@ -21,14 +21,12 @@ const WORK: Work = Work {
     lanes: 1,
 };
 
-fn passphrase(words: &str) -> With<'static> {
+fn passphrase(words: &str) -> With {
     let salt = [3; 16];
-    let key = wrapping_key(words, &salt, WORK).unwrap();
-    let lock = Lock::Passphrase { salt, work: WORK };
-    With::PassphraseKey { lock, key }
+    With::passphrase(words, Lock::Passphrase { salt, work: WORK }).unwrap()
 }
 
-fn passkey(byte: u8) -> With<'static> {
+fn passkey(byte: u8) -> With {
     With::External {
         salt: [byte; 16],
         key: WrappingKey::new([byte; 32]),

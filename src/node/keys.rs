@@ -22,16 +22,14 @@ pub const MAX_LOCKS: usize = 4;
 
 /// What locks or unlocks.
 #[derive(Debug)]
-pub enum With<'a> {
+pub enum With {
     /// Nothing: whoever has the machine has the keys.
     Nothing,
-    /// A passphrase; argon2id takes its time, on this thread.
-    Passphrase(&'a str),
-    /// A wrapping key that whoever calls has made, by argon2id from a passphrase with this salt.
-    PassphraseKey {
+    /// What argon2id made of a passphrase: here by [`With::passphrase`], or in a worker of the page.
+    Passphrase {
         /// The salt and the work, as [`State::Locked`] says them or new ones.
         lock: Lock,
-        /// What argon2id made of them.
+        /// The wrapping key.
         key: WrappingKey,
     },
     /// A wrapping key from elsewhere, such as a passkey asked with this salt.
@@ -41,6 +39,29 @@ pub enum With<'a> {
         /// What it answered.
         key: WrappingKey,
     },
+}
+
+impl With {
+    /// A passphrase that is to lock keys. Takes argon2id's time, on this thread.
+    ///
+    /// # Errors
+    /// None that can be met: the work is our own.
+    pub fn new_passphrase(passphrase: &str) -> Result<Self> {
+        let (salt, work) = (rt::random(), Work::RECOMMENDED);
+        Self::passphrase(passphrase, Lock::Passphrase { salt, work })
+    }
+
+    /// A passphrase that is to open this lock. Takes argon2id's time, on this thread.
+    ///
+    /// # Errors
+    /// `Key` if the lock is none of a passphrase, or asks for too much work.
+    pub fn passphrase(passphrase: &str, lock: Lock) -> Result<Self> {
+        let Lock::Passphrase { salt, work } = lock else {
+            return Err(KeyError::OtherLock.into());
+        };
+        let key = passphrase::wrapping_key(passphrase, &salt, work)?;
+        Ok(Self::Passphrase { lock, key })
+    }
 }
 
 /// What there is.
@@ -104,7 +125,7 @@ impl<S: Store> Keys<'_, S> {
     ///
     /// # Errors
     /// `Key`, `KeysExist` unless it is the secret that is here, `Store`.
-    pub async fn import(&self, file: &[u8], with: With<'_>) -> Result<()> {
+    pub async fn import(&self, file: &[u8], with: With) -> Result<()> {
         let locked = Locked::decode(file)?;
         let secret = unlock(&locked, &with)?;
         self.take_up(secret).await
@@ -114,7 +135,7 @@ impl<S: Store> Keys<'_, S> {
     ///
     /// # Errors
     /// `Locked`, `NoKeys`, `Key`, `Store`.
-    pub async fn export(&self, with: With<'_>) -> Result<Bytes> {
+    pub async fn export(&self, with: With) -> Result<Bytes> {
         let secret = self.root().await?;
         Ok(seal(&secret, with)?.encode().into())
     }
@@ -131,7 +152,7 @@ impl<S: Store> Keys<'_, S> {
     ///
     /// # Errors
     /// `NoKeys`, `Key`: `WrongKey`, or `OtherLock` if nothing is locked that way; `Store`.
-    pub async fn unlock(&self, with: With<'_>) -> Result<()> {
+    pub async fn unlock(&self, with: With) -> Result<()> {
         let slots = self.slots().await?;
         if slots.is_empty() {
             return Err(Error::NoKeys);
@@ -159,7 +180,7 @@ impl<S: Store> Keys<'_, S> {
     ///
     /// # Errors
     /// `Locked`, `NoKeys`, `Key`, `Store`.
-    pub async fn set_lock(&self, with: With<'_>) -> Result<()> {
+    pub async fn set_lock(&self, with: With) -> Result<()> {
         let secret = self.root().await?;
         self.keep(&[seal(&secret, with)?], secret).await
     }
@@ -168,7 +189,7 @@ impl<S: Store> Keys<'_, S> {
     ///
     /// # Errors
     /// `Locked`, `NoKeys`, `BadOptions` if there are [`MAX_LOCKS`] already or the keys are not locked at all, `Key`, `Store`.
-    pub async fn add_lock(&self, with: With<'_>) -> Result<()> {
+    pub async fn add_lock(&self, with: With) -> Result<()> {
         let secret = self.root().await?;
         let mut slots = self.slots().await?;
         let new = seal(&secret, with)?;
@@ -245,15 +266,10 @@ impl<S: Store> Keys<'_, S> {
     }
 }
 
-fn seal(secret: &RootSecret, with: With<'_>) -> Result<Locked> {
+fn seal(secret: &RootSecret, with: With) -> Result<Locked> {
     let (lock, key) = match with {
         With::Nothing => (Lock::Open, None),
-        With::Passphrase(words) => {
-            let (salt, work) = (rt::random(), Work::RECOMMENDED);
-            let key = passphrase::wrapping_key(words, &salt, work)?;
-            (Lock::Passphrase { salt, work }, Some(key))
-        }
-        With::PassphraseKey { lock, key } => match lock {
+        With::Passphrase { lock, key } => match lock {
             Lock::Passphrase { work, .. } if work.is_reasonable() => (lock, Some(key)),
             _ => return Err(KeyError::OtherLock.into()),
         },
@@ -262,15 +278,10 @@ fn seal(secret: &RootSecret, with: With<'_>) -> Result<Locked> {
     Ok(Locked::seal(secret, lock, key.as_ref(), rt::random())?)
 }
 
-fn unlock(locked: &Locked, with: &With<'_>) -> Result<RootSecret, KeyError> {
+fn unlock(locked: &Locked, with: &With) -> Result<RootSecret, KeyError> {
     match (locked.lock(), with) {
         (Lock::Open, With::Nothing) => locked.unlock(None),
-        (Lock::Passphrase { salt, work }, With::Passphrase(words)) => {
-            locked.unlock(Some(&passphrase::wrapping_key(words, &salt, work)?))
-        }
-        (lock @ Lock::Passphrase { .. }, With::PassphraseKey { lock: told, key })
-            if lock == *told =>
-        {
+        (lock @ Lock::Passphrase { .. }, With::Passphrase { lock: told, key }) if lock == *told => {
             locked.unlock(Some(key))
         }
         (Lock::External { salt }, With::External { salt: told, key }) if salt == *told => {

@@ -84,6 +84,8 @@ impl<S: Store> EventLoop<S> {
         let (peer, stream, opened) = match event {
             streams::Event::Inbound { peer, stream } => {
                 let banned = self.peers.by_id(&peer).is_none_or(|peer| peer.banned);
+                // Without the person's word nobody is served, and nobody learns what is read here.
+                let banned = banned || !self.gate.may_send();
                 let accepted = || self.names.links.values().filter(|link| !link.opened);
                 let of_peer = accepted().filter(|link| link.peer == peer).count();
                 if banned || of_peer >= MAX_ACCEPTED_PER_PEER || accepted().count() >= MAX_ACCEPTED
