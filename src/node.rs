@@ -19,6 +19,7 @@ mod page;
 mod peers;
 mod read_ahead;
 mod readers;
+mod reading;
 mod room;
 mod session;
 pub mod snapshot;

@@ -174,7 +174,6 @@ impl<S: Store> EventLoop<S> {
         self.alarms.remove(&Alarm::Swarm(blob));
         self.alarms.remove(&Alarm::Discovery(blob));
         self.alarms.remove(&Alarm::Write(blob));
-        self.alarms.remove(&Alarm::Read(blob));
         self.gate.forget_blob(blob);
         for peer in self.peers.iter_mut() {
             peer.awaited_by.remove(&blob);
