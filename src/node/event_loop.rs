@@ -6,6 +6,7 @@ mod dialling;
 mod integrity;
 mod limits;
 mod links;
+mod names;
 mod neighbours;
 mod network;
 mod pex;
@@ -43,6 +44,7 @@ use crate::net::transport::webrtc::rtc::Switch;
 use crate::proto::book::Book;
 use crate::proto::budget::Budget;
 use crate::proto::message::Message;
+use crate::proto::name::follow;
 use crate::proto::neighbours::Neighbours;
 use crate::proto::pex::Pex;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
@@ -117,11 +119,19 @@ pub(super) enum Event {
         peer: PeerId,
         bytes: Option<Bytes>,
     },
+    /// What came on a stream about names; `None` when it has ended.
+    Names(follow::LinkId, Option<follow::Message>),
 }
 
 impl From<(SessionId, SessionEvent)> for Event {
     fn from((id, event): (SessionId, SessionEvent)) -> Self {
         Self::Session(id, event)
+    }
+}
+
+impl From<(follow::LinkId, Option<follow::Message>)> for Event {
+    fn from((link, message): (follow::LinkId, Option<follow::Message>)) -> Self {
+        Self::Names(link, message)
     }
 }
 
@@ -138,6 +148,7 @@ enum Alarm {
     Neighbours,
     Pex,
     Book,
+    Names,
 }
 
 /// One open stream.
@@ -183,6 +194,7 @@ pub(super) struct EventLoop<S: Store> {
     /// Messages of peer exchange that wait for their stream.
     telling: HashMap<OpenId, Bytes>,
     reading: usize,
+    names: names::Names,
     /// What is reserved, or asked for, at peers.
     reservations: HashMap<PeerId, ListenerId>,
     /// Linked servers of the peers' index, and how many there were when everything was announced to them.
@@ -266,6 +278,7 @@ impl<S: Store> EventLoop<S> {
             pex: Pex::default(),
             telling: HashMap::new(),
             reading: 0,
+            names: names::Names::new(),
             reservations: HashMap::new(),
             servers: HashSet::new(),
             announced_to: 0,
@@ -370,6 +383,7 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             Event::Pex { peer, bytes } => self.on_pex(peer, bytes),
+            Event::Names(link, message) => self.on_names_message(link, message),
             Event::Usage(usage) => {
                 self.storage = StorageInfo {
                     used: usage.used,
@@ -427,6 +441,7 @@ impl<S: Store> EventLoop<S> {
                 Alarm::Serve => self.serve_when_due(),
                 Alarm::Ask => self.ask_when_due(),
                 Alarm::Book => self.write_book(),
+                Alarm::Names => self.look_after_names(),
                 Alarm::Pex => self.tell_pex(crate::proto::pex::Input::Tick),
                 Alarm::Neighbours => self.tell_neighbours(crate::proto::neighbours::Input::Tick),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),
