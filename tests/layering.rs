@@ -69,6 +69,11 @@ const RINGS: &[Ring] = &[
         never: &["tokio::"],
     },
     Ring {
+        name: "cli",
+        siblings: &["cli", "node", "net", "store", "rt", "proto"],
+        never: &["web_sys::", "wasm_bindgen::"],
+    },
+    Ring {
         name: "relay",
         siblings: &["relay", "node", "net", "store", "rt", "proto"],
         never: &["web_sys::", "wasm_bindgen::"],
