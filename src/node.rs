@@ -10,8 +10,10 @@ mod event_loop;
 mod export;
 mod file;
 mod import;
+pub mod keys;
 mod meta;
 mod meter;
+pub mod names;
 #[cfg(target_arch = "wasm32")]
 mod page;
 mod peers;
@@ -208,6 +210,7 @@ impl<S: Store> Node<S> {
             },
             listener: None,
             readers: 0,
+            root: None,
         };
         let shared = Rc::new(RefCell::new(shared));
         let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
@@ -245,6 +248,7 @@ impl<S: Store> Node<S> {
                 ),
             }
         }
+        node.names().take_up().await?;
         node.tell(Command::Rest(asleep)).await?;
         Ok(node)
     }
@@ -479,6 +483,7 @@ impl<S: Store> Node<S> {
 
     /// Stops: closes every link, lets go of the store. Later calls fail with `Closed`.
     pub async fn stop(&self) {
+        self.shared.borrow_mut().root = None;
         let _ = self.ask(|reply| Command::Stop { reply }).await;
     }
 

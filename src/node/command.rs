@@ -2,15 +2,19 @@
 
 use std::ops::Range;
 
-use futures::channel::oneshot;
+use cid::Cid;
+use futures::channel::{mpsc, oneshot};
 
 use super::error::Result;
 use super::event_loop::Part;
 use super::meta::BlobMeta;
+use super::names::{Head, Stored};
 use super::readers::ReaderId;
 use super::snapshot::SwarmChart;
 use crate::proto::holding::Holding;
+use crate::proto::keys::SiteKey;
 use crate::proto::limits::{Limits, Surroundings};
+use crate::proto::name::Name;
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 use crate::proto::web_source::WebSource;
 use crate::store::{BlobRow, RowId, StoredChunk};
@@ -124,6 +128,33 @@ pub(super) enum Command {
     Chart {
         blob: BlobHash,
         reply: oneshot::Sender<Result<SwarmChart>>,
+    },
+    /// Sign that the key's name leads there from now on; answers when that has been told.
+    PublishName {
+        key: Box<SiteKey>,
+        cid: Cid,
+        known: Option<Box<Stored>>,
+        reply: oneshot::Sender<Result<Head>>,
+    },
+    /// Find out what a name leads to.
+    ResolveName {
+        name: Name,
+        known: Option<Box<Stored>>,
+        reply: oneshot::Sender<Result<Head>>,
+    },
+    /// Tell every head of a name from now on.
+    WatchName {
+        name: Name,
+        known: Option<Box<Stored>>,
+        heads: mpsc::Sender<Head>,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    /// Keep a name known, or no longer; answers with all that are.
+    HoldName {
+        name: Name,
+        known: Option<Box<Stored>>,
+        hold: bool,
+        reply: oneshot::Sender<Result<Vec<Name>>>,
     },
     /// Room was made, or taken away.
     QuotaChanged,

@@ -7,6 +7,7 @@ mod holders;
 mod integrity;
 mod limits;
 mod links;
+mod names;
 mod neighbours;
 mod network;
 mod pex;
@@ -46,6 +47,7 @@ use crate::net::transport::webrtc::rtc::Switch;
 use crate::proto::book::Book;
 use crate::proto::budget::Budget;
 use crate::proto::message::Message;
+use crate::proto::name::follow;
 use crate::proto::neighbours::Neighbours;
 use crate::proto::pex::Pex;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
@@ -133,11 +135,19 @@ pub(super) enum Event {
         peer: PeerId,
         bytes: Option<Bytes>,
     },
+    /// What came on a stream about names; `None` when it has ended.
+    Names(follow::LinkId, Option<follow::Message>),
 }
 
 impl From<(SessionId, SessionEvent)> for Event {
     fn from((id, event): (SessionId, SessionEvent)) -> Self {
         Self::Session(id, event)
+    }
+}
+
+impl From<(follow::LinkId, Option<follow::Message>)> for Event {
+    fn from((link, message): (follow::LinkId, Option<follow::Message>)) -> Self {
+        Self::Names(link, message)
     }
 }
 
@@ -154,6 +164,7 @@ enum Alarm {
     Neighbours,
     Pex,
     Book,
+    Names,
 }
 
 /// One open stream.
@@ -199,6 +210,7 @@ pub(super) struct EventLoop<S: Store> {
     /// Messages of peer exchange that wait for their stream.
     telling: HashMap<OpenId, Bytes>,
     reading: usize,
+    names: names::Names,
     /// What we have of sites, waiting for the stream that tells it.
     holdings: HashMap<OpenId, Bytes>,
     hearing: usize,
@@ -289,6 +301,7 @@ impl<S: Store> EventLoop<S> {
             pex: Pex::default(),
             telling: HashMap::new(),
             reading: 0,
+            names: names::Names::new(),
             holdings: HashMap::new(),
             hearing: 0,
             reservations: HashMap::new(),
@@ -404,6 +417,7 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             Event::Pex { peer, bytes } => self.on_pex(peer, bytes),
+            Event::Names(link, message) => self.on_names_message(link, message),
             Event::Holding { peer, bytes } => self.on_holding(peer, bytes),
             Event::Usage(usage) => {
                 self.storage = StorageInfo {
@@ -462,6 +476,7 @@ impl<S: Store> EventLoop<S> {
                 Alarm::Serve => self.serve_when_due(),
                 Alarm::Ask => self.ask_when_due(),
                 Alarm::Book => self.write_book(),
+                Alarm::Names => self.look_after_names(),
                 Alarm::Pex => self.tell_pex(crate::proto::pex::Input::Tick),
                 Alarm::Neighbours => self.tell_neighbours(crate::proto::neighbours::Input::Tick),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),

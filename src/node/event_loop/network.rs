@@ -9,7 +9,7 @@ use crate::net::addresses::{is_dialable, socket_of};
 use crate::net::behaviour::BehaviourEvent;
 use crate::net::index::Scope;
 use crate::net::transport::webrtc;
-use crate::net::{index, introductions};
+use crate::net::{index, introductions, names};
 use crate::node::snapshot::Via;
 use crate::proto::types::PeerKey;
 use crate::proto::{discovery, neighbours, uplink};
@@ -79,6 +79,7 @@ impl<S: Store> EventLoop<S> {
         match event {
             BehaviourEvent::Session(event) => self.on_stream(event),
             BehaviourEvent::Pex(event) => self.on_pex_stream(event),
+            BehaviourEvent::Names(event) => self.on_names_stream(event),
             BehaviourEvent::Sites(event) => self.on_holding_stream(event),
             BehaviourEvent::Index(events) => events
                 .into_iter()
@@ -109,6 +110,7 @@ impl<S: Store> EventLoop<S> {
                     offers(introductions::PROTOCOL),
                     offers(index::PEERS_PROTOCOL),
                 );
+                self.on_names_offer(peer_id, offers(names::PROTOCOL));
             }
             BehaviourEvent::Identify(_) => {}
             BehaviourEvent::Ping(ping::Event {
@@ -169,6 +171,13 @@ impl<S: Store> EventLoop<S> {
                     transfer.announced &= ok;
                 }
             }
+            index::Event::Read {
+                name,
+                answers,
+                lacking,
+            } => self.on_names_read(scope, name, answers, lacking),
+            index::Event::Wrote { name, took } => self.on_names_wrote(name, took),
+            index::Event::Heard(name) => self.on_names_heard(scope, name),
         }
     }
 
@@ -224,7 +233,10 @@ impl<S: Store> EventLoop<S> {
             peer.near = false;
             peer.settle();
             for blob in std::mem::take(&mut peer.awaited_by) {
-                self.open_session(blob, key);
+                match self.is_meeting(&blob) {
+                    true => self.on_met(blob, key),
+                    false => self.open_session(blob, key),
+                }
             }
             if first {
                 self.on_neighbour(key);
@@ -249,6 +261,7 @@ impl<S: Store> EventLoop<S> {
         let gone = peer.connections.is_empty();
         if gone {
             peer.rtt = None;
+            self.on_names_unlinked(&id);
         }
         if unlinked {
             self.on_neighbour_lost(id, key);

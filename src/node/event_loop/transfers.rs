@@ -119,6 +119,25 @@ impl<S: Store> EventLoop<S> {
             Command::Chart { blob, reply } => {
                 let _ = reply.send(self.chart(blob).ok_or(Error::NotFound));
             }
+            Command::PublishName {
+                key,
+                cid,
+                known,
+                reply,
+            } => self.publish_name(key, cid, known, reply),
+            Command::ResolveName { name, known, reply } => self.resolve_name(name, known, reply),
+            Command::WatchName {
+                name,
+                known,
+                heads,
+                reply,
+            } => drop(reply.send(self.watch_name(name, known, heads))),
+            Command::HoldName {
+                name,
+                known,
+                hold,
+                reply,
+            } => drop(reply.send(self.hold_name(name, known, hold))),
             Command::Stop { .. } => {} // taken by `run`
         }
     }
@@ -329,7 +348,7 @@ impl<S: Store> EventLoop<S> {
 
     pub(super) fn tell_discovery(&mut self, blob: BlobHash, input: discovery::Input) {
         let Some(transfer) = self.transfers.get_mut(&blob) else {
-            return;
+            return self.tell_meeting(blob, input);
         };
         transfer.discovery.handle(input, now());
         let outputs: Vec<_> = std::iter::from_fn(|| transfer.discovery.poll_output()).collect();
