@@ -670,6 +670,69 @@ mod native {
         command
     }
 
+    async fn output(mut command: Command) -> std::process::Output {
+        let done = tokio::task::spawn_blocking(move || command.output().unwrap());
+        done.await.unwrap()
+    }
+
+    #[test]
+    fn a_key_keeps_the_address_from_version_to_version() {
+        run(|scene: Scene| async move {
+            let folder = tempfile::tempdir().unwrap();
+            let mut tree: Tree = thousand().into_iter().take(30).collect();
+            let source = folder.path().join("site");
+            write(&tree, &source);
+            let publish = |serves: bool| {
+                let mut command = gyre(&scene, folder.path().join("a.redb"));
+                command.arg("publish").arg(&source).arg("--key");
+                command.arg(folder.path().join("site.key"));
+                if serves {
+                    command.args(["--listen", "/ip4/127.0.0.1/tcp/0/ws", "--serve"]);
+                }
+                command
+            };
+            let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+            let first = output(publish(false)).await;
+            let words = text(first.stderr);
+            assert!(first.status.success(), "{words}");
+            assert!(
+                words.contains("A new key") && words.contains("Version 0"),
+                "{words}"
+            );
+            let name = text(first.stdout).trim().to_owned();
+            assert!(name.starts_with("k51"), "{name}");
+
+            tree.insert("new.html".into(), content(100, 4));
+            write(&tree, &source);
+            let serving = tokio::task::spawn_local(output(publish(true)));
+            let fetch = |into: PathBuf| {
+                let mut fetch = gyre(&scene, folder.path().join("b.redb"));
+                fetch.args(["fetch", &name]).arg(into);
+                output(fetch)
+            };
+            // Until the second version is out, the first may be what the name leads to, which nobody serves.
+            let mut tries = 0;
+            let fetched = loop {
+                let fetched = fetch(folder.path().join(format!("copy{tries}"))).await;
+                if fetched.status.success() || tries == 5 {
+                    break fetched;
+                }
+                tries += 1;
+            };
+            assert!(fetched.status.success(), "{}", text(fetched.stderr));
+            assert!(read(&folder.path().join(format!("copy{tries}"))) == tree);
+            let served = serving.await.unwrap();
+            let words = text(served.stderr);
+            assert!(served.status.success(), "{words}");
+            assert_eq!(text(served.stdout).trim(), name);
+            assert!(
+                words.contains("Version 1") && words.contains("1 files added"),
+                "{words}"
+            );
+            assert!(words.contains("1 other peer has everything"), "{words}");
+        });
+    }
+
     #[test]
     fn the_command_publishes_serves_fetches_and_resolves() {
         run(|scene: Scene| async move {
