@@ -71,7 +71,8 @@ pub fn verify(bytes: &[u8]) -> Option<Record> {
         .addresses()
         .iter()
         .filter(|address| {
-            Route::read(address, peer).is_some() || socket_of(address, peer).is_some()
+            let is_socket = || is_own_socket(address) && socket_of(address, peer).is_some();
+            Route::read(address, peer).is_some() || is_socket()
         })
         .take(MAX_TAKEN)
         .cloned()
@@ -128,6 +129,10 @@ mod tests {
                 [Route::Relay(relay, address), Route::Peer(PeerId::random())]
             })
             .map(|route| route.to(local))
+            .chain((0..4).map(|port| {
+                let socket = format!("/dns4/{name}.node.example/tcp/{}/tls/ws", port + 1);
+                socket_of(&socket.parse().unwrap(), local).unwrap()
+            }))
             .collect();
         let record = verify(&sign(&key, all.iter()).unwrap()).unwrap();
         assert_eq!(record.addresses.len(), MAX_TAKEN);

@@ -16,7 +16,7 @@ use super::types::{BlobHash, PeerKey, Time};
 /// Records in one message, the sender's own included. Ours: more than a peer wants sessions.
 pub const MAX_RECORDS: usize = 16;
 
-/// Longest record in bytes: a key, a signature and seven addresses of 100 to 250 bytes.
+/// Longest record in bytes: a key, a signature and nine addresses of 100 to 250 bytes.
 pub const MAX_RECORD: usize = 1536;
 
 /// Longest message in bytes.
