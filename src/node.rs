@@ -17,6 +17,7 @@ mod page;
 mod peers;
 mod read_ahead;
 mod readers;
+mod reading;
 mod room;
 mod session;
 pub mod snapshot;
@@ -52,7 +53,7 @@ use event_loop::{ADDRESSES, EventLoop, Gate, Shared, Start};
 use file::Located;
 use meta::BlobMeta;
 use readers::ReaderId;
-use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmInfo};
+use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmChart, SwarmInfo};
 
 use crate::net::behaviour;
 use crate::net::transport::{Parts, webrtc};
@@ -439,6 +440,14 @@ impl<S: Store> Node<S> {
     /// Its peers.
     pub fn peers(&self) -> Vec<PeerInfo> {
         self.shared.borrow().snapshot.peers.clone()
+    }
+
+    /// Who has what of one blob, as far as this node knows, drawn now: for whoever watches, a few times a second.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not here.
+    pub async fn chart(&self, blob: BlobHash) -> Result<SwarmChart> {
+        self.ask(|reply| Command::Chart { blob, reply }).await?
     }
 
     /// Calls `listener` when a part of the snapshot changed; replaces a former listener.

@@ -7,6 +7,7 @@ use futures::channel::oneshot;
 use super::error::Result;
 use super::meta::BlobMeta;
 use super::readers::ReaderId;
+use super::snapshot::SwarmChart;
 use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 use crate::proto::web_source::WebSource;
@@ -90,6 +91,11 @@ pub(super) enum Command {
     Whole {
         blob: BlobHash,
         reply: oneshot::Sender<Option<(BlobSize, BlobMeta)>>,
+    },
+    /// Draw who has what of a blob.
+    Chart {
+        blob: BlobHash,
+        reply: oneshot::Sender<Result<SwarmChart>>,
     },
     /// Room was made, or taken away.
     QuotaChanged,

@@ -86,8 +86,8 @@ pub(super) enum Event {
     },
     Loaded {
         blob: BlobHash,
-        /// Who asked for which chunk, and what came of it.
-        loads: Vec<((PeerKey, ChunkIndex), Result<StoredChunk, StoreError>)>,
+        /// What came of each chunk.
+        loads: Vec<(ChunkIndex, Result<StoredChunk, StoreError>)>,
     },
     Usage(Usage),
     /// A write needs this many bytes; answers whether to try again.
@@ -131,7 +131,6 @@ enum Alarm {
     Swarm(BlobHash),
     Discovery(BlobHash),
     Write(BlobHash),
-    Read(BlobHash),
     Web(BlobHash),
     Uplink(usize),
     Serve,
@@ -366,12 +365,8 @@ impl<S: Store> EventLoop<S> {
                 result,
             } => self.on_wrote(blob, row, chunks, result),
             Event::Loaded { blob, loads } => {
-                for ((peer, index), result) in loads {
-                    if self.is_fit_to_serve(blob, &result) {
-                        self.on_loaded(blob, peer, index, result);
-                    } else {
-                        self.drop_chunk(blob, index, Finder::Peer(peer));
-                    }
+                for (index, result) in loads {
+                    self.on_read(blob, index, result);
                 }
             }
             Event::Pex { peer, bytes } => self.on_pex(peer, bytes),
@@ -428,7 +423,6 @@ impl<S: Store> EventLoop<S> {
                     self.tell_discovery(blob, crate::proto::discovery::Input::Tick)
                 }
                 Alarm::Write(blob) => self.write_some(blob),
-                Alarm::Read(blob) => self.read_some(blob),
                 Alarm::Web(blob) => self.look_at_web(blob),
                 Alarm::Serve => self.serve_when_due(),
                 Alarm::Ask => self.ask_when_due(),

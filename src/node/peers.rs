@@ -57,7 +57,7 @@ impl Peer {
         self.connections.values().any(|via| *via == Via::Direct)
     }
 
-    fn via(&self) -> Via {
+    pub fn via(&self) -> Via {
         let has = |via| self.connections.values().any(|other| *other == via);
         match () {
             () if has(Via::Direct) => Via::Direct,

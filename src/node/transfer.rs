@@ -8,13 +8,14 @@ use super::error::{Error, Result};
 use super::meta::BlobMeta;
 use super::meter::Meter;
 use super::readers::Readers;
+use super::reading::Reading;
 use super::snapshot::{Problem, SwarmInfo, TransferState};
 use super::web::Web;
 use crate::proto::discovery::Discovery;
 use crate::proto::link::blob_cid;
 use crate::proto::swarm::Swarm;
 use crate::proto::tree::Tree;
-use crate::proto::types::{BlobHash, BlobSize, ChunkIndex, PeerKey, Time};
+use crate::proto::types::{BlobHash, BlobSize, ChunkIndex, Time};
 use crate::rt;
 use crate::store::{RowId, StoreError, StoredChunk};
 
@@ -40,8 +41,8 @@ pub(super) struct Transfer {
     /// Verified and not yet durable, waiting or being written: served from here meanwhile. Bounded by
     /// `Config::unstored_max`.
     pub unstored: BTreeMap<ChunkIndex, StoredChunk>,
-    /// Chunks to be served that wait for others to be read with. Bounded by `Config::serving_max`.
-    pub to_read: Vec<(PeerKey, ChunkIndex)>,
+    /// Chunks to be served, on their way out of the store.
+    pub reading: Reading,
     /// Transactions under way.
     pub writing: usize,
     /// Chunks in them.
@@ -78,7 +79,7 @@ impl Transfer {
             tree: None,
             to_store: VecDeque::new(),
             unstored: BTreeMap::new(),
-            to_read: Vec::new(),
+            reading: Reading::default(),
             writing: 0,
             being_written: 0,
             announced: false,

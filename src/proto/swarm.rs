@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 mod announce;
 mod asking;
+pub mod chart;
 mod choke;
 mod clock;
 mod endgame;
@@ -42,7 +43,7 @@ use self::choke::Choker;
 use self::clock::Clock;
 use self::ledger::Ledger;
 use self::outflow::Outflow;
-use self::peer::{Peer, Stage};
+use self::peer::Peer;
 use self::upload::Spread;
 use super::bitfield::Bitfield;
 use super::config::Config;
@@ -306,13 +307,21 @@ impl Swarm {
             .is_some_and(|ledger| ledger.stored.is_full())
     }
 
-    /// Chunks that were given out to be sent and have not left.
-    pub fn sending(&self) -> usize {
-        let sending = |peer: &Peer| {
-            let stages = peer.client.serving.iter().map(|serving| serving.stage);
-            stages.filter(|stage| *stage == Stage::Sending).count()
+    /// What this peer will probably be served next: its share of `count`, if others are served too.
+    pub fn upcoming(&self, key: PeerKey, count: usize) -> Vec<ChunkIndex> {
+        let Some(peer) = self.peers.get(&key) else {
+            return Vec::new();
         };
-        self.peers.values().map(sending).sum()
+        let is_waiting = |peer: &&Peer| !peer.client.queue.is_empty();
+        let waiting = self.peers.values().filter(is_waiting).count();
+        let share = count / waiting.max(1);
+        peer.client.queue.iter().take(share).copied().collect()
+    }
+
+    /// Whether any peer has requests that were not begun.
+    pub fn is_asked(&self) -> bool {
+        let mut peers = self.peers.values();
+        peers.any(|peer| !peer.client.queue.is_empty())
     }
 
     /// Which chunks are stored; `None` while the size is not proved.

@@ -15,7 +15,7 @@ use super::file::WasmFile;
 use super::source::{abortable, chunks};
 use super::types::{
     JsCallOptions, JsExportInfo, JsImportOptions, JsLimits, JsListener, JsNodeOptions, JsPeers,
-    JsShare, JsStats, JsSurroundings, JsSwarms, NodeOptions,
+    JsShare, JsStats, JsSurroundings, JsSwarmChart, JsSwarms, NodeOptions,
 };
 use crate::node::{Changed, Config, Error, ImportOptions, PageExport, PageNode, Result, Share};
 use crate::proto::link::{blob_cid, parse_cid};
@@ -217,6 +217,14 @@ impl WasmNode {
     /// Its blobs.
     pub fn swarms(&self) -> JsSwarms {
         snapshot(&self.0.swarms())
+    }
+
+    /// Who has what of one blob, now.
+    pub async fn chart(&self, cid: String) -> Result<JsSwarmChart, JsValue> {
+        let node = self.0.clone();
+        let blob = parse_cid(&cid).map_err(|error| to_js(&Error::BadLink(error)))?;
+        let chart = node.chart(blob).await.map_err(|error| to_js(&error))?;
+        Ok(snapshot(&chart))
     }
 
     /// The node as a whole.

@@ -19,6 +19,11 @@ export interface SwarmInfo { cid: string; fragment: string | null; name: string 
   addedAt: number; chunks: number; chunksHave: number }
 export interface PeerInfo { peerId: string; role: 'browser' | 'relay'; via: 'direct' | 'relayed' | 'websocket' | 'connecting' | 'failed'; agent: string;
   rtt: number | null; up: number; down: number; upRate: number; downRate: number; since: number; detail: string }
+export interface SwarmChart { cid: string; chunks: number; chunksHave: number; unstored: number; asked: number; stored: Uint8Array; askedOf: Uint8Array;
+  broughtBy: Uint8Array; copies: Uint8Array; bringers: { peerId: string | null; chunks: number }[]; peers: ChartPeer[]; peersTotal: number }
+export interface ChartPeer { peerId: string; via: PeerInfo['via']; rtt: number | null; connected: number; chunks: number; hasAll: boolean; has: Uint8Array;
+  up: number; down: number; upRate: number; downRate: number; servesUs: boolean; wanted: boolean; isServed: boolean; wants: boolean; asked: number;
+  serving: number; stalled: boolean }
 export interface Limits { upRate: number | null; downRate: number | null; upPerDay: number | null; sendOnMetered: boolean; pauseOnBattery: boolean; hideAddress: boolean }
 export interface Surroundings { metered: boolean; onBattery: boolean }
 export interface Stats { peerId: string; state: 'connecting' | 'joined' | 'peers' | 'offline';
@@ -81,6 +86,8 @@ extern "C" {
     pub type JsShare;
     #[wasm_bindgen(typescript_type = "SwarmInfo[]")]
     pub type JsSwarms;
+    #[wasm_bindgen(typescript_type = "SwarmChart")]
+    pub type JsSwarmChart;
     #[wasm_bindgen(typescript_type = "PeerInfo[]")]
     pub type JsPeers;
     #[wasm_bindgen(typescript_type = "Stats")]

@@ -17,7 +17,18 @@ import { openSource, type ShareSource } from './source.js';
 import type { Network } from './tabs/messages.js';
 import { pagePlatform } from './tabs/platform.js';
 import { SharedNode, type Starter } from './tabs/shared.js';
-import type { GyreEventMap, JoinOptions, Limits, OpenOptions, PeerInfo, Share, ShareOptions, Stats, SwarmInfo } from './types.js';
+import type {
+  GyreEventMap,
+  JoinOptions,
+  Limits,
+  OpenOptions,
+  PeerInfo,
+  Share,
+  ShareOptions,
+  Stats,
+  SwarmChart,
+  SwarmInfo,
+} from './types.js';
 import { loadWasm } from './wasm.js';
 import type { WasmNodeOptions } from './wasm/gyre.js';
 
@@ -270,6 +281,19 @@ export class Gyre extends EventTarget {
   /** One blob of {@link swarms}. */
   swarm(cid: string): SwarmInfo | undefined {
     return this.swarms().find((swarm) => swarm.cid === cid);
+  }
+
+  /**
+   * Who has what of one blob, drawn when asked for; ask a few times a second at most, and only while
+   * somebody watches. Takes a link or a CID.
+   *
+   * @throws GyreError `NOT_FOUND` if it is not here, `BAD_LINK`, `CLOSED`.
+   */
+  async chart(link: string): Promise<SwarmChart> {
+    return guarded(() => {
+      this.#assertOpen();
+      return this.#node.call('chart', parseLink(link).cid);
+    });
   }
 
   /** The node as a whole. @throws GyreError `CLOSED` once left. */

@@ -21,6 +21,7 @@ export { formatLink, parseLink, type FileLink } from './link.js';
 export type { ShareSource } from './source.js';
 export type {
   ByteRange,
+  ChartPeer,
   GyreEventMap,
   JoinOptions,
   Limits,
@@ -34,6 +35,7 @@ export type {
   ShareOptions,
   Stats,
   Surroundings,
+  SwarmChart,
   SwarmInfo,
   SwarmState,
 } from './types.js';

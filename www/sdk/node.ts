@@ -25,10 +25,14 @@ export const PLAIN_CALLS = [
   'exportInfo',
   'exportPiece',
   'webTree',
+  'chart',
 ] as const satisfies readonly (keyof WasmNode)[];
 
 /** One of {@link PLAIN_CALLS}. */
 export type PlainCall = (typeof PLAIN_CALLS)[number];
+
+/** Those of them that only read: the snapshots are the same after. */
+export const READING_CALLS: readonly PlainCall[] = ['exportInfo', 'exportPiece', 'chart'];
 
 /** What one of them is given, and what it comes to. */
 export type PlainArguments<K extends PlainCall> = Parameters<WasmNode[K]>;

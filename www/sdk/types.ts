@@ -94,6 +94,77 @@ export interface PeerInfo {
   readonly detail: string;
 }
 
+/**
+ * Who has what of one blob, as far as this peer knows: its own chunks, what its neighbours say they have, and what flows
+ * between them and itself. What flows between two others is not known.
+ *
+ * Chunks are summed up in cells, at most 512: cell `i` of `n` stands for the chunks from `i * chunks / n` (rounded down)
+ * up to, not including, `(i + 1) * chunks / n`. A share is 0 for none of a cell, 255 for all of it, in between for a part.
+ */
+export interface SwarmChart {
+  readonly cid: string;
+  /** Number of 256 KiB chunks; 0 until the size is known, and then there are no cells. */
+  readonly chunks: number;
+  /** Chunks verified and stored. */
+  readonly chunksHave: number;
+  /** Chunks verified and not yet stored. */
+  readonly unstored: number;
+  /** Chunks asked for. */
+  readonly asked: number;
+  /** Share of each cell that is stored here. */
+  readonly stored: Uint8Array;
+  /** Of whom something in the cell is asked: `k` is `peers[k - 1]`, 0 nobody, 255 one that is not in `peers`. */
+  readonly askedOf: Uint8Array;
+  /** Who brought most of the cell: `k` is `bringers[k - 1]`, 0 for what was here before, 255 one that is not in `bringers`. */
+  readonly broughtBy: Uint8Array;
+  /** How many neighbours have the chunk of the cell that the fewest have, 255 at most. */
+  readonly copies: Uint8Array;
+  /** Who brought chunks that are here now, those that have left included; at most 64. */
+  readonly bringers: readonly { readonly peerId: string | null; readonly chunks: number }[];
+  /** The neighbours; at most the 64 that most has flowed to and from. */
+  readonly peers: readonly ChartPeer[];
+  /** How many there are in all. */
+  readonly peersTotal: number;
+}
+
+/** One neighbour in a {@link SwarmChart}; bytes and rates are those of this blob alone, since it is connected. */
+export interface ChartPeer {
+  readonly peerId: string;
+  readonly via: PeerVia;
+  /** Round-trip time in milliseconds, `null` until measured. */
+  readonly rtt: number | null;
+  /** How long it has been in this swarm with us, in milliseconds. */
+  readonly connected: number;
+  /** Chunks that it says it has. */
+  readonly chunks: number;
+  /** Whether it says that it has all of them. */
+  readonly hasAll: boolean;
+  /** Share of each cell that it says it has; empty where that is all or nothing. */
+  readonly has: Uint8Array;
+  /** Bytes sent to it. */
+  readonly up: number;
+  /** Bytes received from it. */
+  readonly down: number;
+  /** Bytes per second to it. */
+  readonly upRate: number;
+  /** Bytes per second from it. */
+  readonly downRate: number;
+  /** It serves this peer now. */
+  readonly servesUs: boolean;
+  /** It has something that is wanted here. */
+  readonly wanted: boolean;
+  /** This peer serves it now. */
+  readonly isServed: boolean;
+  /** It says that it wants something. */
+  readonly wants: boolean;
+  /** Chunks asked of it. */
+  readonly asked: number;
+  /** Chunks being sent to it. */
+  readonly serving: number;
+  /** It let requests stall and has not delivered since. */
+  readonly stalled: boolean;
+}
+
 /** One relay of this node's list. */
 export interface RelayInfo {
   /** Multiaddr. */

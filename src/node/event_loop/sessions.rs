@@ -153,6 +153,7 @@ impl<S: Store> EventLoop<S> {
                 self.count_up(blob, peer, bytes as u64);
                 self.gate.on_sent(blob, peer, index, bytes as u64);
                 self.tell_swarm(blob, Input::Sent { peer, index });
+                self.end_reading(blob);
                 self.review_uploads();
             }
             SessionEvent::Malformed => self.ban(blob, peer, Misconduct::Malformed),
@@ -174,6 +175,15 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
+    /// What was read for peers that ask for nothing more is let go of.
+    fn end_reading(&mut self, blob: BlobHash) {
+        if let Some(transfer) = self.transfers.get_mut(&blob)
+            && !transfer.swarm.is_asked()
+        {
+            transfer.reading.forget();
+        }
+    }
+
     pub(super) fn end_session(&mut self, id: SessionId) {
         let Some(session) = self.sessions.remove(&id) else {
             return;
@@ -184,6 +194,7 @@ impl<S: Store> EventLoop<S> {
         self.tell_pex(pex::Input::Left(session.blob, session.peer));
         self.urgent = true;
         self.tell_swarm(session.blob, Input::Disconnected { peer: session.peer });
+        self.end_reading(session.blob);
         let gone = match session.answered {
             true => discovery::Input::Disconnected(session.peer),
             false => discovery::Input::Failed(session.peer),

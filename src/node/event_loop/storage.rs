@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::integrity::Finder;
 use super::{Alarm, Event, EventLoop, now};
 use crate::node::error::Error;
+use crate::node::reading::READ_BATCH;
 use crate::node::room;
 use crate::node::transfer::Transfer;
 use crate::proto::swarm::Input;
@@ -19,13 +21,6 @@ const LINGER: Duration = Duration::from_millis(100);
 
 /// Transactions of one blob under way at once: one is being written while the next fills.
 const MAX_WRITING: usize = 2;
-
-/// Chunks to serve that are read in one transaction: half of what is served to one peer at once, so that one half is
-/// read while the other is on its way out.
-const READ_BATCH: usize = 4;
-
-/// How long a chunk to serve waits for others to share its transaction with, while others are on their way out.
-const READ_LINGER: Duration = Duration::from_millis(20);
 
 impl<S: Store> EventLoop<S> {
     pub(super) fn store_chunk(&mut self, blob: BlobHash, chunk: StoredChunk) {
@@ -133,7 +128,7 @@ impl<S: Store> EventLoop<S> {
         self.write_some(blob);
     }
 
-    /// A chunk is to be served: from memory if it is on its way into the store, else from the store, in company.
+    /// A chunk is to be served: from memory if it is on its way into the store or was read before, else from the store.
     pub(super) fn load_chunk(&mut self, blob: BlobHash, peer: PeerKey, index: ChunkIndex) {
         let Some(transfer) = self.transfers.get_mut(&blob) else {
             return;
@@ -141,32 +136,66 @@ impl<S: Store> EventLoop<S> {
         if let Some(chunk) = transfer.unstored.get(&index).cloned() {
             return self.on_loaded(blob, peer, index, Ok(chunk));
         }
-        transfer.to_read.push((peer, index));
-        // With nothing on its way out the wire stands idle until this one comes.
-        if transfer.to_read.len() >= READ_BATCH || transfer.swarm.sending() == 0 {
-            self.read_some(blob);
-        } else if transfer.to_read.len() == 1 {
-            self.set_alarm(Alarm::Read(blob), now() + READ_LINGER);
+        if let Some(chunk) = transfer.reading.take(index) {
+            return self.serve_loaded(blob, peer, index, Ok(chunk));
         }
-    }
-
-    pub(super) fn read_some(&mut self, blob: BlobHash) {
-        let Some(transfer) = self.transfers.get_mut(&blob) else {
-            return;
-        };
-        let batch = std::mem::take(&mut transfer.to_read);
+        let upcoming = transfer.swarm.upcoming(peer, READ_BATCH);
+        let batch = transfer.reading.wait(peer, index, upcoming.into_iter());
         if batch.is_empty() {
             return;
         }
         let (store, row) = (self.store.clone(), transfer.row);
         self.spawn(async move {
-            let indexes: Vec<_> = batch.iter().map(|(_, index)| *index).collect();
-            let results = store.chunks(row, &indexes).await;
+            let results = store.chunks(row, &batch).await;
             Event::Loaded {
                 blob,
                 loads: batch.into_iter().zip(results).collect(),
             }
         });
+    }
+
+    /// One of the chunks of a read: for those whose turn it is, or for later.
+    pub(super) fn on_read(
+        &mut self,
+        blob: BlobHash,
+        index: ChunkIndex,
+        result: Result<StoredChunk, StoreError>,
+    ) {
+        let Some(transfer) = self.transfers.get_mut(&blob) else {
+            return;
+        };
+        let mut peers = transfer.reading.arrived(index).into_iter();
+        let first = peers.next();
+        match (result, first) {
+            // What could not be read ahead is read again, and seen to, when it is its turn.
+            (Err(_), None) => {}
+            (Ok(chunk), None) => transfer.reading.keep(chunk),
+            (result, Some(first)) => {
+                if let Ok(chunk) = &result
+                    && !peers.as_slice().is_empty()
+                {
+                    transfer.reading.keep(chunk.clone());
+                }
+                self.serve_loaded(blob, first, index, result);
+                for peer in peers {
+                    self.load_chunk(blob, peer, index);
+                }
+            }
+        }
+    }
+
+    fn serve_loaded(
+        &mut self,
+        blob: BlobHash,
+        peer: PeerKey,
+        index: ChunkIndex,
+        result: Result<StoredChunk, StoreError>,
+    ) {
+        if self.is_fit_to_serve(blob, &result) {
+            self.on_loaded(blob, peer, index, result);
+        } else {
+            self.drop_chunk(blob, index, Finder::Peer(peer));
+        }
     }
 
     pub(super) fn on_loaded(

@@ -15,7 +15,8 @@ use crate::store::{BlobRow, RowId, Store, StoredChunk};
 
 impl<S: Store> EventLoop<S> {
     pub(super) fn on_command(&mut self, command: Command) {
-        self.urgent = true;
+        // What is only looked at changes nothing that others must be told.
+        self.urgent |= !matches!(command, Command::Chart { .. });
         match command {
             Command::Add { row, stored, meta } => {
                 self.add(row, &stored, meta);
@@ -97,6 +98,9 @@ impl<S: Store> EventLoop<S> {
                 let whole = self.transfers.get(&blob).and_then(Transfer::whole);
                 let _ = reply.send(whole);
             }
+            Command::Chart { blob, reply } => {
+                let _ = reply.send(self.chart(blob).ok_or(Error::NotFound));
+            }
             Command::Stop { .. } => {} // taken by `run`
         }
     }
@@ -158,7 +162,6 @@ impl<S: Store> EventLoop<S> {
         self.alarms.remove(&Alarm::Swarm(blob));
         self.alarms.remove(&Alarm::Discovery(blob));
         self.alarms.remove(&Alarm::Write(blob));
-        self.alarms.remove(&Alarm::Read(blob));
         self.alarms.remove(&Alarm::Web(blob));
         self.gate.forget_blob(blob);
         for peer in self.peers.iter_mut() {

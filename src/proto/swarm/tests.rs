@@ -10,6 +10,7 @@ use crate::proto::availability::Holds;
 use crate::proto::message::{CHOKING, REVISION, RejectReason};
 use crate::proto::tree::{Tree, TreeBuilder};
 
+mod charting;
 mod choking;
 mod exchange;
 mod invariants;

@@ -19,6 +19,7 @@ import '../components/storage-meter.js';
 import { SessionElement } from '../element.js';
 import { displayName, formatBytes, percent, typeLabel } from '../lib/format.js';
 import { Eta } from '../lib/rate.js';
+import { swarmAddress } from '../lib/router.js';
 import { serverTroubles, sizeLine, swarmLine } from '../lib/status.js';
 import { saveFile } from '../save.js';
 import { session } from '../session.js';
@@ -73,6 +74,11 @@ export class FilePage extends SessionElement {
           }
           <p class="visually-hidden" role="status">${done && !this.failure ? `${name === null || name === '' ? 'The file' : name} is complete` : ''}</p>
           <div class="row">${this.actions(swarm)}</div>
+          ${
+            swarm && this.file && !this.failure
+              ? html`<p><a class="watch" href=${swarmAddress(this.cid)} data-testid="file-swarm">${icon('swarm')} Watch the swarm</a></p>`
+              : nothing
+          }
         </div>
       </article>
       <gyre-consent></gyre-consent>

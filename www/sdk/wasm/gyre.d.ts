@@ -5,7 +5,7 @@
  * with one of the codes of errors.ts.
  */
 
-import type { Limits, PeerInfo, Stats, Surroundings, SwarmInfo } from '../types.js';
+import type { Limits, PeerInfo, Stats, Surroundings, SwarmChart, SwarmInfo } from '../types.js';
 
 export default function init(input: {
   module_or_path: URL | string | Response | Promise<Response>;
@@ -29,6 +29,8 @@ export class WasmNode {
   peers(): PeerInfo[];
   swarms(): SwarmInfo[];
   stats(): Stats;
+  /** Who has what of one blob, drawn now. */
+  chart(cid: string): Promise<SwarmChart>;
   setUpload(allowed: boolean): Promise<void>;
   setQuota(bytes: number): Promise<void>;
   /** Remembered, and holds at once. */
