@@ -7,6 +7,7 @@ pub mod fetch;
 pub mod heard;
 pub mod index;
 pub mod introductions;
+pub mod names;
 pub mod pex;
 pub mod session;
 pub mod transport;

@@ -10,8 +10,10 @@ mod event_loop;
 mod export;
 mod file;
 mod import;
+pub mod keys;
 mod meta;
 mod meter;
+pub mod names;
 #[cfg(target_arch = "wasm32")]
 mod page;
 mod peers;
@@ -20,6 +22,7 @@ mod readers;
 mod reading;
 mod room;
 mod session;
+mod site;
 pub mod snapshot;
 mod transfer;
 mod web;
@@ -47,14 +50,16 @@ pub use file::{File, MAX_READ};
 pub use import::ImportOptions;
 #[cfg(target_arch = "wasm32")]
 pub use page::{PageExport, PageFile, PageNode};
+pub use site::{Fetching, PublishOptions, Published, Publishing, Site, SiteFile};
 
 use command::{COMMAND_QUEUE, Command};
-use event_loop::{ADDRESSES, EventLoop, Gate, Shared, Start};
+use event_loop::{ADDRESSES, EventLoop, Gate, Part, Shared, Start};
 use file::Located;
-use meta::BlobMeta;
+use meta::{BlobMeta, Kind};
 use readers::ReaderId;
 use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmChart, SwarmInfo};
 
+use crate::net::addresses::socket_of;
 use crate::net::behaviour;
 use crate::net::transport::{Parts, webrtc};
 use crate::proto::book::Book;
@@ -154,8 +159,18 @@ impl<S: Store> Node<S> {
         hide_address.set(limits.hide_address);
         let parts =
             transports(&key, webrtc).map_err(|error| Error::Unsupported(error.to_string()))?;
-        let swarm =
+        let mut swarm =
             behaviour::swarm(&key, parts).map_err(|error| Error::Internal(error.to_string()))?;
+        for address in config.listen {
+            let listening = swarm.listen_on(address.clone());
+            listening.map_err(|error| Error::BadOptions(format!("{address}: {error}")))?;
+        }
+        for address in &config.announce {
+            let named = socket_of(address, peer_id);
+            swarm.add_external_address(named.ok_or_else(|| {
+                Error::BadOptions(format!("{address} is no address of a socket"))
+            })?);
+        }
         let upload_allowed = store
             .value(UPLOAD)
             .await?
@@ -195,6 +210,7 @@ impl<S: Store> Node<S> {
             },
             listener: None,
             readers: 0,
+            root: None,
         };
         let shared = Rc::new(RefCell::new(shared));
         let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
@@ -206,6 +222,7 @@ impl<S: Store> Node<S> {
             relays,
             gate,
             hide_address,
+            announces_sockets: config.announce.is_empty(),
             fetch: config.fetch,
             book,
             serve_after: config.serve_after.unwrap_or(SERVE_AFTER),
@@ -219,9 +236,11 @@ impl<S: Store> Node<S> {
             shared,
             peer_id,
         };
+        let mut asleep = Vec::new();
         for row in node.store.rows().await? {
             // A record that cannot be read (from a newer version) must not keep the node from starting.
             match BlobMeta::decode(&row.meta) {
+                Some(meta) if meta.kind == Kind::Part => asleep.extend(Part::of(&row, &meta)),
                 Some(meta) => node.add(row, meta).await?,
                 None => tracing::warn!(
                     row = row.id.0,
@@ -229,6 +248,8 @@ impl<S: Store> Node<S> {
                 ),
             }
         }
+        node.names().take_up().await?;
+        node.tell(Command::Rest(asleep)).await?;
         Ok(node)
     }
 
@@ -291,9 +312,14 @@ impl<S: Store> Node<S> {
         let fresh = known.is_none();
         match known {
             // The key in the link counts, not one that an earlier, perhaps wrong, link brought.
-            Some((_, mut known)) => {
+            Some((row, mut known)) => {
                 known.key = meta.key;
                 known.paused = false;
+                if known.kind == Kind::Part {
+                    // Until now it was a site's only.
+                    known.kind = Kind::File;
+                    self.describe(blob, row, &known).await?;
+                }
                 meta = known;
                 meta.add_sources(sources);
                 let sources = meta.sources();
@@ -457,21 +483,37 @@ impl<S: Store> Node<S> {
 
     /// Stops: closes every link, lets go of the store. Later calls fail with `Closed`.
     pub async fn stop(&self) {
+        self.shared.borrow_mut().root = None;
         let _ = self.ask(|reply| Command::Stop { reply }).await;
     }
 
     async fn add(&self, row: BlobRow, meta: BlobMeta) -> Result<()> {
+        self.add_to(row, meta, None).await
+    }
+
+    async fn add_to(&self, row: BlobRow, meta: BlobMeta, site: Option<BlobHash>) -> Result<()> {
         let stored = self.store.stored_chunks(row.id).await?;
-        self.tell(Command::Add { row, stored, meta }).await
+        let add = Command::Add {
+            row,
+            stored,
+            meta,
+            site,
+        };
+        self.tell(add).await
     }
 
     /// Takes up what an import left, kept on purpose: it may be the only copy there is.
-    async fn keep(&self, (mut row, meta): (BlobRow, BlobMeta)) -> Result<Share> {
+    async fn keep(&self, (mut row, mut meta): (BlobRow, BlobMeta)) -> Result<Share> {
         let blob = row
             .hash
             .ok_or_else(|| Error::Internal("an import without a hash".into()))?;
         self.store.set_pinned(row.id, true).await?;
         row.pinned = true;
+        if meta.kind == Kind::Part {
+            // Until now it was a site's only.
+            meta.kind = Kind::File;
+            self.describe(blob, row.id, &meta).await?;
+        }
         let share = Share {
             blob,
             link: meta.link(blob),

@@ -6,7 +6,9 @@ mod error;
 mod file;
 #[cfg(feature = "interop")]
 mod interop;
+mod keys;
 mod log;
+mod names;
 mod node;
 mod source;
 mod types;

@@ -44,6 +44,12 @@ export const suites = [
     run: () => nodeTests(npm, ['run', '--silent', 'test:www'], { timeout: 5 * MINUTE }),
   },
   {
+    name: 'names',
+    about: 'signed records, against the npm package ipns',
+    needs: ['npm'],
+    run: () => nodeTestFiles('tests/names'),
+  },
+  {
     name: 'wasm-chromium',
     about: 'tests in wasm, in Chromium',
     prepare: [ensureBrowsers, ensureWasmTestTools],

@@ -10,12 +10,12 @@ use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{Swarm, identify, ping, relay};
 
-use super::addresses::is_dialable;
+use super::addresses::is_told;
 use super::direct_only::DirectOnly;
 use super::heard::Heard;
 use super::index::Scope;
 use super::transport::{Parts, swarm_config, webrtc};
-use super::{index, introductions, pex, session};
+use super::{index, introductions, names, pex, session};
 
 /// What identify says of us.
 const IDENTIFY_PROTOCOL: &str = "/gyre/1.0.0";
@@ -45,6 +45,8 @@ pub struct Behaviour {
     pub peers_index: DirectOnly<index::Behaviour>,
     pub session: DirectOnly<session::Behaviour>,
     pub pex: DirectOnly<session::Behaviour>,
+    pub names: DirectOnly<session::Behaviour>,
+    pub sites: DirectOnly<session::Behaviour>,
 }
 
 impl std::fmt::Debug for Behaviour {
@@ -68,7 +70,7 @@ pub fn swarm(key: &Keypair, parts: Parts) -> io::Result<Swarm<Behaviour>> {
         introductions: DirectOnly::new(introductions::new(local)),
         identify: Heard::new(
             identify::Behaviour::new(identify),
-            is_dialable,
+            is_told,
             MAX_IDENTIFY_ADDRESSES,
         ),
         ping: DirectOnly::new(ping::Behaviour::new(
@@ -78,6 +80,8 @@ pub fn swarm(key: &Keypair, parts: Parts) -> io::Result<Swarm<Behaviour>> {
         peers_index: DirectOnly::new(index::Behaviour::new(local, Scope::Peers)),
         session: DirectOnly::new(session::Behaviour::new(session::PROTOCOL)),
         pex: DirectOnly::new(session::Behaviour::new(pex::PROTOCOL)),
+        names: DirectOnly::new(session::Behaviour::new(names::PROTOCOL)),
+        sites: DirectOnly::new(session::Behaviour::new(session::SITE_PROTOCOL)),
     };
     let config = swarm_config().with_idle_connection_timeout(IDLE_TIMEOUT);
     let mut swarm = Swarm::new(parts.transport, behaviour, local, config);

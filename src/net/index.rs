@@ -4,6 +4,9 @@
 //! until the node has stayed long enough, then a server too (the rule is [`proto::neighbours`](crate::proto::neighbours)). They are
 //! apart so that lies among nodes cannot displace what the relays know, and a newcomer who reaches only relays finds everything.
 //!
+//! Beside providers an index holds the records of names: [`Behaviour::read`] asks the servers closest to a name and hands out what each
+//! of them has, [`Behaviour::write`] gives a record to those that lag. Which of them counts is the caller's to decide.
+//!
 //! It differs from the plain behaviour in three ways: a look-up never dials the providers that it finds (kad would contact each
 //! of them, through a relay and ICE, merely because an answer names them); servers that an answer names it dials within a
 //! budget, and nodes only where a linked peer introduces them; and it hands out the providers' addresses, which kad keeps to
@@ -18,7 +21,10 @@ use std::time::Duration;
 
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
-use libp2p::kad::{self, GetProvidersOk, Mode, QueryId, QueryResult, RecordKey};
+use libp2p::kad::{
+    self, GetProvidersOk, GetRecordError, GetRecordOk, Mode, PutRecordError, QueryId, QueryResult,
+    Quorum, RecordKey,
+};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{
     ConnectionDenied, ConnectionId, DialError, DialFailure, FromSwarm, NetworkBehaviour, THandler,
@@ -27,9 +33,12 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 
 use self::providers::{Limits, ProviderIndex};
-use super::addresses::{Route, is_behind_relay, is_dialable};
+use super::addresses::{Route, is_behind_relay, is_own_socket, is_told};
 use super::heard::Told;
 use crate::proto::budget::Budget;
+use crate::proto::name::Name;
+use crate::proto::name::heads;
+use crate::proto::name::record::Record;
 use crate::proto::types::{BlobHash, Time};
 use crate::rt;
 
@@ -97,6 +106,18 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Servers that a provider record is put on, and that a look-up asks at least.
 const REPLICATION: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
 
+/// Answers kept of one read: more than there are servers asked, fewer than a liar could send.
+const MAX_ANSWERS: usize = 32;
+
+/// What one server has for a name; unverified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Who; `None` is our own store.
+    pub peer: Option<PeerId>,
+    /// The record's bytes.
+    pub bytes: Vec<u8>,
+}
+
 /// What a look-up or an announcement came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -119,6 +140,24 @@ pub enum Event {
         /// Whether it worked.
         ok: bool,
     },
+    /// A read has ended.
+    Read {
+        /// The name.
+        name: Name,
+        /// What servers have.
+        answers: Vec<Answer>,
+        /// Servers close to the name that have nothing.
+        lacking: Vec<PeerId>,
+    },
+    /// A write has ended.
+    Wrote {
+        /// The name.
+        name: Name,
+        /// Servers that took it.
+        took: Vec<PeerId>,
+    },
+    /// A record that somebody put here changed the head of this name.
+    Heard(Name),
 }
 
 /// One of the indexes and the look-ups in it.
@@ -127,6 +166,8 @@ pub struct Behaviour {
     local: PeerId,
     kad: kad::Behaviour<ProviderIndex>,
     lookups: HashMap<QueryId, BlobHash>,
+    reads: HashMap<QueryId, (Name, Vec<Answer>)>,
+    writes: HashMap<QueryId, (Name, Vec<PeerId>)>,
     /// Relays that the node links to by itself, in its own time.
     uplinks: HashSet<PeerId>,
     linked: HashSet<PeerId>,
@@ -151,8 +192,8 @@ impl Behaviour {
             Scope::Peers => (PEERS_PROTOCOL, PEERS_ANNOUNCE_INTERVAL, PEERS_TTL),
         };
         let keep = match scope {
-            Scope::Relays => is_behind_relay,
-            Scope::Peers => is_dialable,
+            Scope::Relays => is_told_to_relays,
+            Scope::Peers => is_told,
         };
         let mut config = kad::Config::new(protocol);
         config
@@ -163,11 +204,15 @@ impl Behaviour {
             .set_kbucket_inserts(kad::BucketInserts::Manual)
             .set_periodic_bootstrap_interval(None)
             .set_replication_interval(None)
-            .set_publication_interval(None);
+            .set_publication_interval(None)
+            .set_caching(kad::Caching::Enabled {
+                max_peers: REPLICATION.get() as u16,
+            });
         let limits = Limits {
             max_records: PEERS_MAX_RECORDS,
             max_keys_per_provider: PEERS_MAX_KEYS,
             max_own: MAX_ANNOUNCED,
+            heads: heads::Limits::NODE,
         };
         let store = ProviderIndex::new(local, limits, u64::from_le_bytes(rt::random()));
         let mut kad = kad::Behaviour::with_config(local, store, config);
@@ -178,6 +223,8 @@ impl Behaviour {
             local,
             kad,
             lookups: HashMap::new(),
+            reads: HashMap::new(),
+            writes: HashMap::new(),
             uplinks: HashSet::new(),
             linked: HashSet::new(),
             told: Told::new(keep, MAX_TOLD),
@@ -237,15 +284,88 @@ impl Behaviour {
         self.kad.stop_providing(&key_of(blob));
     }
 
+    /// Asks the servers closest to a name what they have; `Read` follows. One that is under way already is not repeated.
+    pub fn read(&mut self, name: Name) {
+        if self.reads.values().all(|(other, _)| *other != name) {
+            let id = self
+                .kad
+                .get_record(RecordKey::from(name.routing_key().to_vec()));
+            self.reads.insert(id, (name, Vec::new()));
+        }
+    }
+
+    /// Gives a record to these servers; `Wrote` follows. Who gives it does not go along.
+    pub fn write(&mut self, record: &Record, to: Vec<PeerId>) {
+        let name = record.name();
+        let key = RecordKey::from(name.routing_key().to_vec());
+        let value = kad::Record::new(key, record.bytes().to_vec());
+        let id = self
+            .kad
+            .put_record_to(value, to.clone().into_iter(), Quorum::All);
+        self.writes.insert(id, (name, to));
+    }
+
+    /// What somebody put here for a name.
+    pub fn kept(&mut self, name: &Name) -> Option<Record> {
+        let held = self.kad.store_mut().heads().get(name)?;
+        Some(held.record.clone())
+    }
+
     fn translate(&mut self, event: kad::Event) -> Vec<Event> {
         let kad::Event::OutboundQueryProgressed {
             id, result, step, ..
         } = event
         else {
-            return Vec::new();
+            let changed = self.kad.store_mut().take_changed();
+            return changed.into_iter().map(Event::Heard).collect();
         };
         let mut events = Vec::new();
         match result {
+            QueryResult::GetRecord(result) => {
+                let Some((_, answers)) = self.reads.get_mut(&id) else {
+                    return events;
+                };
+                let mut lacking = Vec::new();
+                match result {
+                    Ok(GetRecordOk::FoundRecord(found)) => {
+                        if answers.len() < MAX_ANSWERS {
+                            answers.push(Answer {
+                                peer: found.peer,
+                                bytes: found.record.value,
+                            });
+                        }
+                    }
+                    Ok(GetRecordOk::FinishedWithNoAdditionalRecord { cache_candidates }) => {
+                        lacking = cache_candidates.into_values().collect();
+                    }
+                    Err(GetRecordError::NotFound { closest_peers, .. }) => {
+                        lacking = closest_peers;
+                        lacking.truncate(REPLICATION.get());
+                    }
+                    Err(_) => {}
+                }
+                if step.last
+                    && let Some((name, answers)) = self.reads.remove(&id)
+                {
+                    events.push(Event::Read {
+                        name,
+                        answers,
+                        lacking,
+                    });
+                }
+            }
+            QueryResult::PutRecord(result) => {
+                if let Some((name, to)) = self.writes.remove(&id) {
+                    let took = match result {
+                        Ok(_) => to,
+                        Err(
+                            PutRecordError::QuorumFailed { success, .. }
+                            | PutRecordError::Timeout { success, .. },
+                        ) => success,
+                    };
+                    events.push(Event::Wrote { name, took });
+                }
+            }
             QueryResult::GetProviders(result) => {
                 let Some(blob) = self.lookups.get(&id).copied() else {
                     return events;
@@ -322,6 +442,11 @@ impl Behaviour {
     }
 }
 
+/// A relay is told where anybody can reach us, not which peers introduce us.
+fn is_told_to_relays(address: &Multiaddr) -> bool {
+    is_behind_relay(address) || is_own_socket(address)
+}
+
 fn key_of(blob: BlobHash) -> RecordKey {
     RecordKey::from([&BLAKE3_256[..], &blob.0[..]].concat())
 }
@@ -392,6 +517,7 @@ impl NetworkBehaviour for Behaviour {
         id: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
+        self.kad.store_mut().set_source(&peer);
         self.kad.on_connection_handler_event(peer, id, event);
     }
 

@@ -16,6 +16,10 @@ pub const MAX_RELAYS: usize = 8;
 pub struct Config {
     /// Relay addresses, each ending in `/p2p/<relay id>`; at most [`MAX_RELAYS`] are used.
     pub relays: Vec<Multiaddr>,
+    /// Where to listen for other nodes by websocket or TCP; native nodes only.
+    pub listen: Vec<Multiaddr>,
+    /// Where others reach what listens; if none is named, the addresses of this machine at which it does.
+    pub announce: Vec<Multiaddr>,
     /// STUN servers as `stun:host:port`.
     pub stun: Vec<String>,
     /// Show no address to peers in this run, whatever the person's limits say: only relayed ICE candidates.

@@ -1,6 +1,11 @@
 //! What can go wrong for whoever uses a node, each with a stable code.
 
+use crate::proto::keys::KeyError;
+use crate::proto::keys::phrase::PhraseError;
 use crate::proto::link::LinkError;
+use crate::proto::manifest::ManifestError;
+use crate::proto::name::NameError;
+use crate::proto::name::record::RecordError;
 use crate::store::StoreError;
 
 /// Why a call to the node failed.
@@ -13,6 +18,9 @@ pub enum Error {
     /// The key in the link does not open the file.
     #[error("the key in this link does not open the file")]
     WrongKey,
+    /// What the address leads to is no site, or one that breaks its own word.
+    #[error("this site cannot be opened: {0}")]
+    BadSite(String),
     /// Nobody who holds the blob could be reached in time.
     #[error("nobody who holds this is reachable right now")]
     NotFound,
@@ -37,9 +45,36 @@ pub enum Error {
     /// This platform lacks something the node cannot do without.
     #[error("{0}")]
     Unsupported(String),
+    /// The text is no name.
+    #[error(transparent)]
+    BadName(#[from] NameError),
+    /// A record of a name is not taken.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A person's key cannot be had from what is there.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Words that are no secret.
+    #[error(transparent)]
+    Phrase(#[from] PhraseError),
+    /// The person's keys are locked.
+    #[error("your keys are locked")]
+    Locked,
+    /// There are no keys on this machine.
+    #[error("there are no keys here yet")]
+    NoKeys,
+    /// There are keys on this machine already.
+    #[error("there are other keys here already")]
+    KeysExist,
     /// Our own mistake.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+impl From<ManifestError> for Error {
+    fn from(error: ManifestError) -> Self {
+        Self::BadSite(format!("{error} ({})", error.code()))
+    }
 }
 
 /// Result of a node call.
@@ -51,6 +86,7 @@ impl Error {
         match self {
             Self::BadLink(_) => "BAD_LINK",
             Self::WrongKey => "WRONG_KEY",
+            Self::BadSite(_) => "BAD_SITE",
             Self::NotFound => "NOT_FOUND",
             Self::NoRelay => "NO_RELAY",
             Self::Store(StoreError::QuotaExceeded) => "QUOTA_EXCEEDED",
@@ -61,6 +97,14 @@ impl Error {
             Self::Closed => "CLOSED",
             Self::BadOptions(_) | Self::Source(_) => "BAD_OPTIONS",
             Self::Unsupported(_) => "UNSUPPORTED",
+            Self::BadName(_) => "BAD_NAME",
+            Self::Record(error) => error.code(),
+            Self::Key(KeyError::WrongKey | KeyError::OtherLock) => "WRONG_PASSPHRASE",
+            Self::Key(_) => "BAD_KEY_FILE",
+            Self::Phrase(_) => "BAD_PHRASE",
+            Self::Locked => "LOCKED",
+            Self::NoKeys => "NO_KEYS",
+            Self::KeysExist => "KEYS_EXIST",
             Self::Internal(_) => "INTERNAL",
         }
     }

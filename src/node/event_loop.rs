@@ -3,9 +3,11 @@
 
 mod book;
 mod dialling;
+mod holders;
 mod integrity;
 mod limits;
 mod links;
+mod names;
 mod neighbours;
 mod network;
 mod pex;
@@ -13,6 +15,7 @@ mod publish;
 mod relays;
 mod room;
 mod sessions;
+mod sites;
 mod storage;
 mod transfers;
 mod web;
@@ -31,6 +34,7 @@ use libp2p::identity::Keypair;
 use libp2p::{Multiaddr, PeerId, Swarm};
 
 use super::command::Command;
+use super::meta::Kind;
 use super::meter::Meter;
 use super::peers::Peers;
 use super::session::{Halves, SessionEvent, SessionId};
@@ -43,13 +47,14 @@ use crate::net::transport::webrtc::rtc::Switch;
 use crate::proto::book::Book;
 use crate::proto::budget::Budget;
 use crate::proto::message::Message;
+use crate::proto::name::follow;
 use crate::proto::neighbours::Neighbours;
 use crate::proto::pex::Pex;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::proto::uplink::Uplink;
 use crate::proto::web_seed::{self, Fault};
 use crate::rt;
-use crate::store::{RowId, Store, StoreError, StoredChunk, Usage};
+use crate::store::{BlobRow, RowId, Store, StoreError, StoredChunk, Usage};
 
 use integrity::Finder;
 use room::Eviction;
@@ -58,6 +63,7 @@ pub(super) use book::ADDRESSES;
 pub(super) use limits::{Gate, stored as stored_limits};
 pub use publish::Changed;
 pub(super) use publish::Shared;
+pub(super) use sites::Part;
 
 /// Events of sessions and of the store waiting for the loop; a full inbox makes the sessions wait, and so the remotes.
 pub(super) const INBOX: usize = 64;
@@ -74,6 +80,13 @@ pub(super) enum Event {
     Session(SessionId, SessionEvent),
     /// A stream that a remote opened has said what it is about.
     Accepted {
+        peer: PeerId,
+        halves: Halves,
+        hello: Option<Message>,
+    },
+    /// A file of a site that a remote asks for was read, if it is still there.
+    Woken {
+        row: Option<(BlobRow, Vec<ChunkIndex>)>,
         peer: PeerId,
         halves: Halves,
         hello: Option<Message>,
@@ -112,16 +125,29 @@ pub(super) enum Event {
     },
     /// The record of the day was written, or not.
     Recorded(bool),
+    /// What a peer said of a site, if it did.
+    Holding {
+        peer: PeerId,
+        bytes: Option<Bytes>,
+    },
     /// What a peer said of others, if it did.
     Pex {
         peer: PeerId,
         bytes: Option<Bytes>,
     },
+    /// What came on a stream about names; `None` when it has ended.
+    Names(follow::LinkId, Option<follow::Message>),
 }
 
 impl From<(SessionId, SessionEvent)> for Event {
     fn from((id, event): (SessionId, SessionEvent)) -> Self {
         Self::Session(id, event)
+    }
+}
+
+impl From<(follow::LinkId, Option<follow::Message>)> for Event {
+    fn from((link, message): (follow::LinkId, Option<follow::Message>)) -> Self {
+        Self::Names(link, message)
     }
 }
 
@@ -138,6 +164,7 @@ enum Alarm {
     Neighbours,
     Pex,
     Book,
+    Names,
 }
 
 /// One open stream.
@@ -183,6 +210,10 @@ pub(super) struct EventLoop<S: Store> {
     /// Messages of peer exchange that wait for their stream.
     telling: HashMap<OpenId, Bytes>,
     reading: usize,
+    names: names::Names,
+    /// What we have of sites, waiting for the stream that tells it.
+    holdings: HashMap<OpenId, Bytes>,
+    hearing: usize,
     /// What is reserved, or asked for, at peers.
     reservations: HashMap<PeerId, ListenerId>,
     /// Linked servers of the peers' index, and how many there were when everything was announced to them.
@@ -197,7 +228,10 @@ pub(super) struct EventLoop<S: Store> {
     alarms: HashMap<Alarm, Time>,
     gate: Gate,
     eviction: Eviction,
+    sites: sites::Sites,
     hide_address: Switch,
+    /// Tell others where we listen, as nobody has said it.
+    announces_sockets: bool,
     /// Makes requests to web servers, where that can be done.
     fetch: Option<Rc<dyn Fetch>>,
     accepting: usize,
@@ -220,6 +254,7 @@ pub(super) struct Start<S: Store> {
     pub relays: Vec<(PeerId, Multiaddr)>,
     pub gate: Gate,
     pub hide_address: Switch,
+    pub announces_sockets: bool,
     pub fetch: Option<Rc<dyn Fetch>>,
     pub serve_after: Duration,
     pub book: Book,
@@ -266,6 +301,9 @@ impl<S: Store> EventLoop<S> {
             pex: Pex::default(),
             telling: HashMap::new(),
             reading: 0,
+            names: names::Names::new(),
+            holdings: HashMap::new(),
+            hearing: 0,
             reservations: HashMap::new(),
             servers: HashSet::new(),
             announced_to: 0,
@@ -277,7 +315,9 @@ impl<S: Store> EventLoop<S> {
             alarms: HashMap::new(),
             gate: start.gate,
             eviction: Eviction::default(),
+            sites: sites::Sites::default(),
             hide_address: start.hide_address,
+            announces_sockets: start.announces_sockets,
             fetch: start.fetch,
             accepting: 0,
             up: Meter::default(),
@@ -320,6 +360,7 @@ impl<S: Store> EventLoop<S> {
                     self.mend_links();
                     self.urgent = true;
                     self.look_at_day();
+                    self.rest_idle_parts();
                     self.record_use();
                 }
             }
@@ -358,6 +399,12 @@ impl<S: Store> EventLoop<S> {
                 halves,
                 hello,
             } => self.on_accepted(peer, halves, hello),
+            Event::Woken {
+                row,
+                peer,
+                halves,
+                hello,
+            } => self.on_woken(row, peer, halves, hello),
             Event::Wrote {
                 blob,
                 row,
@@ -370,6 +417,8 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             Event::Pex { peer, bytes } => self.on_pex(peer, bytes),
+            Event::Names(link, message) => self.on_names_message(link, message),
+            Event::Holding { peer, bytes } => self.on_holding(peer, bytes),
             Event::Usage(usage) => {
                 self.storage = StorageInfo {
                     used: usage.used,
@@ -427,6 +476,7 @@ impl<S: Store> EventLoop<S> {
                 Alarm::Serve => self.serve_when_due(),
                 Alarm::Ask => self.ask_when_due(),
                 Alarm::Book => self.write_book(),
+                Alarm::Names => self.look_after_names(),
                 Alarm::Pex => self.tell_pex(crate::proto::pex::Input::Tick),
                 Alarm::Neighbours => self.tell_neighbours(crate::proto::neighbours::Input::Tick),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),
@@ -448,6 +498,7 @@ impl<S: Store> EventLoop<S> {
         let mut swarms: Vec<_> = self
             .transfers
             .values()
+            .filter(|transfer| transfer.meta.kind == Kind::File)
             .map(|transfer| transfer.info(now))
             .collect();
         swarms.sort_by(|a, b| (a.added_at, &a.cid).cmp(&(b.added_at, &b.cid)));

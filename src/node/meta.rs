@@ -32,9 +32,24 @@ pub struct BlobMeta {
     /// When it was last opened, read or passed on, milliseconds since 1970; older records do not have it.
     #[serde(default)]
     pub last_used: Option<u64>,
+    /// Whether it belongs to a site; older records do not have it.
+    #[serde(default)]
+    pub kind: Kind,
     /// Addresses on web servers; older records do not have them.
     #[serde(default)]
     sources: Vec<String>,
+}
+
+/// What a blob is to the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Kind {
+    /// A file of its own.
+    #[default]
+    File,
+    /// The manifest of a site.
+    Manifest,
+    /// A file of a site: neither announced nor listed, and awake only while it is of use.
+    Part,
 }
 
 impl std::fmt::Debug for BlobMeta {
@@ -66,10 +81,28 @@ impl BlobMeta {
             paused: false,
             added_at,
             last_used: None,
+            kind: Kind::File,
             sources: Vec::new(),
         };
         meta.set_header(header);
         meta
+    }
+
+    /// A file of a site, of which the manifest says the size.
+    pub fn part(size: u64, added_at: u64) -> Self {
+        Self {
+            content_size: Some(size),
+            kind: Kind::Part,
+            ..Self::new(None, &ShareHeader::default(), added_at)
+        }
+    }
+
+    /// The manifest of a site.
+    pub fn manifest(added_at: u64) -> Self {
+        Self {
+            kind: Kind::Manifest,
+            ..Self::new(None, &ShareHeader::default(), added_at)
+        }
     }
 
     /// As the store keeps it.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use futures::channel::oneshot;
 
 use super::error::{Error, Result};
-use super::meta::BlobMeta;
+use super::meta::{BlobMeta, Kind};
 use super::meter::Meter;
 use super::readers::Readers;
 use super::reading::Reading;
@@ -51,6 +51,12 @@ pub(super) struct Transfer {
     pub up: Meter,
     pub down: Meter,
     pub readers: Readers,
+    /// The site that it was opened through, if it is a file of one.
+    pub site: Option<BlobHash>,
+    /// Look-ups so far.
+    pub lookups: u32,
+    /// When something last happened to it.
+    pub stirred: Time,
     /// The web servers that may be asked for it.
     pub web: Option<Web>,
     waiters: Vec<Waiter>,
@@ -86,6 +92,9 @@ impl Transfer {
             up: Meter::default(),
             down: Meter::default(),
             readers: Readers::default(),
+            site: None,
+            lookups: 0,
+            stirred: Time::default() + rt::now(),
             web: None,
             waiters: Vec::new(),
             read_at: 0,
@@ -95,7 +104,19 @@ impl Transfer {
 
     /// Whether peers are wanted for it.
     pub fn wants_peers(&self) -> bool {
-        !self.meta.paused && !self.swarm.is_complete()
+        let reachable = !self.is_part() || self.site.is_some();
+        reachable && !self.meta.paused && !self.swarm.is_complete()
+    }
+
+    /// Whether it is a file of a site.
+    pub fn is_part(&self) -> bool {
+        self.meta.kind == Kind::Part
+    }
+
+    /// Whether nothing is under way, and nobody here waits for it.
+    pub fn is_idle(&mut self) -> bool {
+        self.waiters.retain(|(_, waiting)| !waiting.is_canceled());
+        self.waiters.is_empty() && self.writing == 0 && self.to_store.is_empty()
     }
 
     /// Answers when the chunk is stored; at once if it is, or if it cannot come.
@@ -130,6 +151,7 @@ impl Transfer {
     /// It was read just now.
     pub fn touch(&mut self) {
         self.read_at = rt::unix_millis();
+        self.stirred = Time::default() + rt::now();
         self.used();
     }
 

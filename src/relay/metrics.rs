@@ -23,6 +23,8 @@ pub(crate) struct Metrics {
     pub(crate) circuits_denied: Counter,
     pub(crate) provider_records: Gauge,
     pub(crate) provider_keys: Gauge,
+    pub(crate) names: Gauge,
+    pub(crate) name_followers: Gauge,
     pub(crate) linked_relays: Gauge,
     pub(crate) received: Counter<u64, AtomicU64>,
     pub(crate) sent: Counter<u64, AtomicU64>,
@@ -71,6 +73,8 @@ impl Metrics {
         let circuits = gauge("circuits_open", "Circuits open");
         let provider_records = gauge("provider_records", "Provider records held");
         let provider_keys = gauge("provider_keys", "Keys that have a provider record");
+        let names = gauge("names", "Names whose record is kept");
+        let name_followers = gauge("name_followers", "Follows of names on open streams");
         let linked_relays = gauge("linked_relays", "Configured relays that are connected");
         let mut bytes = |name: &str, help: &str| {
             let counter = Counter::default();
@@ -93,6 +97,8 @@ impl Metrics {
             circuits_denied,
             provider_records,
             provider_keys,
+            names,
+            name_followers,
             linked_relays,
             received,
             sent,

@@ -20,12 +20,16 @@ use libp2p::{
 use tokio::sync::{mpsc, watch};
 
 use super::addresses::{is_websocket, socket_multiaddr};
+use super::index::Server;
 use super::links::{LinkEvent, Links};
 use super::metrics::Metrics;
+use super::names::Names;
 use super::rate::{Buckets, address_group};
 use super::ws_listener::WsListener;
 use super::{Limits, stopped};
 use crate::net::index::providers::{self, ProviderIndex};
+use crate::net::{names, session};
+use crate::proto::name::heads;
 
 /// Protocol name of the provider index.
 pub const INDEX_PROTOCOL: StreamProtocol = StreamProtocol::new("/gyre/kad/1.0.0");
@@ -45,7 +49,8 @@ struct Behaviour {
     relay: libp2p::relay::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
-    index: kad::Behaviour<ProviderIndex>,
+    index: Server,
+    names: session::Behaviour,
     links: Links,
 }
 
@@ -57,6 +62,7 @@ pub(crate) struct Node {
     reserved: HashSet<PeerId>,
     /// External addresses found on accepted sockets; `None` when the operator named them.
     learned: Option<HashSet<Multiaddr>>,
+    names: Names,
 }
 
 /// What the node is told while it runs.
@@ -102,6 +108,7 @@ impl Node {
             linked,
             reserved: HashSet::new(),
             learned,
+            names: Names::new(),
         })
     }
 
@@ -119,16 +126,22 @@ impl Node {
         loop {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event),
+                said = self.names.inbox.select_next_some() => {
+                    let index = self.swarm.behaviour_mut().index.0.store_mut();
+                    self.names.on_said(said, index.heads());
+                }
                 Some(Command::Link(relay, address)) = inputs.commands.recv() => self.link(relay, address),
                 Some(local) = inputs.local_seen.recv() => self.learn(local),
                 _ = tick.tick() => {
-                    let index = self.swarm.behaviour_mut().index.store_mut();
+                    let index = self.swarm.behaviour_mut().index.0.store_mut();
                     if swept.elapsed() >= SWEEP_INTERVAL {
                         swept = Instant::now();
                         index.sweep(swept);
                     }
                     self.metrics.provider_records.set(index.records() as i64);
                     self.metrics.provider_keys.set(index.keys() as i64);
+                    self.metrics.names.set(index.heads().len() as i64);
+                    self.metrics.name_followers.set(self.names.followers() as i64);
                 }
                 () = stopped(&mut inputs.stop) => break,
             }
@@ -198,6 +211,16 @@ impl Node {
             }
             SwarmEvent::Behaviour(BehaviourEvent::Relay(event)) => self.on_relay_event(event),
             SwarmEvent::Behaviour(BehaviourEvent::Links(event)) => self.on_link_event(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Index(_)) => {
+                let index = self.swarm.behaviour_mut().index.0.store_mut();
+                for name in index.take_changed() {
+                    self.names.on_changed(name, index.heads());
+                }
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Names(event)) => {
+                let index = self.swarm.behaviour_mut().index.0.store_mut();
+                self.names.on_stream(event, index.heads());
+            }
             SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
                 connection,
                 result: Err(ping::Failure::Timeout),
@@ -251,13 +274,13 @@ impl Node {
             LinkEvent::Up(relay) => {
                 tracing::info!(%relay, "linked");
                 for address in behaviour.links.addresses(&relay) {
-                    behaviour.index.add_address(&relay, address.clone());
+                    behaviour.index.0.add_address(&relay, address.clone());
                 }
             }
             LinkEvent::Down(relay) => {
                 tracing::info!(%relay, "link lost");
                 // Browsers would be sent there in vain.
-                behaviour.index.remove_peer(&relay);
+                behaviour.index.0.remove_peer(&relay);
             }
         }
         let connected = behaviour.links.connected();
@@ -316,6 +339,7 @@ fn behaviour(key: &Keypair, limits: &Limits) -> Behaviour {
             max_records: limits.max_provider_records,
             max_keys_per_provider: MAX_KEYS_PER_PROVIDER,
             max_own: 0,
+            heads: heads::Limits::RELAY,
         },
         fastrand::u64(..),
     );
@@ -330,7 +354,8 @@ fn behaviour(key: &Keypair, limits: &Limits) -> Behaviour {
                 .with_interval(PING_INTERVAL)
                 .with_timeout(PING_TIMEOUT),
         ),
-        index,
+        index: Server(index),
+        names: session::Behaviour::new(names::PROTOCOL),
         links: Links::new(),
     }
 }

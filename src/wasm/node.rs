@@ -38,6 +38,13 @@ fn load() {
 #[derive(Debug)]
 pub struct WasmNode(PageNode);
 
+impl WasmNode {
+    /// The node, for a call that may outlive this handle.
+    pub(super) fn node(&self) -> PageNode {
+        self.0.clone()
+    }
+}
+
 #[wasm_bindgen]
 impl WasmNode {
     /// Opens the store and starts the node; joining goes on in the background.

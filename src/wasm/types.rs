@@ -24,6 +24,10 @@ export interface SwarmChart { cid: string; chunks: number; chunksHave: number; u
 export interface ChartPeer { peerId: string; via: PeerInfo['via']; rtt: number | null; connected: number; chunks: number; hasAll: boolean; has: Uint8Array;
   up: number; down: number; upRate: number; downRate: number; servesUs: boolean; wanted: boolean; isServed: boolean; wants: boolean; asked: number;
   serving: number; stalled: boolean }
+export interface Head { name: string; cid?: string; value: string; sequence: number; validUntil: number; fork?: string; holders: number; record: Uint8Array }
+export type KeyLock = { kind: 'none' } | { kind: 'passphrase'; salt: Uint8Array; memory: number; passes: number; lanes: number } | { kind: 'external'; salt: Uint8Array };
+export type KeyUnlock = { kind: 'none' } | (Exclude<KeyLock, { kind: 'none' }> & { key: Uint8Array });
+export interface KeyState { state: 'missing' | 'locked' | 'unlocked'; locks: KeyLock[] }
 export interface Limits { upRate: number | null; downRate: number | null; upPerDay: number | null; sendOnMetered: boolean; pauseOnBattery: boolean; hideAddress: boolean }
 export interface Surroundings { metered: boolean; onBattery: boolean }
 export interface Stats { peerId: string; state: 'connecting' | 'joined' | 'peers' | 'offline';
@@ -75,6 +79,28 @@ extern "C" {
     #[wasm_bindgen(method, getter, structural, js_name = signal)]
     pub fn call_signal(this: &JsCallOptions) -> Option<AbortSignal>;
 
+    /// What locks or unlocks keys.
+    #[wasm_bindgen(typescript_type = "KeyUnlock")]
+    pub type JsWith;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn kind(this: &JsWith) -> Option<String>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn salt(this: &JsWith) -> Option<js_sys::Uint8Array>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn key(this: &JsWith) -> Option<js_sys::Uint8Array>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn memory(this: &JsWith) -> Option<u32>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn passes(this: &JsWith) -> Option<u32>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn lanes(this: &JsWith) -> Option<u32>;
+
+    #[wasm_bindgen(typescript_type = "KeyState")]
+    pub type JsKeyState;
+    #[wasm_bindgen(typescript_type = "Head")]
+    pub type JsHead;
+    #[wasm_bindgen(typescript_type = "(head: Head) => void")]
+    pub type JsHeadListener;
     #[wasm_bindgen(typescript_type = "Limits")]
     pub type JsLimits;
     #[wasm_bindgen(typescript_type = "Surroundings")]

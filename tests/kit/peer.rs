@@ -58,6 +58,12 @@ impl Newcomer {
         self
     }
 
+    /// On a network of its own: it reaches relays, and no other node.
+    pub fn apart(mut self) -> Self {
+        self.network = MemNetwork::new();
+        self
+    }
+
     /// With something else set otherwise.
     pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);

@@ -17,18 +17,7 @@ import { openSource, type ShareSource } from './source.js';
 import type { Network } from './tabs/messages.js';
 import { pagePlatform } from './tabs/platform.js';
 import { SharedNode, type Starter } from './tabs/shared.js';
-import type {
-  GyreEventMap,
-  JoinOptions,
-  Limits,
-  OpenOptions,
-  PeerInfo,
-  Share,
-  ShareOptions,
-  Stats,
-  SwarmChart,
-  SwarmInfo,
-} from './types.js';
+import type { GyreEventMap, JoinOptions, Limits, OpenOptions, PeerInfo, Share, ShareOptions, Stats, SwarmChart, SwarmInfo } from './types.js';
 import { loadWasm } from './wasm.js';
 import type { WasmNodeOptions } from './wasm/gyre.js';
 

@@ -24,8 +24,8 @@ export const PLAIN_CALLS = [
   'setSurroundings',
   'exportInfo',
   'exportPiece',
-  'webTree',
   'chart',
+  'webTree',
 ] as const satisfies readonly (keyof WasmNode)[];
 
 /** One of {@link PLAIN_CALLS}. */

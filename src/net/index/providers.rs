@@ -4,14 +4,15 @@
 //! verifies what it gets. So the index keeps little and bounds everything: a record ends after its time to live, a key keeps
 //! its latest [`MAX_PROVIDERS_PER_KEY`] announcements, a provider has a quota, and the whole has a ceiling. Addresses are kept
 //! once for each provider, the latest announced, because a tab that reloads has new ones for everything it holds. An answer is a
-//! random sample, which spreads the load over a swarm, within what fits one Kademlia message. Values are not stored.
+//! random sample, which spreads the load over a swarm, within what fits one Kademlia message. Of values it stores the records of
+//! names alone, each verified and never an older one over a newer (`proto::name::heads`); any other namespace is refused.
 //!
 //! A node that serves the peers' index adds itself as the way to those providers that it introduces: whoever asks it has a
 //! link to it.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use libp2p::kad::store::{Error, RecordStore, Result};
@@ -20,7 +21,12 @@ use libp2p::{Multiaddr, PeerId};
 use web_time::Instant;
 
 use crate::net::addresses::{MAX_ADDRESS_BYTES, Route};
+use crate::proto::name::Name;
+use crate::proto::name::heads::{self, Heads, Source};
+use crate::proto::name::record::RecordError;
 use crate::proto::random::Random;
+use crate::proto::types::Time;
+use crate::rt;
 
 /// How much an index keeps.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +37,8 @@ pub struct Limits {
     pub max_keys_per_provider: usize,
     /// Keys that we announce ourselves.
     pub max_own: usize,
+    /// Records of names.
+    pub heads: heads::Limits,
 }
 
 /// The provider records of one relay or node, in memory only.
@@ -43,6 +51,11 @@ pub struct ProviderIndex {
     records: usize,
     own: HashSet<RecordKey>,
     introduced: HashSet<PeerId>,
+    heads: Heads,
+    /// Who brings what is put next.
+    source: Source,
+    /// Names whose head is another since this was last asked for.
+    changed: BTreeSet<Name>,
     /// Which of many are named; `providers` of the trait takes `&self`.
     random: RefCell<Random>,
 }
@@ -70,6 +83,9 @@ impl ProviderIndex {
             records: 0,
             own: HashSet::new(),
             introduced: HashSet::new(),
+            heads: Heads::new(limits.heads),
+            source: source_of(&local),
+            changed: BTreeSet::new(),
             random: RefCell::new(Random::new(seed)),
         }
     }
@@ -94,6 +110,21 @@ impl ProviderIndex {
             .chain(told.into_iter().flatten().cloned())
             .take(MAX_ADDRESSES)
             .collect()
+    }
+
+    /// The records of names that are kept here.
+    pub fn heads(&mut self) -> &mut Heads {
+        &mut self.heads
+    }
+
+    /// Who is speaking: kad does not say it of a record that it hands over.
+    pub fn set_source(&mut self, peer: &PeerId) {
+        self.source = source_of(peer);
+    }
+
+    /// Names whose head is another since the last call.
+    pub fn take_changed(&mut self) -> BTreeSet<Name> {
+        std::mem::take(&mut self.changed)
     }
 
     /// Provider records held, the expired ones that no sweep has met included.
@@ -122,6 +153,7 @@ impl ProviderIndex {
         for provider in gone {
             self.forget_one(&provider);
         }
+        self.heads.sweep(clock(), rt::unix_millis());
     }
 
     fn forget_one(&mut self, provider: &PeerId) {
@@ -173,12 +205,35 @@ impl RecordStore for ProviderIndex {
     type RecordsIter<'a> = std::iter::Empty<Cow<'a, Record>>;
     type ProvidedIter<'a> = std::vec::IntoIter<Cow<'a, ProviderRecord>>;
 
-    fn get(&self, _: &RecordKey) -> Option<Cow<'_, Record>> {
-        None
+    fn get(&self, key: &RecordKey) -> Option<Cow<'_, Record>> {
+        let name = Name::of_routing_key(key.as_ref())?;
+        let record = self.heads.valid(&name, rt::unix_millis())?;
+        Some(Cow::Owned(Record::new(
+            key.clone(),
+            record.bytes().to_vec(),
+        )))
     }
 
-    fn put(&mut self, _: Record) -> Result<()> {
-        Err(Error::MaxRecords)
+    fn put(&mut self, record: Record) -> Result<()> {
+        let name = Name::of_routing_key(record.key.as_ref()).ok_or(Error::MaxRecords)?;
+        let taken = self
+            .heads
+            .bring(name, &record.value, self.source, clock(), rt::unix_millis());
+        match taken {
+            Ok(taken) => {
+                if taken.changed() {
+                    self.changed.insert(name);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                tracing::debug!(code = error.code(), %name, "record refused");
+                Err(match error {
+                    RecordError::TooLarge => Error::ValueTooLarge,
+                    _ => Error::MaxRecords,
+                })
+            }
+        }
     }
 
     fn remove(&mut self, _: &RecordKey) {}
@@ -294,6 +349,18 @@ impl RecordStore for ProviderIndex {
     }
 }
 
+/// The number under which a peer's records are counted.
+pub fn source_of(peer: &PeerId) -> Source {
+    let hash = blake3::hash(&peer.to_bytes());
+    Source(u64::from_le_bytes(
+        hash.as_bytes()[..8].try_into().expect("8 of 32 bytes"),
+    ))
+}
+
+fn clock() -> Time {
+    Time::default() + rt::now()
+}
+
 /// How long a provider record lasts; a tab announces again well within it, and a closed tab is forgotten after it.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(2 * 60 * 60);
 /// Longest key in bytes: a SHA-512 multihash has 66, and a CID of it 68.
@@ -324,6 +391,7 @@ mod tests {
             max_records,
             max_keys_per_provider: MAX_KEYS_PER_PROVIDER,
             max_own: 2,
+            heads: heads::Limits::NODE,
         };
         ProviderIndex::new(PeerId::random(), limits, 7)
     }

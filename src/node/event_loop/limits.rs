@@ -368,7 +368,7 @@ impl<S: Store> EventLoop<S> {
         let direct: Vec<_> = self
             .peers
             .iter_mut()
-            .filter(|peer| peer.is_direct() && !peer.is_relay)
+            .filter(|peer| peer.is_linked() && !peer.is_relay)
             .map(|peer| peer.id)
             .collect();
         for peer in direct {

@@ -7,6 +7,7 @@ use super::{Event, EventLoop, now};
 use crate::node::snapshot::{
     Bringer, Cells, ChartPeer, JoinState, RelayInfo, RelayState, Snapshot, Stats, SwarmChart,
 };
+use crate::proto::keys::RootSecret;
 use crate::proto::link::blob_cid;
 use crate::proto::types::BlobHash;
 use crate::proto::uplink::State;
@@ -26,6 +27,8 @@ pub(in crate::node) struct Shared {
     pub listener: Option<Rc<dyn Fn(Changed)>>,
     /// Readers that there have been: the next one's id.
     pub readers: u64,
+    /// The person's secret, while it is unlocked.
+    pub root: Option<RootSecret>,
 }
 
 /// Which part of the snapshot changed.

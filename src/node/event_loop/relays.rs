@@ -105,6 +105,7 @@ impl<S: Store> EventLoop<S> {
             self.tell_discovery(blob, discovery::Input::NetworkUp);
         }
         self.tell_neighbours(neighbours::Input::NetworkUp);
+        self.names_rejoined();
     }
 
     /// Tells the indexes what we hold, and that we are here.

@@ -1,12 +1,12 @@
 //! Blobs: commands about them, and what their swarm and discovery machines ask for.
 
-use super::{Alarm, EventLoop, now};
+use super::{Alarm, EventLoop, now, sites};
 use crate::node::command::Command;
 use crate::node::error::Error;
-use crate::node::meta::BlobMeta;
+use crate::node::meta::{BlobMeta, Kind};
 use crate::node::transfer::Transfer;
 use crate::proto::config::Config;
-use crate::proto::discovery::{self, Discovery};
+use crate::proto::discovery::{self, Discovery, TARGET_SESSIONS};
 use crate::proto::swarm::{self, Swarm};
 use crate::proto::tree::Tree;
 use crate::proto::types::{BlobHash, ChunkIndex};
@@ -18,11 +18,29 @@ impl<S: Store> EventLoop<S> {
         // What is only looked at changes nothing that others must be told.
         self.urgent |= !matches!(command, Command::Chart { .. });
         match command {
-            Command::Add { row, stored, meta } => {
-                self.add(row, &stored, meta);
-                // Whoever asked for it shall find it in the next snapshot they take.
-                self.publish_now();
+            Command::Add {
+                row,
+                stored,
+                meta,
+                site,
+            } => {
+                let listed = meta.kind == Kind::File;
+                self.add(row, &stored, meta, site);
+                if listed {
+                    // Whoever asked for it shall find it in the next snapshot they take.
+                    self.publish_now();
+                }
             }
+            Command::Rest(parts) => self.rest(parts),
+            Command::Held { blobs, reply } => drop(reply.send(self.held_parts(&blobs))),
+            Command::PinParts {
+                blobs,
+                pinned,
+                reply,
+            } => drop(reply.send(self.pin_parts(&blobs, pinned))),
+            Command::Hold(holding) => self.hold(holding),
+            Command::Holders { manifest, reply } => drop(reply.send(self.sites.holders(&manifest))),
+            Command::Manifests { reply } => drop(reply.send(self.manifests())),
             Command::Await { blob, chunk, reply } => match self.transfers.get_mut(&blob) {
                 Some(transfer) => {
                     transfer.touch();
@@ -101,6 +119,25 @@ impl<S: Store> EventLoop<S> {
             Command::Chart { blob, reply } => {
                 let _ = reply.send(self.chart(blob).ok_or(Error::NotFound));
             }
+            Command::PublishName {
+                key,
+                cid,
+                known,
+                reply,
+            } => self.publish_name(key, cid, known, reply),
+            Command::ResolveName { name, known, reply } => self.resolve_name(name, known, reply),
+            Command::WatchName {
+                name,
+                known,
+                heads,
+                reply,
+            } => drop(reply.send(self.watch_name(name, known, heads))),
+            Command::HoldName {
+                name,
+                known,
+                hold,
+                reply,
+            } => drop(reply.send(self.hold_name(name, known, hold))),
             Command::Stop { .. } => {} // taken by `run`
         }
     }
@@ -115,11 +152,19 @@ impl<S: Store> EventLoop<S> {
         self.tell_swarm(blob, swarm::Input::Focus { chunks });
     }
 
-    fn add(&mut self, row: BlobRow, stored: &[ChunkIndex], meta: BlobMeta) {
+    pub(super) fn add(
+        &mut self,
+        row: BlobRow,
+        stored: &[ChunkIndex],
+        meta: BlobMeta,
+        site: Option<BlobHash>,
+    ) {
         let Some(blob) = row.hash else { return };
         if self.transfers.contains_key(&blob) {
+            self.open_through(blob, site);
             return;
         }
+        self.sites.wake(&blob);
         let seed = u64::from_le_bytes(rt::random());
         let tree = row
             .size
@@ -132,14 +177,19 @@ impl<S: Store> EventLoop<S> {
             stored.iter().copied(),
             seed,
         );
+        let target = match meta.kind {
+            Kind::Part => sites::sessions_for(meta.content_size.unwrap_or_default()),
+            Kind::File | Kind::Manifest => TARGET_SESSIONS,
+        };
         let mut transfer = Transfer::new(
             blob,
             row.id,
             meta,
             row.pinned,
             machine,
-            Discovery::new(seed),
+            Discovery::with_target(seed, target),
         );
+        transfer.site = site;
         transfer.tree = tree;
         let paused = transfer.meta.paused;
         self.transfers.insert(blob, transfer);
@@ -156,9 +206,22 @@ impl<S: Store> EventLoop<S> {
     }
 
     pub(super) fn remove(&mut self, blob: BlobHash) -> Option<RowId> {
-        self.end_sessions_of(blob);
-        let mut transfer = self.transfers.remove(&blob)?;
+        if let Some(part) = self.sites.wake(&blob) {
+            self.usage_stale = true;
+            return Some(part.row);
+        }
+        let mut transfer = self.let_go(blob)?;
         transfer.fail(|| Error::Aborted);
+        self.withdraw(blob);
+        self.sites.forget(&blob);
+        self.usage_stale = true;
+        Some(transfer.row)
+    }
+
+    /// Ends everything that goes on about a blob.
+    pub(super) fn let_go(&mut self, blob: BlobHash) -> Option<Transfer> {
+        self.end_sessions_of(blob);
+        let transfer = self.transfers.remove(&blob)?;
         self.alarms.remove(&Alarm::Swarm(blob));
         self.alarms.remove(&Alarm::Discovery(blob));
         self.alarms.remove(&Alarm::Write(blob));
@@ -167,9 +230,7 @@ impl<S: Store> EventLoop<S> {
         for peer in self.peers.iter_mut() {
             peer.awaited_by.remove(&blob);
         }
-        self.withdraw(blob);
-        self.usage_stale = true;
-        Some(transfer.row)
+        Some(transfer)
     }
 
     fn set_paused(&mut self, blob: BlobHash, paused: bool) -> Result<(RowId, BlobMeta), Error> {
@@ -224,7 +285,8 @@ impl<S: Store> EventLoop<S> {
         let Some(transfer) = self.transfers.get_mut(&blob) else {
             return;
         };
-        let holds = transfer.swarm.progress().stored > 0;
+        // A site is announced by its manifest; a hundred thousand files would be too much for any index.
+        let holds = transfer.swarm.progress().stored > 0 && !transfer.is_part();
         if joined && holds && !transfer.announced && self.gate.may_send() {
             let behaviour = self.swarm.behaviour_mut();
             transfer.announced = behaviour.index.get_mut().announce(blob);
@@ -280,18 +342,19 @@ impl<S: Store> EventLoop<S> {
         }
         self.bound_windows();
         self.set_wanted(blob);
+        self.finish_part(blob);
         self.urgent = true;
     }
 
     pub(super) fn tell_discovery(&mut self, blob: BlobHash, input: discovery::Input) {
         let Some(transfer) = self.transfers.get_mut(&blob) else {
-            return;
+            return self.tell_meeting(blob, input);
         };
         transfer.discovery.handle(input, now());
         let outputs: Vec<_> = std::iter::from_fn(|| transfer.discovery.poll_output()).collect();
         for output in outputs {
             match output {
-                discovery::Output::Lookup => self.look_up(blob),
+                discovery::Output::Lookup => self.look_up_for(blob),
                 discovery::Output::Connect(peer) => self.connect(blob, peer),
                 discovery::Output::Nobody => self.on_nobody(blob),
                 discovery::Output::WakeAt(at) => self.set_alarm(Alarm::Discovery(blob), at),
@@ -328,7 +391,7 @@ impl<S: Store> EventLoop<S> {
         let Some(known) = self.peers.get_mut(peer) else {
             return;
         };
-        if known.is_direct() {
+        if known.is_linked() {
             return self.open_session(blob, peer);
         }
         known.awaited_by.insert(blob);
