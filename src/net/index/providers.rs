@@ -559,6 +559,38 @@ mod tests {
         assert!(answer.iter().all(|r| r.addresses.len() == MAX_ADDRESSES));
     }
 
+    #[test]
+    fn only_records_of_names_are_stored_and_none_over_a_newer() {
+        use crate::proto::keys::SiteKey;
+        use crate::proto::name::record::{Draft, Record as Head};
+        use crate::proto::name::validity::Validity;
+
+        let mut index = index(10);
+        let key = SiteKey::from_seed([1; 32]);
+        let put = |index: &mut ProviderIndex, name: &[u8], sequence: u64| {
+            let draft = Draft {
+                value: "/ipfs/bafkqaaa".into(),
+                sequence,
+                validity: Validity::from_unix_millis(rt::unix_millis() + 60_000),
+                ttl_nanos: 0,
+            };
+            let head = Head::sign(&key, draft).unwrap();
+            index.put(Record::new(name.to_vec(), head.bytes().to_vec()))
+        };
+        let name = key.name();
+        let here = name.routing_key();
+        assert!(put(&mut index, &here, 2).is_ok());
+        assert!(put(&mut index, &here, 1).is_err(), "older");
+        let other = SiteKey::from_seed([2; 32]).name().routing_key();
+        assert!(put(&mut index, &other, 3).is_err(), "signed by another");
+        assert!(put(&mut index, b"/pk/anything", 3).is_err(), "no name");
+        let kept = index.get(&RecordKey::from(here.to_vec())).unwrap();
+        let kept = Head::verify(name, &kept.value).unwrap();
+        assert_eq!(kept.sequence(), 2);
+        assert_eq!(index.take_changed().into_iter().collect::<Vec<_>>(), [name]);
+        assert!(index.take_changed().is_empty());
+    }
+
     proptest! {
         #[test]
         fn counts_agree_after_anything(steps in proptest::collection::vec((0u8..4, 0u8..6, 0usize..5, 1u64..20), 0..200)) {
