@@ -6,6 +6,7 @@
 
 mod address;
 mod folder;
+mod key;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,11 +14,15 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 
 pub use address::{Address, AddressError};
+pub use key::Key;
 
 use crate::net::transport;
+use crate::node::names::Head;
 use crate::node::snapshot::JoinState;
 use crate::node::{self, Config, Fetching, Node, PublishOptions, Published, Publishing, Site};
+use crate::proto::link::{manifest_as_cid, manifest_from_cid_bytes};
 use crate::proto::manifest::{Manifest, diff::Diff};
+use crate::proto::types::BlobHash;
 use crate::rt;
 use crate::store::StoreError;
 use crate::store::disk::DiskStore;
@@ -68,6 +73,14 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         error: std::io::Error,
+    },
+    /// The key file cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Key {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// What is asked for makes no sense.
     #[error("{0}")]
@@ -162,13 +175,61 @@ pub async fn until_held(node: &NativeNode, site: &Manifest) -> Result<usize> {
     }
 }
 
+/// The version that an address leads to now.
+///
+/// # Errors
+/// `Node` if a name leads nowhere, or to something other than a site.
+pub async fn version(node: &NativeNode, address: &Address) -> Result<BlobHash> {
+    match address {
+        Address::Manifest(manifest) => Ok(*manifest),
+        Address::Name(name) => {
+            let head = node.names().resolve(*name).await?;
+            let manifest = head.cid.as_ref().and_then(manifest_of);
+            Ok(manifest
+                .ok_or_else(|| node::Error::BadSite(format!("its name leads to {}", head.value)))?)
+        }
+    }
+}
+
+/// The version that a key's name led to when it was last heard of: the one that a new version follows. Nobody is asked where the key is
+/// new or the name is known here.
+///
+/// # Errors
+/// `Node` if the store fails.
+pub async fn version_before(node: &NativeNode, key: &Key) -> Result<Option<BlobHash>> {
+    let name = key.key.name();
+    let head = match node.names().known(name).await? {
+        Some(head) => Some(head),
+        None if key.is_new => None,
+        None => node.names().resolve(name).await.ok(),
+    };
+    Ok(head.and_then(|head| manifest_of(&head.cid?)))
+}
+
+/// Lets a key's name lead to a site, and goes on telling others for as long as the node runs.
+///
+/// # Errors
+/// As [`node::names::Names::publish`].
+pub async fn name(node: &NativeNode, key: &Key, site: &Manifest) -> Result<Head> {
+    let head = node
+        .names()
+        .publish(&key.key, &manifest_as_cid(site.hash()))
+        .await?;
+    node.names().hold(head.name, true).await?;
+    Ok(head)
+}
+
 /// Opens the site that an address leads to.
 ///
 /// # Errors
-/// `Node` as [`Node::site`].
+/// `Node` as [`Node::site`], or if a name leads nowhere.
 pub async fn open(node: &NativeNode, address: &Address) -> Result<Site<DiskStore>> {
-    let Address::Manifest(manifest) = address;
-    Ok(node.site(*manifest).await?)
+    let manifest = version(node, address).await?;
+    Ok(node.site(manifest).await?)
+}
+
+fn manifest_of(cid: &cid::Cid) -> Option<BlobHash> {
+    manifest_from_cid_bytes(&cid.to_bytes())
 }
 
 /// Fetches a site into a folder that is empty or not there.

@@ -464,6 +464,52 @@ fn pins_keep_what_a_site_needs_and_no_more() {
     });
 }
 
+#[test]
+fn readers_keep_a_site_up_without_its_publisher_and_without_relays() {
+    run(|mut scene: Scene| async move {
+        let soon = |config: &mut gyre::node::Config| {
+            config.serve_after = Some(std::time::Duration::from_millis(500));
+        };
+        let publisher = scene.node().with(soon).await;
+        let tree: Tree = thousand().into_iter().take(120).collect();
+        let published = publish(&publisher, &tree, PublishOptions::default()).await;
+        let id = published.manifest.hash();
+        let mut readers = Vec::new();
+        for _ in 0..3 {
+            let reader = scene.node().with(soon).await;
+            let site = reader.site(id).await.unwrap();
+            site.fetch(|_| {}).await.unwrap();
+            readers.push(reader);
+        }
+        let mut held = 0;
+        while held < 3 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            held = publisher.holders(id).await.unwrap();
+        }
+        // A fourth who knows one of the readers, and has nothing of the site.
+        let fourth = scene.node().with(soon).await;
+        until("linked to a reader", || {
+            readers.iter().any(|reader| fourth.is_linked(reader))
+        })
+        .await;
+        publisher.stop().await;
+        scene.relay.stop().await;
+        // As a person does who tries again when told that nobody was found.
+        let site = loop {
+            match fourth.site(id).await {
+                Ok(site) => break site,
+                Err(error) => {
+                    assert!(["NOT_FOUND", "NO_RELAY"].contains(&error.code()), "{error}")
+                }
+            }
+        };
+        while let Err(error) = site.fetch(|_| {}).await {
+            assert!(["NOT_FOUND", "NO_RELAY"].contains(&error.code()), "{error}");
+        }
+        assert_same(&site, &tree).await;
+    });
+}
+
 /// Native nodes: no WebRTC, a store on disk, sockets of their own.
 mod native {
     use std::fs;
@@ -622,6 +668,69 @@ mod native {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
+    }
+
+    async fn output(mut command: Command) -> std::process::Output {
+        let done = tokio::task::spawn_blocking(move || command.output().unwrap());
+        done.await.unwrap()
+    }
+
+    #[test]
+    fn a_key_keeps_the_address_from_version_to_version() {
+        run(|scene: Scene| async move {
+            let folder = tempfile::tempdir().unwrap();
+            let mut tree: Tree = thousand().into_iter().take(30).collect();
+            let source = folder.path().join("site");
+            write(&tree, &source);
+            let publish = |serves: bool| {
+                let mut command = gyre(&scene, folder.path().join("a.redb"));
+                command.arg("publish").arg(&source).arg("--key");
+                command.arg(folder.path().join("site.key"));
+                if serves {
+                    command.args(["--listen", "/ip4/127.0.0.1/tcp/0/ws", "--serve"]);
+                }
+                command
+            };
+            let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+            let first = output(publish(false)).await;
+            let words = text(first.stderr);
+            assert!(first.status.success(), "{words}");
+            assert!(
+                words.contains("A new key") && words.contains("Version 0"),
+                "{words}"
+            );
+            let name = text(first.stdout).trim().to_owned();
+            assert!(name.starts_with("k51"), "{name}");
+
+            tree.insert("new.html".into(), content(100, 4));
+            write(&tree, &source);
+            let serving = tokio::task::spawn_local(output(publish(true)));
+            let fetch = |into: PathBuf| {
+                let mut fetch = gyre(&scene, folder.path().join("b.redb"));
+                fetch.args(["fetch", &name]).arg(into);
+                output(fetch)
+            };
+            // Until the second version is out, the first may be what the name leads to, which nobody serves.
+            let mut tries = 0;
+            let fetched = loop {
+                let fetched = fetch(folder.path().join(format!("copy{tries}"))).await;
+                if fetched.status.success() || tries == 5 {
+                    break fetched;
+                }
+                tries += 1;
+            };
+            assert!(fetched.status.success(), "{}", text(fetched.stderr));
+            assert!(read(&folder.path().join(format!("copy{tries}"))) == tree);
+            let served = serving.await.unwrap();
+            let words = text(served.stderr);
+            assert!(served.status.success(), "{words}");
+            assert_eq!(text(served.stdout).trim(), name);
+            assert!(
+                words.contains("Version 1") && words.contains("1 files added"),
+                "{words}"
+            );
+            assert!(words.contains("1 other peer has everything"), "{words}");
+        });
     }
 
     #[test]

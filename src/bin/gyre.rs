@@ -3,9 +3,10 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gyre::cli::{self, Address, Report, Setup};
+use gyre::cli::{self, Address, Key, Report, Setup};
 use gyre::node::{Fetching, PublishOptions, Publishing};
 use gyre::proto::link::blob_cid;
 use gyre::proto::manifest::diff::Diff;
@@ -30,7 +31,14 @@ enum Command {
         /// What the site is called
         #[arg(long, value_name = "TEXT", default_value = "")]
         name: String,
-        /// The version before: an address; files that it has are not stored again
+        /// File of the site's key, made if it is not there: the address stays the same for every version. It may hold the 24 words
+        /// of a person instead
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// With 24 words: which of the person's sites
+        #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "key")]
+        site: u32,
+        /// The version before, where it is not the one that the key's name leads to
         #[arg(long, value_name = "ADDRESS")]
         previous: Option<Address>,
         /// File that is shown where there is none, for pages that route by themselves
@@ -119,6 +127,9 @@ impl Network {
     }
 }
 
+/// How long a relay may take where it is needed before anything is done.
+const JOIN_LIMIT: Duration = Duration::from_secs(60);
+
 fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt()
@@ -152,6 +163,8 @@ async fn run(command: Command) -> cli::Result<()> {
         Command::Publish {
             dir,
             name,
+            key,
+            site,
             previous,
             spa,
             index,
@@ -164,8 +177,26 @@ async fn run(command: Command) -> cli::Result<()> {
                 let words = "Without --relay nobody can find what is served.";
                 return Err(cli::Error::Usage(words.into()));
             }
+            let key = key.map(|file| Key::open(&file, site)).transpose()?;
+            if let Some(key) = key.as_ref().filter(|key| key.is_new) {
+                terminal.line(&format!(
+                    "A new key is in {}: whoever has it can publish, and without it nobody can.",
+                    key.path.display()
+                ));
+            }
+            let has_relays = !network.relay.is_empty();
             let node = cli::start(network.setup()).await?;
-            let previous = previous.map(|Address::Manifest(manifest)| manifest);
+            if has_relays && (key.is_some() || previous.is_some()) {
+                let joining = cli::join(&node, &mut terminal);
+                if tokio::time::timeout(JOIN_LIMIT, joining).await.is_err() {
+                    return Err(cli::Error::Usage("No relay can be reached.".into()));
+                }
+            }
+            let previous = match (&previous, &key) {
+                (Some(address), _) => Some(cli::version(&node, address).await?),
+                (None, Some(key)) => cli::version_before(&node, key).await?,
+                (None, None) => None,
+            };
             let options = PublishOptions {
                 name,
                 previous,
@@ -186,7 +217,17 @@ async fn run(command: Command) -> cli::Result<()> {
                 let diff = Diff::between(before.manifest(), &published.manifest);
                 terminal.line(&cli::describe(&diff));
             }
-            println!("{}", published.manifest.cid());
+            match &key {
+                None => println!("{}", published.manifest.cid()),
+                Some(key) => {
+                    let head = cli::name(&node, key, &published.manifest).await?;
+                    terminal.line(&format!(
+                        "Version {} is {}; {} servers of the index know.",
+                        head.sequence, head.value, head.holders
+                    ));
+                    println!("{}", head.name);
+                }
+            }
             match serve {
                 None => terminal.line("Stored here only: nobody else has it yet."),
                 Some(serve) => {

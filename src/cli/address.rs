@@ -1,6 +1,7 @@
 //! What a person writes to name a site.
 
 use crate::proto::link::parse_manifest_cid;
+use crate::proto::name::Name;
 use crate::proto::types::BlobHash;
 
 /// Where a site is to be found.
@@ -8,6 +9,8 @@ use crate::proto::types::BlobHash;
 pub enum Address {
     /// One version of it, for good.
     Manifest(BlobHash),
+    /// Whatever the holder of its key last signed.
+    Name(Name),
 }
 
 /// Why a text names no site.
@@ -23,14 +26,23 @@ impl std::str::FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let name = text.trim();
-        let name = name.strip_prefix("/ipfs/").unwrap_or(name);
-        match parse_manifest_cid(name) {
-            Ok(manifest) => Ok(Self::Manifest(manifest)),
-            Err(reason) => Err(AddressError {
-                text: text.chars().take(100).collect(),
-                reason: reason.to_string(),
-            }),
+        // Of a link what stands behind `#/s/`, up to the path in the site.
+        let name = match name.split_once("#/s/") {
+            Some((_, rest)) => rest.split(['/', '?']).next().unwrap_or_default(),
+            None => name,
+        };
+        let cid = name.strip_prefix("/ipfs/").unwrap_or(name);
+        if let Ok(manifest) = parse_manifest_cid(cid) {
+            return Ok(Self::Manifest(manifest));
         }
+        let name = name.strip_prefix("/ipns/").unwrap_or(name);
+        Name::parse(name).map(Self::Name).map_err(|reason| {
+            let reason = reason.to_string();
+            AddressError {
+                text: text.chars().take(100).collect(),
+                reason,
+            }
+        })
     }
 }
 
@@ -41,11 +53,19 @@ mod tests {
     use crate::proto::link::{blob_cid, manifest_cid};
 
     #[test]
-    fn a_manifest_is_named_by_its_cid() {
+    fn versions_and_names_are_told_apart() {
         let hash = BlobHash([7; 32]);
         let cid = manifest_cid(hash);
         for text in [cid.clone(), format!("/ipfs/{cid}"), format!(" {cid}\n")] {
             assert_eq!(text.parse(), Ok(Address::Manifest(hash)));
+        }
+        let name = crate::proto::keys::SiteKey::from_seed([9; 32]).name();
+        for text in [
+            name.to_string(),
+            format!("/ipns/{name}"),
+            format!("http://localhost:8080/#/s/{name}/a/b?c"),
+        ] {
+            assert_eq!(text.parse(), Ok(Address::Name(name)), "{text}");
         }
         for text in ["", "hello", &cid[..40], &blob_cid(hash)] {
             assert!(text.parse::<Address>().is_err(), "{text}");

@@ -201,6 +201,11 @@ pub fn manifest_cid(hash: BlobHash) -> String {
     cid_of(DAG_CBOR, hash).to_string()
 }
 
+/// The same as a value.
+pub fn manifest_as_cid(hash: BlobHash) -> Cid {
+    cid_of(DAG_CBOR, hash)
+}
+
 /// The same as bytes.
 pub fn manifest_cid_bytes(hash: BlobHash) -> Vec<u8> {
     cid_of(DAG_CBOR, hash).to_bytes()
