@@ -7,6 +7,8 @@
 pub mod proto;
 pub mod store;
 
+#[cfg(feature = "relay")]
+pub mod cli;
 #[cfg(feature = "node")]
 pub mod net;
 #[cfg(feature = "node")]

@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod behaviour;
 pub mod direct_only;
+pub mod fetch;
 pub mod heard;
 pub mod index;
 pub mod introductions;

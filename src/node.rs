@@ -22,8 +22,10 @@ mod readers;
 mod reading;
 mod room;
 mod session;
+mod site;
 pub mod snapshot;
 mod transfer;
+mod web;
 
 #[cfg(all(feature = "interop", target_arch = "wasm32"))]
 pub mod interop;
@@ -48,14 +50,16 @@ pub use file::{File, MAX_READ};
 pub use import::ImportOptions;
 #[cfg(target_arch = "wasm32")]
 pub use page::{PageExport, PageFile, PageNode};
+pub use site::{Fetching, PublishOptions, Published, Publishing, Site, SiteFile};
 
 use command::{COMMAND_QUEUE, Command};
-use event_loop::{ADDRESSES, EventLoop, Gate, Shared, Start};
+use event_loop::{ADDRESSES, EventLoop, Gate, Part, Shared, Start};
 use file::Located;
-use meta::BlobMeta;
+use meta::{BlobMeta, Kind};
 use readers::ReaderId;
-use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmInfo};
+use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmChart, SwarmInfo};
 
+use crate::net::addresses::socket_of;
 use crate::net::behaviour;
 use crate::net::transport::{Parts, webrtc};
 use crate::proto::book::Book;
@@ -63,7 +67,10 @@ use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::link::Link;
 use crate::proto::neighbours::SERVE_AFTER;
 use crate::proto::share::ShareHeader;
+use crate::proto::tree::TreeBuilder;
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
+use crate::proto::web_source::{self, WebSource};
+use crate::proto::web_tree::WebTree;
 use crate::rt;
 use crate::store::{BlobRow, RowId, Store, StoreError, StoredChunk};
 
@@ -152,8 +159,18 @@ impl<S: Store> Node<S> {
         hide_address.set(limits.hide_address);
         let parts =
             transports(&key, webrtc).map_err(|error| Error::Unsupported(error.to_string()))?;
-        let swarm =
+        let mut swarm =
             behaviour::swarm(&key, parts).map_err(|error| Error::Internal(error.to_string()))?;
+        for address in config.listen {
+            let listening = swarm.listen_on(address.clone());
+            listening.map_err(|error| Error::BadOptions(format!("{address}: {error}")))?;
+        }
+        for address in &config.announce {
+            let named = socket_of(address, peer_id);
+            swarm.add_external_address(named.ok_or_else(|| {
+                Error::BadOptions(format!("{address} is no address of a socket"))
+            })?);
+        }
         let upload_allowed = store
             .value(UPLOAD)
             .await?
@@ -205,6 +222,8 @@ impl<S: Store> Node<S> {
             relays,
             gate,
             hide_address,
+            announces_sockets: config.announce.is_empty(),
+            fetch: config.fetch,
             book,
             serve_after: config.serve_after.unwrap_or(SERVE_AFTER),
             storage,
@@ -217,9 +236,11 @@ impl<S: Store> Node<S> {
             shared,
             peer_id,
         };
+        let mut asleep = Vec::new();
         for row in node.store.rows().await? {
             // A record that cannot be read (from a newer version) must not keep the node from starting.
             match BlobMeta::decode(&row.meta) {
+                Some(meta) if meta.kind == Kind::Part => asleep.extend(Part::of(&row, &meta)),
                 Some(meta) => node.add(row, meta).await?,
                 None => tracing::warn!(
                     row = row.id.0,
@@ -228,6 +249,7 @@ impl<S: Store> Node<S> {
             }
         }
         node.names().take_up().await?;
+        node.tell(Command::Rest(asleep)).await?;
         Ok(node)
     }
 
@@ -278,6 +300,7 @@ impl<S: Store> Node<S> {
     /// # Errors
     /// `BadLink`, `WrongKey`, `NotFound` or `NoRelay` after a bounded wait (the node goes on looking), `Store`.
     pub async fn open(&self, link: &str) -> Result<File<S>> {
+        let sources = web_source::of_link(link);
         let link = Link::parse(link)?;
         let blob = link.blob();
         let (key, header) = match &link {
@@ -289,12 +312,21 @@ impl<S: Store> Node<S> {
         let fresh = known.is_none();
         match known {
             // The key in the link counts, not one that an earlier, perhaps wrong, link brought.
-            Some((_, mut known)) => {
+            Some((row, mut known)) => {
                 known.key = meta.key;
                 known.paused = false;
+                if known.kind == Kind::Part {
+                    // Until now it was a site's only.
+                    known.kind = Kind::File;
+                    self.describe(blob, row, &known).await?;
+                }
                 meta = known;
+                meta.add_sources(sources);
+                let sources = meta.sources();
+                self.tell(Command::SetSources { blob, sources }).await?;
             }
             None => {
+                meta.add_sources(sources);
                 let row = self.store.create(blob, meta.encode()).await?;
                 self.add(row, meta.clone()).await?;
             }
@@ -308,6 +340,38 @@ impl<S: Store> Node<S> {
             self.remove(blob).await?;
         }
         opened
+    }
+
+    /// Remembers where on the web a blob lies that is here, for the links that are made of it: at each of these addresses, and
+    /// its tree ([`web_tree`](Self::web_tree)) beside it. Returns the fragment of the link.
+    ///
+    /// # Errors
+    /// `NotFound` if the blob is not here.
+    pub async fn add_sources(&self, blob: BlobHash, sources: Vec<WebSource>) -> Result<String> {
+        let known = self.ask(|reply| Command::Lookup { blob, reply }).await?;
+        let (row, mut meta) = known.ok_or(Error::NotFound)?;
+        meta.add_sources(sources);
+        let sources = meta.sources();
+        self.tell(Command::SetSources { blob, sources }).await?;
+        self.store.set_meta(row, meta.encode()).await?;
+        Ok(meta.fragment(blob))
+    }
+
+    /// The file that has to lie beside a blob on a web server, so that others can use that server as a source.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not here, or not all of it.
+    pub async fn web_tree(&self, blob: BlobHash) -> Result<Bytes> {
+        let (size, _) = self.whole(blob).await?.ok_or(Error::NotFound)?;
+        let (mut builder, mut last) = (TreeBuilder::new(), Bytes::new());
+        for index in 0..size.chunk_count() {
+            last = self.checked_chunk(blob, ChunkIndex(index)).await?.data;
+            let pushed = builder.push_chunk(&last);
+            pushed.map_err(|error| Error::Internal(error.to_string()))?;
+        }
+        WebTree::new(builder.finish(), &last)
+            .map(|tree| tree.encode())
+            .ok_or_else(|| Error::Internal("a blob without a last chunk".into()))
     }
 
     /// Keeps a blob on purpose, or lets it be evictable again.
@@ -404,6 +468,14 @@ impl<S: Store> Node<S> {
         self.shared.borrow().snapshot.peers.clone()
     }
 
+    /// Who has what of one blob, as far as this node knows, drawn now: for whoever watches, a few times a second.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not here.
+    pub async fn chart(&self, blob: BlobHash) -> Result<SwarmChart> {
+        self.ask(|reply| Command::Chart { blob, reply }).await?
+    }
+
     /// Calls `listener` when a part of the snapshot changed; replaces a former listener.
     pub fn on_change(&self, listener: impl Fn(Changed) + 'static) {
         self.shared.borrow_mut().listener = Some(Rc::new(listener));
@@ -416,17 +488,32 @@ impl<S: Store> Node<S> {
     }
 
     async fn add(&self, row: BlobRow, meta: BlobMeta) -> Result<()> {
+        self.add_to(row, meta, None).await
+    }
+
+    async fn add_to(&self, row: BlobRow, meta: BlobMeta, site: Option<BlobHash>) -> Result<()> {
         let stored = self.store.stored_chunks(row.id).await?;
-        self.tell(Command::Add { row, stored, meta }).await
+        let add = Command::Add {
+            row,
+            stored,
+            meta,
+            site,
+        };
+        self.tell(add).await
     }
 
     /// Takes up what an import left, kept on purpose: it may be the only copy there is.
-    async fn keep(&self, (mut row, meta): (BlobRow, BlobMeta)) -> Result<Share> {
+    async fn keep(&self, (mut row, mut meta): (BlobRow, BlobMeta)) -> Result<Share> {
         let blob = row
             .hash
             .ok_or_else(|| Error::Internal("an import without a hash".into()))?;
         self.store.set_pinned(row.id, true).await?;
         row.pinned = true;
+        if meta.kind == Kind::Part {
+            // Until now it was a site's only.
+            meta.kind = Kind::File;
+            self.describe(blob, row.id, &meta).await?;
+        }
         let share = Share {
             blob,
             link: meta.link(blob),

@@ -1,4 +1,4 @@
-//! The only clock, timer, spawn and source of randomness; one file per platform behind the same names.
+//! The only clock, timer, spawn, source of randomness and Unicode table; one file per platform behind the same names.
 
 #[cfg(target_arch = "wasm32")]
 mod web;
@@ -19,6 +19,11 @@ use web_time::{Instant, SystemTime, UNIX_EPOCH};
 /// Runs a future on this thread until it ends. Natively the caller must stand in a `LocalSet`.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     imp::spawn(future);
+}
+
+/// The text in Unicode normalisation form C, by the tables of the platform.
+pub fn normalise(text: &str) -> String {
+    imp::normalise(text)
 }
 
 /// Ends after `duration`. Timers of a hidden tab may be late by a second or, after five minutes, by a minute.

@@ -12,6 +12,8 @@ use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 
 #[cfg(any(test, feature = "test-utils"))]
 pub mod conformance;
+#[cfg(all(feature = "relay", not(target_arch = "wasm32")))]
+pub mod disk;
 #[cfg(all(feature = "node", target_arch = "wasm32"))]
 pub mod indexed_db;
 pub mod memory;
@@ -60,6 +62,21 @@ pub struct BlobRow {
     pub meta: Bytes,
     /// Bytes of chunk data durable under this row.
     pub stored_bytes: u64,
+}
+
+/// A blob of one chunk, ready to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmallBlob {
+    /// Its hash.
+    pub hash: BlobHash,
+    /// All its bytes, at most `CHUNK_SIZE`.
+    pub data: Bytes,
+    /// Its tree, as for [`Store::finish_import`].
+    pub tree: Bytes,
+    /// What the node wants to remember of it.
+    pub meta: Bytes,
+    /// Kept on purpose.
+    pub pinned: bool,
 }
 
 /// Bytes in use and allowed.
@@ -128,6 +145,37 @@ pub trait Store: Clone + 'static {
         meta: Bytes,
     ) -> Result<BlobRow>;
 
+    /// Keeps whole blobs in one transaction, where that saves something: a site has thousands of small files. Of a blob that is
+    /// there already and complete only the pin is set, never taken away; an incomplete one is replaced. The rows come in the
+    /// order of `blobs`.
+    ///
+    /// # Errors
+    /// `QuotaExceeded` if they do not fit; then, or after any other error, those before it may have been kept.
+    async fn put_small(&self, blobs: Vec<SmallBlob>) -> Result<Vec<BlobRow>> {
+        let mut rows = Vec::with_capacity(blobs.len());
+        for blob in blobs {
+            let id = self.begin_import().await?;
+            let size = BlobSize::new(blob.data.len() as u64).ok_or(StoreError::NotFound)?;
+            let chunk = StoredChunk {
+                index: ChunkIndex(0),
+                data: blob.data,
+                proof: Bytes::new(),
+            };
+            if let Err(error) = self.put_chunks(id, vec![chunk]).await {
+                self.remove(id).await?;
+                return Err(error);
+            }
+            let finished = self.finish_import(id, blob.hash, size, blob.tree, blob.meta);
+            let mut row = finished.await?;
+            if blob.pinned && !row.pinned {
+                self.set_pinned(row.id, true).await?;
+                row.pinned = true;
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
     /// Records the proved size of a fetched blob.
     async fn set_size(&self, id: RowId, size: BlobSize) -> Result<()>;
 
@@ -136,6 +184,17 @@ pub trait Store: Clone + 'static {
 
     /// Marks a row as kept on purpose, or not.
     async fn set_pinned(&self, id: RowId, pinned: bool) -> Result<()>;
+
+    /// The same for many rows; those that are gone are left out.
+    async fn set_all_pinned(&self, ids: Vec<RowId>, pinned: bool) -> Result<()> {
+        for id in ids {
+            match self.set_pinned(id, pinned).await {
+                Ok(()) | Err(StoreError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
 
     /// Writes chunks in one transaction. A chunk that is there already is left as it is.
     ///

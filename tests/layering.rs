@@ -69,6 +69,11 @@ const RINGS: &[Ring] = &[
         never: &["tokio::"],
     },
     Ring {
+        name: "cli",
+        siblings: &["cli", "node", "net", "store", "rt", "proto"],
+        never: &["web_sys::", "wasm_bindgen::"],
+    },
+    Ring {
         name: "relay",
         siblings: &["relay", "node", "net", "store", "rt", "proto"],
         never: &["web_sys::", "wasm_bindgen::"],
@@ -79,7 +84,11 @@ const RINGS: &[Ring] = &[
 const WWW: &[(&str, &[&str], &[&str])] = &[
     // folder, folders it may import from, packages it may import
     ("www/sdk", &["www/sdk", "pkg"], &[]),
-    ("www/app", &["www/app", "www/sdk"], &["lit", "gyre"]),
+    (
+        "www/app",
+        &["www/app", "www/sdk"],
+        &["lit", "gyre", "uplot"],
+    ),
     ("www/sw", &["www/sw", "www/sdk/stream-messages"], &[]),
 ];
 

@@ -41,6 +41,47 @@ fn a_file_passes_from_one_to_the_next_after_the_first_has_gone() {
 }
 
 #[test]
+fn a_chart_tells_who_has_what_and_who_brought_it() {
+    run(async |scene| {
+        let (first, second) = scene.pair().await;
+        let content = content(5_000_000, 0);
+        let share = first.share(&content).await;
+        assert!(matches!(
+            second.chart(share.blob).await,
+            Err(Error::NotFound)
+        ));
+        let seeding = first.chart(share.blob).await.unwrap();
+        assert_eq!(seeding.chunks, 20);
+        assert_eq!(seeding.stored.0, vec![255; 20]);
+        assert!(seeding.bringers.is_empty() && seeding.peers.is_empty());
+
+        let _file = second.open(&share.link.fragment()).await.unwrap();
+        second.complete(&share).await;
+        let chart = second.chart(share.blob).await.unwrap();
+        assert_eq!((chart.chunks, chart.chunks_have), (20, 20));
+        assert_eq!(chart.stored.0, vec![255; 20]);
+        assert_eq!(chart.brought_by.0, vec![1; 20]);
+        let [bringer] = &chart.bringers[..] else {
+            panic!("{:?}", chart.bringers)
+        };
+        assert_eq!(bringer.peer_id, Some(first.peer_id().to_string()));
+        assert_eq!(bringer.chunks, 20);
+        let [peer] = &chart.peers[..] else {
+            panic!("{:?}", chart.peers)
+        };
+        assert_eq!(peer.peer_id, first.peer_id().to_string());
+        assert_eq!((peer.via, peer.chunks), (Via::Direct, 20));
+        assert!(peer.has_all && peer.has.0.is_empty());
+        // Of this session: what came in one before, on a link that was replaced, is not in it.
+        let down = second.swarms()[0].down;
+        assert!(
+            peer.down <= down && down >= content.len() as u64,
+            "{peer:?}"
+        );
+    });
+}
+
+#[test]
 fn a_public_blob_has_the_hash_of_its_content() {
     run(async |scene| {
         let (first, second) = (scene.node().await, scene.node().early().await);

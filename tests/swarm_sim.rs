@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use gyre::proto::sim::{Leave, Lie, PeerSpec, Report, Role, Scenario, Simulation, size_of_chunks};
+use gyre::proto::sim::{
+    Leave, Lie, PeerSpec, Report, Role, Scenario, Simulation, WebServer, size_of_chunks,
+};
 use gyre::proto::types::CHUNK_SIZE;
 
 /// The seed of this run: printed, and so shown when the test fails.
@@ -334,4 +336,92 @@ fn with_mixed_links_and_a_third_leaving_each_minute_who_stays_finishes() {
             .is_some()
     );
     assert_eq!(report.bans, []);
+}
+
+/// Visitors of a page whose server has the blob, all at once; nobody else has it.
+fn visitors(count: usize, chunks: u64, link_after: Duration) -> Scenario {
+    let leech = PeerSpec::new(Role::Leech, 2 * MIB, 8 * MIB);
+    let mut scenario = Scenario::new(seed(), size_of_chunks(chunks), vec![leech; count]);
+    scenario.web = Some(WebServer {
+        up: 8 * MIB,
+        latency: Duration::from_millis(60),
+        lies: false,
+        fails_every: 0,
+    });
+    scenario.link_after = link_after;
+    scenario
+}
+
+fn copies(scenario: &Scenario, report: &Report) -> f64 {
+    report.web_bytes as f64 / scenario.size as f64
+}
+
+#[test]
+fn eight_visitors_at_once_take_little_more_than_one_copy_from_the_server() {
+    for seconds in [0, 2, 8] {
+        let scenario = visitors(8, 80, Duration::from_secs(seconds));
+        let report = Simulation::new(scenario.clone()).run();
+        let name = format!("8 visitors, links after {seconds} s");
+        show(&name, &scenario, &report);
+        let sent = copies(&scenario, &report);
+        println!("{name}: the server sent {sent:.2} copies");
+        assert!(report.all_complete(0..8).is_some());
+        assert!(sent <= 2.0, "{sent}");
+    }
+}
+
+#[test]
+fn one_visitor_gets_it_all_from_the_server_and_a_hundred_little_more() {
+    let alone = visitors(1, 80, Duration::ZERO);
+    let report = Simulation::new(alone.clone()).run();
+    println!("alone: {:?}", report.completed);
+    assert!(report.all_complete(0..1).is_some());
+    assert_eq!(copies(&alone, &report), 1.0);
+    let many = visitors(100, 200, Duration::from_secs(2));
+    let report = Simulation::new(many.clone()).run();
+    show("100 visitors", &many, &report);
+    let sent = copies(&many, &report);
+    println!("100 visitors: the server sent {sent:.2} copies");
+    assert!(report.all_complete(0..100).is_some());
+    assert!(sent < 20.0, "{sent}: a fifth of what they would have taken");
+}
+
+#[test]
+fn a_seed_that_serves_well_leaves_the_server_in_peace() {
+    let mut scenario = visitors(6, 80, Duration::ZERO);
+    scenario.peers.push(PeerSpec::new(Role::Seed, 4 * MIB, MIB));
+    let report = Simulation::new(scenario.clone()).run();
+    show("visitors and a seed", &scenario, &report);
+    assert!(report.all_complete(0..6).is_some());
+    let sent = copies(&scenario, &report);
+    println!("with a seed: the server sent {sent:.2} copies");
+    assert!(sent < 0.5, "{sent}");
+}
+
+#[test]
+fn a_server_that_fails_now_and_then_is_asked_again_and_one_that_lies_is_not() {
+    let mut scenario = visitors(4, 40, Duration::from_secs(1));
+    let fails = |server| WebServer {
+        fails_every: 5,
+        ..server
+    };
+    scenario.web = scenario.web.map(fails);
+    let report = Simulation::new(scenario.clone()).run();
+    show("a failing server", &scenario, &report);
+    assert!(report.all_complete(0..4).is_some());
+
+    let mut scenario = visitors(4, 40, Duration::from_secs(1));
+    scenario.web = scenario.web.map(|server| WebServer {
+        lies: true,
+        ..server
+    });
+    scenario.peers.push(PeerSpec {
+        join: Duration::from_secs(30),
+        ..PeerSpec::new(Role::Seed, 2 * MIB, MIB)
+    });
+    let report = Simulation::new(scenario.clone()).run();
+    println!("a lying server: {} bytes", report.web_bytes);
+    assert!(report.all_complete(0..4).is_some(), "from the late seed");
+    assert!(report.web_bytes <= 4 * 4 * CHUNK_SIZE, "one burst each");
+    assert_eq!(report.bans, [], "no peer is blamed for it");
 }

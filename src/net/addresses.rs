@@ -82,6 +82,54 @@ pub fn is_behind_relay(address: &Multiaddr) -> bool {
     is_dialable(address) && address.iter().next() != Some(Protocol::WebRTC)
 }
 
+/// The way to `target` by a socket of its own, if this is one: `<host>/tcp/<port>` with `/ws`, `/tls/ws` or neither, and its name, which
+/// is put there where it is missing. Native nodes have such, pages do not.
+pub fn socket_of(address: &Multiaddr, target: PeerId) -> Option<Multiaddr> {
+    if address.len() > MAX_ADDRESS_BYTES {
+        return None;
+    }
+    let mut parts: Vec<_> = address.iter().collect();
+    if let Some(Protocol::P2p(peer)) = parts.last() {
+        if *peer != target {
+            return None;
+        }
+        parts.pop();
+    }
+    let [host, Protocol::Tcp(port), upgrades @ ..] = parts.as_slice() else {
+        return None;
+    };
+    let is_host = match host {
+        Protocol::Ip4(ip) => !ip.is_unspecified() && !ip.is_multicast(),
+        Protocol::Ip6(ip) => !ip.is_unspecified() && !ip.is_multicast(),
+        Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_) => true,
+        _ => false,
+    };
+    let is_socket = match upgrades {
+        [] => true,
+        [Protocol::Ws(path) | Protocol::Wss(path)] => path == "/",
+        [Protocol::Tls, Protocol::Ws(path)] => path == "/",
+        _ => false,
+    };
+    if *port == 0 || !is_host || !is_socket {
+        return None;
+    }
+    let socket = parts.into_iter().chain([Protocol::P2p(target)]);
+    Some(socket.collect()).filter(|socket: &Multiaddr| socket.len() <= MAX_ADDRESS_BYTES)
+}
+
+/// Whether this is an address that a node tells others: behind a relay, a peer, or a socket of its own with its name.
+pub fn is_told(address: &Multiaddr) -> bool {
+    is_dialable(address) || is_own_socket(address)
+}
+
+/// Whether this is a socket with the name of its owner.
+pub fn is_own_socket(address: &Multiaddr) -> bool {
+    match address.iter().last() {
+        Some(Protocol::P2p(owner)) => socket_of(address, owner).is_some(),
+        _ => false,
+    }
+}
+
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -133,6 +181,37 @@ mod tests {
             assert_eq!(Route::read(&address, target), None, "{address}");
         }
         assert!(Route::read(&through, target).is_some());
+    }
+
+    #[test]
+    fn sockets_are_read_with_and_without_their_name() {
+        let (owner, other) = (PeerId::random(), PeerId::random());
+        for socket in [
+            "/ip4/203.0.113.1/tcp/4001",
+            "/ip4/127.0.0.1/tcp/1/ws",
+            "/ip6/::1/tcp/1/ws",
+            "/dns4/a.example/tcp/443/tls/ws",
+            "/dns/a.example/tcp/443/wss",
+        ] {
+            let bare: Multiaddr = socket.parse().unwrap();
+            let named = bare.clone().with(Protocol::P2p(owner));
+            assert_eq!(socket_of(&bare, owner), Some(named.clone()));
+            assert_eq!(socket_of(&named, owner), Some(named.clone()));
+            assert_eq!(socket_of(&named, other), None);
+            assert!(is_told(&named) && !is_told(&bare) && !is_dialable(&named));
+        }
+        for other in [
+            "/ip4/0.0.0.0/tcp/1/ws".to_owned(),
+            "/ip4/1.2.3.4/tcp/0/ws".to_owned(),
+            "/ip4/1.2.3.4/udp/1/quic-v1".to_owned(),
+            "/ip4/1.2.3.4/tcp/1/ws/ws".to_owned(),
+            format!("/ip4/1.2.3.4/tcp/1/ws/p2p/{other}/p2p-circuit"),
+            format!("/dns4/{}/tcp/1/ws", "a".repeat(250)),
+        ] {
+            assert_eq!(socket_of(&other.parse().unwrap(), owner), None, "{other}");
+        }
+        let through = Route::Relay(other, relay()).to(owner);
+        assert_eq!(socket_of(&through, owner), None);
     }
 
     fn part() -> impl Strategy<Value = Protocol<'static>> {

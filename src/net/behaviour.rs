@@ -10,7 +10,7 @@ use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{Swarm, identify, ping, relay};
 
-use super::addresses::is_dialable;
+use super::addresses::is_told;
 use super::direct_only::DirectOnly;
 use super::heard::Heard;
 use super::index::Scope;
@@ -46,6 +46,7 @@ pub struct Behaviour {
     pub session: DirectOnly<session::Behaviour>,
     pub pex: DirectOnly<session::Behaviour>,
     pub names: DirectOnly<session::Behaviour>,
+    pub sites: DirectOnly<session::Behaviour>,
 }
 
 impl std::fmt::Debug for Behaviour {
@@ -69,7 +70,7 @@ pub fn swarm(key: &Keypair, parts: Parts) -> io::Result<Swarm<Behaviour>> {
         introductions: DirectOnly::new(introductions::new(local)),
         identify: Heard::new(
             identify::Behaviour::new(identify),
-            is_dialable,
+            is_told,
             MAX_IDENTIFY_ADDRESSES,
         ),
         ping: DirectOnly::new(ping::Behaviour::new(
@@ -80,6 +81,7 @@ pub fn swarm(key: &Keypair, parts: Parts) -> io::Result<Swarm<Behaviour>> {
         session: DirectOnly::new(session::Behaviour::new(session::PROTOCOL)),
         pex: DirectOnly::new(session::Behaviour::new(pex::PROTOCOL)),
         names: DirectOnly::new(session::Behaviour::new(names::PROTOCOL)),
+        sites: DirectOnly::new(session::Behaviour::new(session::SITE_PROTOCOL)),
     };
     let config = swarm_config().with_idle_connection_timeout(IDLE_TIMEOUT);
     let mut swarm = Swarm::new(parts.transport, behaviour, local, config);

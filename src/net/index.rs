@@ -33,7 +33,7 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 
 use self::providers::{Limits, ProviderIndex};
-use super::addresses::{Route, is_behind_relay, is_dialable};
+use super::addresses::{Route, is_behind_relay, is_own_socket, is_told};
 use super::heard::Told;
 use crate::proto::budget::Budget;
 use crate::proto::name::Name;
@@ -192,8 +192,8 @@ impl Behaviour {
             Scope::Peers => (PEERS_PROTOCOL, PEERS_ANNOUNCE_INTERVAL, PEERS_TTL),
         };
         let keep = match scope {
-            Scope::Relays => is_behind_relay,
-            Scope::Peers => is_dialable,
+            Scope::Relays => is_told_to_relays,
+            Scope::Peers => is_told,
         };
         let mut config = kad::Config::new(protocol);
         config
@@ -440,6 +440,11 @@ impl Behaviour {
             self.kad.store_mut().sweep(web_time::Instant::now());
         }
     }
+}
+
+/// A relay is told where anybody can reach us, not which peers introduce us.
+fn is_told_to_relays(address: &Multiaddr) -> bool {
+    is_behind_relay(address) || is_own_socket(address)
 }
 
 fn key_of(blob: BlobHash) -> RecordKey {

@@ -9,7 +9,7 @@ use libp2p::identity::Keypair;
 use libp2p::swarm::StreamProtocol;
 use libp2p::{Multiaddr, PeerId};
 
-use super::addresses::{Route, is_behind_relay, is_dialable};
+use super::addresses::{Route, is_behind_relay, is_dialable, is_own_socket, socket_of};
 use crate::proto::pex::MAX_RECORD;
 
 /// The exchange; one message on a stream, see `docs/discovery.md`.
@@ -21,8 +21,11 @@ const MAX_RELAYS: usize = 3;
 /// Addresses behind peers in our own record.
 const MAX_PEERS: usize = 4;
 
+/// Sockets of our own in our own record.
+const MAX_SOCKETS: usize = 2;
+
 /// Addresses taken of a record of others.
-const MAX_TAKEN: usize = MAX_RELAYS + MAX_PEERS;
+const MAX_TAKEN: usize = MAX_SOCKETS + MAX_RELAYS + MAX_PEERS;
 
 /// A record whose signature holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,13 +40,15 @@ pub struct Record {
 
 /// Signs a record of some of our external addresses; `None` while there is none.
 pub fn sign<'a>(key: &Keypair, external: impl Iterator<Item = &'a Multiaddr>) -> Option<Bytes> {
-    let (behind_relays, behind_peers): (Vec<_>, Vec<_>) = external
-        .filter(|address| is_dialable(address))
-        .cloned()
-        .partition(is_behind_relay);
-    let addresses: Vec<_> = behind_relays
+    let (sockets, introduced): (Vec<_>, Vec<_>) = external.cloned().partition(is_own_socket);
+    let (behind_relays, behind_peers): (Vec<_>, Vec<_>) = introduced
         .into_iter()
-        .take(MAX_RELAYS)
+        .filter(is_dialable)
+        .partition(is_behind_relay);
+    let addresses: Vec<_> = sockets
+        .into_iter()
+        .take(MAX_SOCKETS)
+        .chain(behind_relays.into_iter().take(MAX_RELAYS))
         .chain(behind_peers.into_iter().take(MAX_PEERS))
         .collect();
     if addresses.is_empty() {
@@ -65,7 +70,9 @@ pub fn verify(bytes: &[u8]) -> Option<Record> {
     let addresses = record
         .addresses()
         .iter()
-        .filter(|address| Route::read(address, peer).is_some())
+        .filter(|address| {
+            Route::read(address, peer).is_some() || socket_of(address, peer).is_some()
+        })
         .take(MAX_TAKEN)
         .cloned()
         .collect();

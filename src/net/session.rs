@@ -20,6 +20,9 @@ use libp2p::{Multiaddr, PeerId};
 /// The exchange of chunks, `docs/protocol.md`.
 pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/gyre/swarm/1.0.0");
 
+/// What a node has of a site, `docs/protocol.md`.
+pub const SITE_PROTOCOL: StreamProtocol = StreamProtocol::new("/gyre/site/1.0.0");
+
 /// Time to negotiate a stream.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -6,13 +6,17 @@ use cid::Cid;
 use futures::channel::{mpsc, oneshot};
 
 use super::error::Result;
+use super::event_loop::Part;
 use super::meta::BlobMeta;
 use super::names::{Head, Stored};
 use super::readers::ReaderId;
+use super::snapshot::SwarmChart;
+use crate::proto::holding::Holding;
 use crate::proto::keys::SiteKey;
 use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::name::Name;
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
+use crate::proto::web_source::WebSource;
 use crate::store::{BlobRow, RowId, StoredChunk};
 
 /// Commands waiting for the event loop.
@@ -26,6 +30,32 @@ pub(super) enum Command {
         row: BlobRow,
         stored: Vec<ChunkIndex>,
         meta: BlobMeta,
+        /// The site that it was opened through: there its peers are found.
+        site: Option<BlobHash>,
+    },
+    /// Remember files of sites that are here and asleep.
+    Rest(Vec<Part>),
+    /// Which of these files of sites are here whole, in which row and with how many bytes.
+    Held {
+        blobs: Vec<BlobHash>,
+        reply: oneshot::Sender<Vec<Option<(RowId, u64)>>>,
+    },
+    /// Keep these files of sites on purpose, or not; answers with the rows in which that is news.
+    PinParts {
+        blobs: Vec<BlobHash>,
+        pinned: bool,
+        reply: oneshot::Sender<Vec<RowId>>,
+    },
+    /// This much of a site is here: its peers are told.
+    Hold(Holding),
+    /// How many other peers say that they have all of a site.
+    Holders {
+        manifest: BlobHash,
+        reply: oneshot::Sender<usize>,
+    },
+    /// The manifests of the sites that are here, and whether each is kept on purpose.
+    Manifests {
+        reply: oneshot::Sender<Vec<(BlobHash, bool)>>,
     },
     /// Answer when the chunk is stored, with the row and the proved size.
     Await {
@@ -42,6 +72,11 @@ pub(super) enum Command {
     },
     /// A reader is gone.
     Leave { blob: BlobHash, reader: ReaderId },
+    /// Where else the blob lies.
+    SetSources {
+        blob: BlobHash,
+        sources: Vec<WebSource>,
+    },
     /// The node has learnt more about a blob.
     Describe { blob: BlobHash, meta: BlobMeta },
     /// Fetch no more of it, or go on; answers with what must be remembered of it.
@@ -88,6 +123,11 @@ pub(super) enum Command {
     Whole {
         blob: BlobHash,
         reply: oneshot::Sender<Option<(BlobSize, BlobMeta)>>,
+    },
+    /// Draw who has what of a blob.
+    Chart {
+        blob: BlobHash,
+        reply: oneshot::Sender<Result<SwarmChart>>,
     },
     /// Sign that the key's name leads there from now on; answers when that has been told.
     PublishName {

@@ -1,9 +1,11 @@
 //! What a node is told when it starts.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
 
+use crate::net::fetch::Fetch;
 use crate::proto::limits::Surroundings;
 
 /// Relays that are linked at once; more are spares. Ours: two survive the loss of one, more only cost them memory.
@@ -14,6 +16,10 @@ pub const MAX_RELAYS: usize = 8;
 pub struct Config {
     /// Relay addresses, each ending in `/p2p/<relay id>`; at most [`MAX_RELAYS`] are used.
     pub relays: Vec<Multiaddr>,
+    /// Where to listen for other nodes by websocket or TCP; native nodes only.
+    pub listen: Vec<Multiaddr>,
+    /// Where others reach what listens; if none is named, the addresses of this machine at which it does.
+    pub announce: Vec<Multiaddr>,
     /// STUN servers as `stun:host:port`.
     pub stun: Vec<String>,
     /// Show no address to peers in this run, whatever the person's limits say: only relayed ICE candidates.
@@ -25,4 +31,6 @@ pub struct Config {
     pub serve_after: Option<Duration>,
     /// Bytes of chunks to keep at most; `None` leaves what the store has.
     pub quota: Option<u64>,
+    /// How web servers are asked for what links say that they have; `None` leaves them alone.
+    pub fetch: Option<Rc<dyn Fetch>>,
 }

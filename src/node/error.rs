@@ -3,6 +3,7 @@
 use crate::proto::keys::KeyError;
 use crate::proto::keys::phrase::PhraseError;
 use crate::proto::link::LinkError;
+use crate::proto::manifest::ManifestError;
 use crate::proto::name::NameError;
 use crate::proto::name::record::RecordError;
 use crate::store::StoreError;
@@ -17,6 +18,9 @@ pub enum Error {
     /// The key in the link does not open the file.
     #[error("the key in this link does not open the file")]
     WrongKey,
+    /// What the address leads to is no site, or one that breaks its own word.
+    #[error("this site cannot be opened: {0}")]
+    BadSite(String),
     /// Nobody who holds the blob could be reached in time.
     #[error("nobody who holds this is reachable right now")]
     NotFound,
@@ -67,6 +71,12 @@ pub enum Error {
     Internal(String),
 }
 
+impl From<ManifestError> for Error {
+    fn from(error: ManifestError) -> Self {
+        Self::BadSite(format!("{error} ({})", error.code()))
+    }
+}
+
 /// Result of a node call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -76,6 +86,7 @@ impl Error {
         match self {
             Self::BadLink(_) => "BAD_LINK",
             Self::WrongKey => "WRONG_KEY",
+            Self::BadSite(_) => "BAD_SITE",
             Self::NotFound => "NOT_FOUND",
             Self::NoRelay => "NO_RELAY",
             Self::Store(StoreError::QuotaExceeded) => "QUOTA_EXCEEDED",

@@ -3,6 +3,7 @@
 
 mod book;
 mod dialling;
+mod holders;
 mod integrity;
 mod limits;
 mod links;
@@ -14,8 +15,10 @@ mod publish;
 mod relays;
 mod room;
 mod sessions;
+mod sites;
 mod storage;
 mod transfers;
+mod web;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -31,12 +34,14 @@ use libp2p::identity::Keypair;
 use libp2p::{Multiaddr, PeerId, Swarm};
 
 use super::command::Command;
+use super::meta::Kind;
 use super::meter::Meter;
 use super::peers::Peers;
 use super::session::{Halves, SessionEvent, SessionId};
 use super::snapshot::{Snapshot, StorageInfo};
 use super::transfer::Transfer;
 use crate::net::behaviour::Behaviour;
+use crate::net::fetch::Fetch;
 use crate::net::session::OpenId;
 use crate::net::transport::webrtc::rtc::Switch;
 use crate::proto::book::Book;
@@ -47,8 +52,9 @@ use crate::proto::neighbours::Neighbours;
 use crate::proto::pex::Pex;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::proto::uplink::Uplink;
+use crate::proto::web_seed::{self, Fault};
 use crate::rt;
-use crate::store::{RowId, Store, StoreError, StoredChunk, Usage};
+use crate::store::{BlobRow, RowId, Store, StoreError, StoredChunk, Usage};
 
 use integrity::Finder;
 use room::Eviction;
@@ -57,6 +63,7 @@ pub(super) use book::ADDRESSES;
 pub(super) use limits::{Gate, stored as stored_limits};
 pub use publish::Changed;
 pub(super) use publish::Shared;
+pub(super) use sites::Part;
 
 /// Events of sessions and of the store waiting for the loop; a full inbox makes the sessions wait, and so the remotes.
 pub(super) const INBOX: usize = 64;
@@ -73,6 +80,13 @@ pub(super) enum Event {
     Session(SessionId, SessionEvent),
     /// A stream that a remote opened has said what it is about.
     Accepted {
+        peer: PeerId,
+        halves: Halves,
+        hello: Option<Message>,
+    },
+    /// A file of a site that a remote asks for was read, if it is still there.
+    Woken {
+        row: Option<(BlobRow, Vec<ChunkIndex>)>,
         peer: PeerId,
         halves: Halves,
         hello: Option<Message>,
@@ -102,8 +116,20 @@ pub(super) enum Event {
         index: ChunkIndex,
         finder: Finder,
     },
+    /// What came from a web server, or why it did not.
+    Fetched {
+        blob: BlobHash,
+        row: RowId,
+        fetch: web_seed::Fetch,
+        result: Result<Bytes, Fault>,
+    },
     /// The record of the day was written, or not.
     Recorded(bool),
+    /// What a peer said of a site, if it did.
+    Holding {
+        peer: PeerId,
+        bytes: Option<Bytes>,
+    },
     /// What a peer said of others, if it did.
     Pex {
         peer: PeerId,
@@ -131,6 +157,7 @@ enum Alarm {
     Swarm(BlobHash),
     Discovery(BlobHash),
     Write(BlobHash),
+    Web(BlobHash),
     Uplink(usize),
     Serve,
     Ask,
@@ -184,6 +211,9 @@ pub(super) struct EventLoop<S: Store> {
     telling: HashMap<OpenId, Bytes>,
     reading: usize,
     names: names::Names,
+    /// What we have of sites, waiting for the stream that tells it.
+    holdings: HashMap<OpenId, Bytes>,
+    hearing: usize,
     /// What is reserved, or asked for, at peers.
     reservations: HashMap<PeerId, ListenerId>,
     /// Linked servers of the peers' index, and how many there were when everything was announced to them.
@@ -198,7 +228,12 @@ pub(super) struct EventLoop<S: Store> {
     alarms: HashMap<Alarm, Time>,
     gate: Gate,
     eviction: Eviction,
+    sites: sites::Sites,
     hide_address: Switch,
+    /// Tell others where we listen, as nobody has said it.
+    announces_sockets: bool,
+    /// Makes requests to web servers, where that can be done.
+    fetch: Option<Rc<dyn Fetch>>,
     accepting: usize,
     up: Meter,
     down: Meter,
@@ -219,6 +254,8 @@ pub(super) struct Start<S: Store> {
     pub relays: Vec<(PeerId, Multiaddr)>,
     pub gate: Gate,
     pub hide_address: Switch,
+    pub announces_sockets: bool,
+    pub fetch: Option<Rc<dyn Fetch>>,
     pub serve_after: Duration,
     pub book: Book,
     pub storage: StorageInfo,
@@ -265,6 +302,8 @@ impl<S: Store> EventLoop<S> {
             telling: HashMap::new(),
             reading: 0,
             names: names::Names::new(),
+            holdings: HashMap::new(),
+            hearing: 0,
             reservations: HashMap::new(),
             servers: HashSet::new(),
             announced_to: 0,
@@ -276,7 +315,10 @@ impl<S: Store> EventLoop<S> {
             alarms: HashMap::new(),
             gate: start.gate,
             eviction: Eviction::default(),
+            sites: sites::Sites::default(),
             hide_address: start.hide_address,
+            announces_sockets: start.announces_sockets,
+            fetch: start.fetch,
             accepting: 0,
             up: Meter::default(),
             down: Meter::default(),
@@ -318,6 +360,7 @@ impl<S: Store> EventLoop<S> {
                     self.mend_links();
                     self.urgent = true;
                     self.look_at_day();
+                    self.rest_idle_parts();
                     self.record_use();
                 }
             }
@@ -356,6 +399,12 @@ impl<S: Store> EventLoop<S> {
                 halves,
                 hello,
             } => self.on_accepted(peer, halves, hello),
+            Event::Woken {
+                row,
+                peer,
+                halves,
+                hello,
+            } => self.on_woken(row, peer, halves, hello),
             Event::Wrote {
                 blob,
                 row,
@@ -369,6 +418,7 @@ impl<S: Store> EventLoop<S> {
             }
             Event::Pex { peer, bytes } => self.on_pex(peer, bytes),
             Event::Names(link, message) => self.on_names_message(link, message),
+            Event::Holding { peer, bytes } => self.on_holding(peer, bytes),
             Event::Usage(usage) => {
                 self.storage = StorageInfo {
                     used: usage.used,
@@ -383,6 +433,12 @@ impl<S: Store> EventLoop<S> {
                 index,
                 finder,
             } => self.on_dropped(blob, index, finder),
+            Event::Fetched {
+                blob,
+                row,
+                fetch,
+                result,
+            } => self.on_fetched(blob, row, fetch, result),
             Event::Recorded(durable) => self.on_recorded(durable),
         }
     }
@@ -416,6 +472,7 @@ impl<S: Store> EventLoop<S> {
                     self.tell_discovery(blob, crate::proto::discovery::Input::Tick)
                 }
                 Alarm::Write(blob) => self.write_some(blob),
+                Alarm::Web(blob) => self.look_at_web(blob),
                 Alarm::Serve => self.serve_when_due(),
                 Alarm::Ask => self.ask_when_due(),
                 Alarm::Book => self.write_book(),
@@ -441,6 +498,7 @@ impl<S: Store> EventLoop<S> {
         let mut swarms: Vec<_> = self
             .transfers
             .values()
+            .filter(|transfer| transfer.meta.kind == Kind::File)
             .map(|transfer| transfer.info(now))
             .collect();
         swarms.sort_by(|a, b| (a.added_at, &a.cid).cmp(&(b.added_at, &b.cid)));

@@ -134,6 +134,11 @@ impl<'a, S: Store, R: AsyncFn(u64) -> bool> Intake<'a, S, R> {
         Ok(())
     }
 
+    /// The row that is being written.
+    pub fn row(&self) -> RowId {
+        self.row
+    }
+
     /// The bytes of the first chunk.
     pub fn first(&self) -> &[u8] {
         &self.first

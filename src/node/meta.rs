@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::proto::link::Link;
 use crate::proto::share::{ShareHeader, ShareKey};
 use crate::proto::types::BlobHash;
+use crate::proto::web_source::{self, WebSource};
 
 /// Version of this record; `docs/storage.md` has the table.
 const VERSION: u8 = 1;
@@ -31,6 +32,24 @@ pub struct BlobMeta {
     /// When it was last opened, read or passed on, milliseconds since 1970; older records do not have it.
     #[serde(default)]
     pub last_used: Option<u64>,
+    /// Whether it belongs to a site; older records do not have it.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Addresses on web servers; older records do not have them.
+    #[serde(default)]
+    sources: Vec<String>,
+}
+
+/// What a blob is to the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Kind {
+    /// A file of its own.
+    #[default]
+    File,
+    /// The manifest of a site.
+    Manifest,
+    /// A file of a site: neither announced nor listed, and awake only while it is of use.
+    Part,
 }
 
 impl std::fmt::Debug for BlobMeta {
@@ -62,9 +81,28 @@ impl BlobMeta {
             paused: false,
             added_at,
             last_used: None,
+            kind: Kind::File,
+            sources: Vec::new(),
         };
         meta.set_header(header);
         meta
+    }
+
+    /// A file of a site, of which the manifest says the size.
+    pub fn part(size: u64, added_at: u64) -> Self {
+        Self {
+            content_size: Some(size),
+            kind: Kind::Part,
+            ..Self::new(None, &ShareHeader::default(), added_at)
+        }
+    }
+
+    /// The manifest of a site.
+    pub fn manifest(added_at: u64) -> Self {
+        Self {
+            kind: Kind::Manifest,
+            ..Self::new(None, &ShareHeader::default(), added_at)
+        }
     }
 
     /// As the store keeps it.
@@ -102,6 +140,33 @@ impl BlobMeta {
         let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         self.name = known(header.name()).or(self.name.take());
         self.media_type = known(header.media_type()).or(self.media_type.take());
+    }
+
+    /// Where else it lies.
+    pub fn sources(&self) -> Vec<WebSource> {
+        let read = self
+            .sources
+            .iter()
+            .filter_map(|text| WebSource::parse(text));
+        web_source::merged(read)
+    }
+
+    /// Remembers where else it lies.
+    pub fn set_sources(&mut self, sources: &[WebSource]) {
+        self.sources = sources.iter().map(WebSource::to_string).collect();
+    }
+
+    /// Adds sources to those that are known, as far as there is room.
+    pub fn add_sources(&mut self, more: Vec<WebSource>) {
+        let all = web_source::merged(self.sources().into_iter().chain(more));
+        self.set_sources(&all);
+    }
+
+    /// The fragment of that link, with its sources.
+    pub fn fragment(&self, blob: BlobHash) -> String {
+        let mut fragment = self.link(blob).fragment();
+        web_source::append(&self.sources(), &mut fragment);
+        fragment
     }
 
     /// The link under which others can open it.

@@ -1,6 +1,9 @@
 //! A node with a page's own edges: IndexedDB and the browser's transports.
 
+use std::rc::Rc;
+
 use super::{Config, Export, File, Node, Result};
+use crate::net::fetch::web::PageFetch;
 use crate::net::transport;
 use crate::store::Store;
 use crate::store::indexed_db::IndexedDbStore;
@@ -21,6 +24,10 @@ impl PageNode {
     /// `Store(Busy)` if another tab of this origin has the database; else as [`Node::start`].
     pub async fn start_in_page(config: Config, database: &str) -> Result<Self> {
         let store = IndexedDbStore::open(database).await?;
+        let config = Config {
+            fetch: Some(Rc::new(PageFetch)),
+            ..config
+        };
         let node = Self::start(config, store.clone(), transport::build).await;
         if node.is_err() {
             // The lock must not outlive a failed start.

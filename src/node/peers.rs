@@ -34,6 +34,8 @@ pub(super) struct Peer {
     pub is_relay: bool,
     pub dialling: bool,
     pub banned: bool,
+    /// Its websockets are links: it was dialled there for itself, or has dialled us.
+    pub takes_sockets: bool,
     /// A link is wanted for its own sake.
     pub near: bool,
     /// It introduces others, as it says.
@@ -57,7 +59,13 @@ impl Peer {
         self.connections.values().any(|via| *via == Via::Direct)
     }
 
-    fn via(&self) -> Via {
+    /// Whether sessions with it have a connection to run on that is nobody else's.
+    pub fn is_linked(&self) -> bool {
+        let by_socket = |via: &Via| self.takes_sockets && *via == Via::Websocket;
+        self.is_direct() || self.connections.values().any(by_socket)
+    }
+
+    pub fn via(&self) -> Via {
         let has = |via| self.connections.values().any(|other| *other == via);
         match () {
             () if has(Via::Direct) => Via::Direct,
@@ -140,6 +148,7 @@ impl Peers {
             is_relay: false,
             dialling: false,
             banned: false,
+            takes_sockets: false,
             near: false,
             introduces: false,
             told_by: Vec::new(),
@@ -203,7 +212,7 @@ impl Peers {
             })
             .map(|peer| PeerInfo {
                 peer_id: peer.id.to_string(),
-                role: if peer.is_relay || peer.via() == Via::Websocket {
+                role: if peer.is_relay || (peer.via() == Via::Websocket && !peer.takes_sockets) {
                     Role::Relay
                 } else {
                     Role::Browser

@@ -1,6 +1,6 @@
 //! What a node shows of itself: plain values, taken a few times a second.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::proto::limits::{Hold, Limits};
 
@@ -56,7 +56,7 @@ pub struct SwarmInfo {
     pub public: bool,
     /// Chunk bytes sent since the node started.
     pub up: u64,
-    /// Chunk bytes received since the node started.
+    /// Chunk bytes received since the node started, from peers and servers.
     pub down: u64,
     /// Bytes a second now.
     pub up_rate: u64,
@@ -68,12 +68,42 @@ pub struct SwarmInfo {
     pub peers: usize,
     /// Of these, the ones that hold all of it.
     pub sources: usize,
+    /// Web servers that may be asked for it.
+    pub servers: Vec<ServerInfo>,
     /// Milliseconds since 1970.
     pub added_at: u64,
     /// Chunks in all; 0 until the size is known.
     pub chunks: u32,
     /// Chunks stored.
     pub chunks_have: u32,
+}
+
+/// How a web server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServerState {
+    /// It may be asked.
+    Ready,
+    /// It is being asked.
+    Busy,
+    /// It failed, and is asked again later.
+    Waiting,
+    /// It sent wrong bytes or serves no parts, and is not asked again.
+    Dropped,
+}
+
+/// One web server that may be asked for a blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerInfo {
+    /// Host, and port where there is one.
+    pub host: String,
+    /// Chunk bytes received from it since the node started.
+    pub down: u64,
+    /// How it does.
+    pub state: ServerState,
+    /// A plain sentence when something is wrong, else empty.
+    pub detail: String,
 }
 
 /// How a peer is connected.
@@ -128,6 +158,98 @@ pub struct PeerInfo {
     pub since: u64,
     /// A plain sentence when something is wrong, else empty.
     pub detail: String,
+}
+
+/// A byte for each cell of a [`SwarmChart`]; a `Uint8Array` in the page.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cells(pub Vec<u8>);
+
+impl Serialize for Cells {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+/// Who has what of one blob, drawn when it is asked for: see [`Chart`](crate::proto::swarm::chart::Chart), which bounds it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SwarmChart {
+    /// Address.
+    pub cid: String,
+    /// Chunks in all; 0 until the size is known, and then there are no cells.
+    pub chunks: u32,
+    /// Chunks durable here.
+    pub chunks_have: u32,
+    /// Chunks verified and not yet durable.
+    pub unstored: u32,
+    /// Chunks asked for.
+    pub asked: u32,
+    /// Share of each cell that is durable here, 0 to 255.
+    pub stored: Cells,
+    /// Of whom something in the cell is asked: 1 and up for `peers`, 0 nobody, 255 one that is not there.
+    pub asked_of: Cells,
+    /// Who brought most of the cell: 1 and up for `bringers`, 0 for what was here before, 255 one that is not there.
+    pub brought_by: Cells,
+    /// How many neighbours have the chunk of the cell that the fewest have, 255 at most.
+    pub copies: Cells,
+    /// Who brought what is here.
+    pub bringers: Vec<Bringer>,
+    /// The neighbours.
+    pub peers: Vec<ChartPeer>,
+    /// How many there are, those not in `peers` included.
+    pub peers_total: usize,
+}
+
+/// One that brought chunks of a blob; it may have left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bringer {
+    /// Its identity; `None` once it is forgotten.
+    pub peer_id: Option<String>,
+    /// Chunks of it that are here.
+    pub chunks: u32,
+}
+
+/// One neighbour in a [`SwarmChart`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChartPeer {
+    /// Its identity.
+    pub peer_id: String,
+    /// How it is connected.
+    pub via: Via,
+    /// Last measured round trip, milliseconds.
+    pub rtt: Option<u32>,
+    /// How long it has been in this swarm with us, milliseconds.
+    pub connected: u64,
+    /// Chunks that it says it has.
+    pub chunks: u32,
+    /// Whether it says that it has all of them.
+    pub has_all: bool,
+    /// Share of each cell that it says it has; empty where that is all or nothing.
+    pub has: Cells,
+    /// Chunk bytes of this blob sent to it in this session.
+    pub up: u64,
+    /// Chunk bytes of this blob received from it in this session.
+    pub down: u64,
+    /// Bytes a second now.
+    pub up_rate: u64,
+    /// Bytes a second now.
+    pub down_rate: u64,
+    /// It serves us now.
+    pub serves_us: bool,
+    /// It has something that we want.
+    pub wanted: bool,
+    /// We serve it now.
+    pub is_served: bool,
+    /// It says that it wants something.
+    pub wants: bool,
+    /// Chunks asked of it.
+    pub asked: u32,
+    /// Chunks being sent to it.
+    pub serving: u32,
+    /// It let requests stall and has not delivered since.
+    pub stalled: bool,
 }
 
 /// State of the node as a whole.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use futures::channel::oneshot;
 
 use super::error::{Error, Result};
-use super::meta::BlobMeta;
+use super::meta::{BlobMeta, Kind};
 use super::meter::Meter;
 use super::readers::Readers;
 use super::reading::Reading;
 use super::snapshot::{Problem, SwarmInfo, TransferState};
+use super::web::Web;
 use crate::proto::discovery::Discovery;
 use crate::proto::link::blob_cid;
 use crate::proto::swarm::Swarm;
@@ -50,6 +51,14 @@ pub(super) struct Transfer {
     pub up: Meter,
     pub down: Meter,
     pub readers: Readers,
+    /// The site that it was opened through, if it is a file of one.
+    pub site: Option<BlobHash>,
+    /// Look-ups so far.
+    pub lookups: u32,
+    /// When something last happened to it.
+    pub stirred: Time,
+    /// The web servers that may be asked for it.
+    pub web: Option<Web>,
     waiters: Vec<Waiter>,
     /// When it was last read here, and when the last use was recorded; milliseconds since 1970.
     read_at: u64,
@@ -83,6 +92,10 @@ impl Transfer {
             up: Meter::default(),
             down: Meter::default(),
             readers: Readers::default(),
+            site: None,
+            lookups: 0,
+            stirred: Time::default() + rt::now(),
+            web: None,
             waiters: Vec::new(),
             read_at: 0,
             use_written: rt::unix_millis(),
@@ -91,7 +104,19 @@ impl Transfer {
 
     /// Whether peers are wanted for it.
     pub fn wants_peers(&self) -> bool {
-        !self.meta.paused && !self.swarm.is_complete()
+        let reachable = !self.is_part() || self.site.is_some();
+        reachable && !self.meta.paused && !self.swarm.is_complete()
+    }
+
+    /// Whether it is a file of a site.
+    pub fn is_part(&self) -> bool {
+        self.meta.kind == Kind::Part
+    }
+
+    /// Whether nothing is under way, and nobody here waits for it.
+    pub fn is_idle(&mut self) -> bool {
+        self.waiters.retain(|(_, waiting)| !waiting.is_canceled());
+        self.waiters.is_empty() && self.writing == 0 && self.to_store.is_empty()
     }
 
     /// Answers when the chunk is stored; at once if it is, or if it cannot come.
@@ -126,6 +151,7 @@ impl Transfer {
     /// It was read just now.
     pub fn touch(&mut self) {
         self.read_at = rt::unix_millis();
+        self.stirred = Time::default() + rt::now();
         self.used();
     }
 
@@ -249,7 +275,9 @@ impl Transfer {
             () if self.swarm.is_complete() => TransferState::Complete,
             () if self.meta.paused && self.error.is_none() => TransferState::Paused,
             () if self.error.is_some() => TransferState::Failed,
-            () if peers.is_empty() => TransferState::Finding,
+            () if peers.is_empty() && !self.web.as_ref().is_some_and(Web::is_busy) => {
+                TransferState::Finding
+            }
             () => TransferState::Fetching,
         };
         let content = self.meta.content_size;
@@ -263,7 +291,7 @@ impl Transfer {
         };
         SwarmInfo {
             cid: blob_cid(self.blob),
-            fragment: Some(self.meta.link(self.blob).fragment()),
+            fragment: Some(self.meta.fragment(self.blob)),
             name: self.meta.name.clone(),
             media_type: self.meta.media_type.clone(),
             size: content,
@@ -278,6 +306,7 @@ impl Transfer {
             down_rate: self.down.rate(),
             wasted: progress.wasted_bytes,
             peers: peers.len(),
+            servers: self.web.as_ref().map(Web::infos).unwrap_or_default(),
             sources: peers.iter().filter(|peer| peer.has_all).count(),
             added_at: self.meta.added_at,
             chunks: progress.chunks,

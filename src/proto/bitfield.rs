@@ -1,5 +1,7 @@
 //! Which chunks of a blob a peer has: one bit a chunk, most significant bit first, as in BEP 3.
 
+use std::ops::Range;
+
 /// A set of chunk indexes below a fixed length, with its size counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Bitfield {
@@ -88,6 +90,19 @@ impl Bitfield {
     /// Number of indexes in the set.
     pub fn count(&self) -> u32 {
         self.ones
+    }
+
+    /// Number of indexes of the set from `range`.
+    pub fn count_in(&self, range: Range<u32>) -> u32 {
+        let whole = range.start.div_ceil(8)..range.end / 8;
+        let one_by_one =
+            |range: Range<u32>| range.filter(|index| self.contains(*index)).count() as u32;
+        if whole.start >= whole.end {
+            return one_by_one(range);
+        }
+        let bytes = self.bytes.get(whole.start as usize..whole.end as usize);
+        let inner: u32 = bytes.unwrap_or(&[]).iter().map(|b| b.count_ones()).sum();
+        one_by_one(range.start..whole.start * 8) + inner + one_by_one(whole.end * 8..range.end)
     }
 
     /// Whether every index is in the set.
@@ -191,6 +206,15 @@ mod tests {
             prop_assert_eq!(bits.is_full(), model.len() == len as usize);
             prop_assert_eq!(bits.iter().collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(Bitfield::from_bytes(bits.as_bytes(), len).unwrap(), bits);
+        }
+
+        #[test]
+        fn counts_in_a_range(len in 0u32..200, ones in prop::collection::vec(0u32..200, 0..100), from in 0u32..200, width in 0u32..200) {
+            let mut bits = Bitfield::new(len);
+            ones.iter().for_each(|index| { bits.insert(*index); });
+            let range = from.min(len)..(from + width).min(len);
+            let naive = range.clone().filter(|index| bits.contains(*index)).count() as u32;
+            prop_assert_eq!(bits.count_in(range), naive);
         }
 
         #[test]

@@ -174,6 +174,11 @@ impl Discovery {
         self.advance(now);
     }
 
+    /// Whether peers are being looked up, or sessions with them made.
+    pub fn is_busy(&self) -> bool {
+        self.wanted && (self.looking || self.count(State::Dialling) > 0)
+    }
+
     fn look_now(&mut self, now: Time) {
         self.pause = LOOKUP_PAUSE;
         self.next_lookup = now;

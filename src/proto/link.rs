@@ -1,6 +1,7 @@
 //! Links: an address, and what only the person who got the link may know.
 //!
-//! `https://HOST/#/f/<cid>?k=<key>` opens an encrypted share, `https://HOST/#/f/<cid>?n=<name>&t=<type>` a public blob.
+//! `https://HOST/#/f/<cid>?k=<key>` opens an encrypted share, `https://HOST/#/f/<cid>?n=<name>&t=<type>` a public blob; either
+//! may name web servers as well (`web_source`).
 //! Everything stands in the fragment, which browsers do not send: HOST learns neither key nor name, and may be any host
 //! that serves the app, so it is not part of a [`Link`].
 //!
@@ -19,8 +20,9 @@ use zeroize::Zeroizing;
 use super::share::{KEY_LEN, ShareHeader, ShareKey};
 use super::types::BlobHash;
 
-/// Longest link in bytes: host and CID, and the longest name and type with every byte percent-encoded, rounded up.
-pub const MAX_LINK_LEN: usize = 8192;
+/// Longest link in bytes: host and CID, and the longest name, type and web sources with every byte percent-encoded, rounded
+/// up.
+pub const MAX_LINK_LEN: usize = 16_384;
 
 /// Bytes of a blob's CID as text: the multibase letter and 36 bytes in base32.
 pub const CID_LEN: usize = 59;
@@ -191,8 +193,34 @@ impl fmt::Display for LinkKind {
 
 /// The CID of a blob as text: version 1, codec `raw`, BLAKE3-256, base32.
 pub fn blob_cid(hash: BlobHash) -> String {
+    cid_of(RAW, hash).to_string()
+}
+
+/// The CID of a manifest as text: version 1, codec `dag-cbor`, BLAKE3-256, base32.
+pub fn manifest_cid(hash: BlobHash) -> String {
+    cid_of(DAG_CBOR, hash).to_string()
+}
+
+/// The same as a value.
+pub fn manifest_as_cid(hash: BlobHash) -> Cid {
+    cid_of(DAG_CBOR, hash)
+}
+
+/// The same as bytes.
+pub fn manifest_cid_bytes(hash: BlobHash) -> Vec<u8> {
+    cid_of(DAG_CBOR, hash).to_bytes()
+}
+
+/// Reads what [`manifest_cid_bytes`] wrote.
+pub fn manifest_from_cid_bytes(bytes: &[u8]) -> Option<BlobHash> {
+    let digest = bytes.get(bytes.len().checked_sub(32)?..)?;
+    let hash = BlobHash(digest.try_into().ok()?);
+    (manifest_cid_bytes(hash) == bytes).then_some(hash)
+}
+
+fn cid_of(codec: u64, hash: BlobHash) -> Cid {
     let digest = Multihash::wrap(BLAKE3, &hash.0).expect("32 bytes fit into a multihash of 64");
-    Cid::new_v1(RAW, digest).to_string()
+    Cid::new_v1(codec, digest)
 }
 
 /// Reads what [`blob_cid`] wrote.
@@ -200,8 +228,20 @@ pub fn blob_cid(hash: BlobHash) -> String {
 /// # Errors
 /// [`LinkError::TruncatedCid`], [`LinkError::BadCid`], [`LinkError::WrongCodec`] or [`LinkError::WrongHashFunction`].
 pub fn parse_cid(text: &str) -> Result<BlobHash, LinkError> {
-    // A blob's CID is the same in its first characters, whatever the hash.
-    let ours = text.starts_with(CID_PREFIX) || CID_PREFIX.starts_with(text);
+    parse_cid_of(RAW, CID_PREFIX, text)
+}
+
+/// Reads what [`manifest_cid`] wrote.
+///
+/// # Errors
+/// As for [`parse_cid`].
+pub fn parse_manifest_cid(text: &str) -> Result<BlobHash, LinkError> {
+    parse_cid_of(DAG_CBOR, MANIFEST_PREFIX, text)
+}
+
+fn parse_cid_of(codec: u64, prefix: &str, text: &str) -> Result<BlobHash, LinkError> {
+    // CIDs of one kind are the same in their first characters, whatever the hash.
+    let ours = text.starts_with(prefix) || prefix.starts_with(text);
     if ours && text.len() < CID_LEN {
         return Err(LinkError::TruncatedCid { found: text.len() });
     }
@@ -213,7 +253,7 @@ pub fn parse_cid(text: &str) -> Result<BlobHash, LinkError> {
     if cid.version() != Version::V1 || cid.to_string() != text {
         return Err(LinkError::BadCid);
     }
-    if cid.codec() != RAW {
+    if cid.codec() != codec {
         return Err(LinkError::WrongCodec(cid.codec()));
     }
     if cid.hash().code() != BLAKE3 {
@@ -257,7 +297,7 @@ fn parse_key(text: &str) -> Result<ShareKey, LinkError> {
 }
 
 /// Leaves only the unreserved characters of RFC 3986 as they are, so that programs that find links in a text see the end.
-fn percent_encode(text: &str, out: &mut String) {
+pub(super) fn percent_encode(text: &str, out: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(byte.into());
@@ -269,7 +309,7 @@ fn percent_encode(text: &str, out: &mut String) {
 }
 
 /// Decodes what can be decoded; a `%` that begins no byte stays, bytes that are no UTF-8 become replacement characters.
-fn percent_decode(text: &str) -> Cow<'_, str> {
+pub(super) fn percent_decode(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return text.into();
     }
@@ -293,11 +333,17 @@ fn percent_decode(text: &str) -> Cow<'_, str> {
 /// Codec `raw` of the multicodec table.
 const RAW: u64 = 0x55;
 
+/// Codec `dag-cbor` of the multicodec table.
+const DAG_CBOR: u64 = 0x71;
+
 /// Hash function `blake3` of the multicodec table.
 const BLAKE3: u64 = 0x1e;
 
 /// The first characters of every blob's CID: the bytes 01 55 1e 20 in base32, as far as the hash has no part in them.
 const CID_PREFIX: &str = "bafkr4i";
+
+/// The same of every manifest's: 01 71 1e 20.
+const MANIFEST_PREFIX: &str = "bafyr4i";
 
 /// Characters of the longest CID worth naming an error for: 1 byte of version, codec and hash function of up to 9 bytes,
 /// 1 of length, a digest of 64, the most the multihash type holds; in base32.

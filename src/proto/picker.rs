@@ -71,6 +71,11 @@ impl Picker {
         self.order.len()
     }
 
+    /// The chunks that are left to be asked for, those that the fewest incomplete peers have first.
+    pub fn rarest_first(&self) -> impl Iterator<Item = u32> {
+        self.order.iter().copied()
+    }
+
     /// Whether chunk `index` is still to be asked for.
     pub fn wants(&self, index: u32) -> bool {
         self.place

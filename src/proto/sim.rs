@@ -15,11 +15,13 @@ mod network;
 mod node;
 mod report;
 mod scenario;
+mod web;
 
 pub use content::{Content, verify_marked};
 pub use liar::Lie;
 pub use report::Report;
 pub use scenario::{Leave, PeerSpec, Role, Scenario, size_of_chunks};
+pub use web::WebServer;
 
 use self::agenda::Agenda;
 use self::network::{Delivery, Network};
@@ -28,6 +30,7 @@ use super::message::Message;
 use super::random::Random;
 use super::swarm::{Input, Misconduct};
 use super::types::{PeerKey, Time};
+use super::web_seed::{Fault, Fetch};
 
 /// One run of a scenario.
 #[derive(Debug)]
@@ -42,6 +45,7 @@ pub struct Simulation {
     flow: Vec<u64>,
     nodes: Vec<Node>,
     network: Network,
+    web: Option<web::Pipe>,
     /// Pairs that will not be linked again, since one banned the other.
     apart: BTreeSet<(usize, usize)>,
     bans: Vec<(usize, usize, Misconduct)>,
@@ -68,6 +72,14 @@ enum Event {
         epoch: u64,
         message: Message,
     },
+    /// A peer may ask the web server for something.
+    Web(usize),
+    /// The web server's answer is here.
+    Fetched {
+        node: usize,
+        fetch: Fetch,
+        fault: Option<Fault>,
+    },
     /// Something a peer set for itself, or that has waited for it.
     Own {
         node: usize,
@@ -93,7 +105,12 @@ impl Simulation {
             let seed = random.bits();
             Node::new(spec.clone(), &scenario.config, &content, seed)
         });
-        let nodes: Vec<Node> = nodes.collect();
+        let mut nodes: Vec<Node> = nodes.collect();
+        if scenario.web.is_some() {
+            for (at, node) in nodes.iter_mut().enumerate() {
+                node.web = Some(web::seed_of(at, random.bits()));
+            }
+        }
         let network = Network::new(
             scenario
                 .peers
@@ -110,6 +127,7 @@ impl Simulation {
             flow: Vec::new(),
             nodes,
             network,
+            web: scenario.web.map(web::Pipe::new),
             apart: BTreeSet::new(),
             bans: Vec::new(),
             peak_unstored: 0,
@@ -146,6 +164,7 @@ impl Simulation {
                 .map(|node| node.completed.map(|at| at.since(Time(0))))
                 .collect(),
             up_bytes: self.nodes.iter().map(Node::up_bytes).collect(),
+            web_bytes: self.web.as_ref().map_or(0, |web| web.sent),
             wasted_bytes: self.nodes.iter().map(Node::wasted_bytes).sum(),
             peak_unstored: self.peak_unstored,
             bans: self.bans,
@@ -160,10 +179,16 @@ impl Simulation {
         match event {
             Event::Join(at) => {
                 self.nodes[at].online = true;
-                self.link(at);
+                self.look_at_web(at);
+                match self.scenario.link_after {
+                    Duration::ZERO => self.link(at),
+                    wait => self.later(wait, Event::Link(at)),
+                }
             }
             Event::Leave(at) => self.leave(at),
             Event::Link(at) => self.link(at),
+            Event::Web(at) => self.look_at_web(at),
+            Event::Fetched { node, fetch, fault } => self.on_fetched(node, fetch, fault),
             Event::Transfer { from, to, version } => {
                 let done = self.network.finish(from, to, version, self.now);
                 self.deliver(done);

@@ -6,7 +6,7 @@
 //!
 //! Peers come and go in `members`, and what they send is taken apart in `receive`. Of fetching, `announce` knows who has
 //! what, `ledger` what is here and what is wanted, `size` how large the blob is; `asking` decides what to ask for,
-//! `intake` what to believe, `withdraw` what to take back, `endgame` what changes hands. Of serving, `slots` decides to
+//! `intake` what to believe, `withdraw` what to take back, `endgame` what changes hands; `web` takes in what servers bring. Of serving, `slots` decides to
 //! whom and `upload` what. Invariant: bytes asked for plus bytes verified but not yet durable never exceed
 //! `Config::unstored_max`, and nothing a peer sends is kept unless it was asked for.
 
@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 mod announce;
 mod asking;
+pub mod chart;
 mod choke;
 mod clock;
 mod endgame;
@@ -32,6 +33,7 @@ mod tests;
 mod upload;
 mod urgent;
 mod wake;
+mod web;
 mod withdraw;
 
 pub use event::{Input, Misconduct, Output};
@@ -69,8 +71,10 @@ pub struct Progress {
     pub wasted_bytes: u64,
     /// Bytes of chunk data sent.
     pub up_bytes: u64,
-    /// Bytes of chunk data received.
+    /// Bytes of chunk data received from peers.
     pub down_bytes: u64,
+    /// Bytes of chunk data received from web servers.
+    pub web_bytes: u64,
     /// Whether asking is paused.
     pub paused: bool,
 }
@@ -116,6 +120,9 @@ pub struct Swarm {
     tail: Option<Tail>,
     clock: Clock,
     verify: Verify,
+    /// Chunks that are being fetched from web servers, with their lengths in bytes.
+    web: BTreeMap<ChunkIndex, u64>,
+    from_web: u64,
     wasted: u64,
     up: u64,
     down: u64,
@@ -158,6 +165,8 @@ impl Swarm {
             tail: None,
             clock: Clock::default(),
             verify: tree::verify_chunk,
+            web: BTreeMap::new(),
+            from_web: 0,
             wasted: 0,
             up: 0,
             down: 0,
@@ -212,6 +221,10 @@ impl Swarm {
                     ledger.picker.set_focus(chunks);
                 }
             }
+            Input::Prove(tail) => self.on_prove(tail),
+            Input::Fetching { index } => self.on_fetching(index),
+            Input::Fetched { index, data, proof } => self.on_fetched(index, data, proof, now),
+            Input::FetchFailed { index } => self.on_fetch_failed(index),
             Input::AllowUpload(allowed) => self.on_allow_upload(allowed),
             Input::Pause => self.pause(now),
             Input::Resume => self.resume(),
@@ -254,11 +267,13 @@ impl Swarm {
                 .peers
                 .values()
                 .map(|peer| peer.source.asked.len() as u32)
-                .sum(),
+                .sum::<u32>()
+                + self.web.len() as u32,
             stored: self.kept.len() as u32,
             wasted_bytes: self.wasted,
             up_bytes: self.up,
             down_bytes: self.down,
+            web_bytes: self.from_web,
             paused: self.paused,
             ..Progress::default()
         };

@@ -114,7 +114,7 @@ const ASK_AGAIN: &str = "no-cache";
 
 /// The app loads nothing from elsewhere, runs WebAssembly, opens websockets to relays anywhere, shows media it got from peers,
 /// and frames sites, each on an origin of its own. It is framed by nobody.
-const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: wss:; \
+const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' http: https: ws: wss:; \
     img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; worker-src 'self'; \
     frame-ancestors 'none'; object-src 'none'; base-uri 'none'; form-action 'none'";
 

@@ -9,3 +9,8 @@ pub(super) fn spawn(future: impl Future<Output = ()> + 'static) {
 pub(super) async fn yield_now() {
     tokio::task::yield_now().await;
 }
+
+pub(super) fn normalise(text: &str) -> String {
+    let form_c = icu_normalizer::ComposingNormalizerBorrowed::new_nfc();
+    form_c.normalize(text).into_owned()
+}

@@ -10,3 +10,7 @@ pub(super) async fn yield_now() {
     // A resolved promise would only queue a microtask, which runs before the event loop gets its turn.
     gloo_timers::future::TimeoutFuture::new(0).await;
 }
+
+pub(super) fn normalise(text: &str) -> String {
+    js_sys::JsString::from(text).normalize("NFC").into()
+}

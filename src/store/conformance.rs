@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 
-use super::{BlobRow, RowId, Store, StoreError, StoredChunk};
+use super::{BlobRow, RowId, SmallBlob, Store, StoreError, StoredChunk};
 use crate::proto::types::{BlobHash, BlobSize, CHUNK_SIZE, ChunkIndex};
 
 /// How the suite gets at the stores of one backend.
@@ -55,6 +55,8 @@ macro_rules! store_conformance {
             a_big_batch_arrives_whole
             clones_share_one_content
             a_closed_store_says_so
+            small_blobs_are_kept_many_at_once
+            many_pins_are_set_at_once
         );
     };
     (@cases $test:meta, $backend:expr, $($case:ident)*) => {
@@ -587,6 +589,79 @@ pub async fn clones_share_one_content<B: Backend>(backend: &B) {
     drop(clone);
     store.put_chunks(id, chunks(0..1)).await.unwrap();
     assert_eq!(store.clone().usage().await.unwrap().used, CHUNK_SIZE);
+    store.close().await;
+}
+
+pub async fn small_blobs_are_kept_many_at_once<B: Backend>(backend: &B) {
+    let store = backend.fresh("small").await;
+    let small = |n: u8, pinned| SmallBlob {
+        hash: hash(n),
+        data: Bytes::from(vec![n; 100 + usize::from(n)]),
+        tree: Bytes::from(vec![n; 32]),
+        meta: Bytes::from(vec![n]),
+        pinned,
+    };
+    // One is there whole, one in part.
+    let whole = store.put_small(vec![small(1, false)]).await.unwrap();
+    let part = store
+        .create(hash(2), Bytes::from_static(b"old"))
+        .await
+        .unwrap();
+    let rows = store
+        .put_small((1..=50).map(|n| small(n, n % 2 == 1)).collect())
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), 50);
+    assert_eq!(rows[0].id, whole[0].id, "it was there");
+    assert_ne!(rows[1].id, part.id, "it was replaced");
+    let mut used = 0;
+    for (n, row) in (1..=50u8).zip(&rows) {
+        let expected = BlobRow {
+            id: row.id,
+            hash: Some(hash(n)),
+            size: BlobSize::new(100 + u64::from(n)),
+            tree: Bytes::from(vec![n; 32]),
+            pinned: n % 2 == 1,
+            meta: Bytes::from(vec![n]),
+            stored_bytes: 100 + u64::from(n),
+        };
+        assert_eq!(row, &expected);
+        assert_eq!(store.row_of(hash(n)).await.unwrap(), Some(expected));
+        let chunk = store.chunk(row.id, ChunkIndex(0)).await.unwrap();
+        assert_eq!(chunk.data, vec![n; 100 + usize::from(n)]);
+        used += row.stored_bytes;
+    }
+    assert_eq!(store.usage().await.unwrap().used, used);
+    // A pin is not taken away, and what does not fit is not there.
+    let again = store.put_small(vec![small(1, false)]).await.unwrap();
+    assert!(again[0].pinned);
+    store.set_quota(used + 10).await.unwrap();
+    let full = store.put_small(vec![small(60, true)]).await;
+    assert!(matches!(full, Err(StoreError::QuotaExceeded)));
+    assert_eq!(store.row_of(hash(60)).await.unwrap(), None);
+    assert_eq!(store.usage().await.unwrap().used, used);
+    store.close().await;
+}
+
+pub async fn many_pins_are_set_at_once<B: Backend>(backend: &B) {
+    let store = backend.fresh("pins").await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(store.create(hash(n), Bytes::new()).await.unwrap().id);
+    }
+    store.remove(ids[4]).await.unwrap();
+    store.set_all_pinned(ids[1..].to_vec(), true).await.unwrap();
+    let pinned: Vec<_> = store
+        .rows()
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.pinned)
+        .collect();
+    assert_eq!(pinned, [false, true, true, true]);
+    store.set_all_pinned(vec![ids[2]], false).await.unwrap();
+    let row = store.row_of(hash(2)).await.unwrap().unwrap();
+    assert!(!row.pinned);
     store.close().await;
 }
 

@@ -23,7 +23,7 @@ use self::lock::WebLock;
 use self::quota::PlatformQuota;
 use self::schema::{CHUNKS, COUNTERS, ROWS, Schema, VALUES};
 use self::transaction::Step;
-use super::{BlobRow, Result, RowId, Store, StoreError, StoredChunk, Usage};
+use super::{BlobRow, Result, RowId, SmallBlob, Store, StoreError, StoredChunk, Usage};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 
 mod chunk;
@@ -174,6 +174,43 @@ impl Store for IndexedDbStore {
             };
             row::put(tx, &row).await?;
             Ok(row)
+        })
+        .await
+    }
+
+    async fn put_small(&self, blobs: Vec<SmallBlob>) -> Result<Vec<BlobRow>> {
+        let connection = self.connection()?;
+        detached(async move {
+            let bytes = blobs.iter().map(|blob| blob.data.len() as u64).sum();
+            let offered = connection.offered(bytes).await?;
+            transaction::write(connection.database(), async |tx| {
+                let mut rows = Vec::with_capacity(blobs.len());
+                for blob in blobs {
+                    rows.push(put_one(tx, blob, offered).await?);
+                }
+                Ok(rows)
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn set_all_pinned(&self, ids: Vec<RowId>, pinned: bool) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.write(async move |tx| {
+            for id in ids {
+                match row::get(tx, id).await {
+                    Ok(mut row) => {
+                        row.pinned = pinned;
+                        row::put(tx, &row).await?;
+                    }
+                    Err(StoreError::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
         })
         .await
     }
@@ -399,6 +436,50 @@ fn remove<'a>(tx: &'a Transaction, row: &'a BlobRow) -> Step<'a, ()> {
         row::remove(tx, row.id).await?;
         let used = counter::get(tx, counter::USED).await?;
         counter::put(tx, counter::USED, used.saturating_sub(row.stored_bytes)).await
+    })
+}
+
+/// Keeps one of many small blobs; `offered` is what the platform has for all of them and what is there.
+fn put_one(tx: &Transaction, blob: SmallBlob, offered: u64) -> Step<'_, BlobRow> {
+    transaction::step(async move {
+        let mut pinned = blob.pinned;
+        if let Some(mut present) = row::find(tx, blob.hash).await? {
+            if is_complete(tx, &present).await? {
+                if pinned && !present.pinned {
+                    present.pinned = true;
+                    row::put(tx, &present).await?;
+                }
+                return Ok(present);
+            }
+            pinned |= present.pinned;
+            remove(tx, &present).await?;
+        }
+        let bytes = blob.data.len() as u64;
+        let used = counter::get(tx, counter::USED).await?;
+        let cap = counter::cap(tx).await?;
+        if bytes > 0 && used.saturating_add(bytes) > cap.min(offered) {
+            return Err(StoreError::QuotaExceeded);
+        }
+        let row = BlobRow {
+            size: BlobSize::new(bytes),
+            tree: blob.tree,
+            pinned,
+            stored_bytes: bytes,
+            ..row::add(tx, Some(blob.hash), blob.meta).await?
+        };
+        let chunk = StoredChunk {
+            index: ChunkIndex(0),
+            data: blob.data,
+            proof: Bytes::new(),
+        };
+        let (chunks, stored, used) = join3(
+            chunk::add(tx, row.id, vec![chunk]),
+            row::put(tx, &row),
+            counter::put(tx, counter::USED, used + bytes),
+        )
+        .await;
+        chunks.and(stored).and(used)?;
+        Ok(row)
     })
 }
 

@@ -15,12 +15,13 @@ use super::file::WasmFile;
 use super::source::{abortable, chunks};
 use super::types::{
     JsCallOptions, JsExportInfo, JsImportOptions, JsLimits, JsListener, JsNodeOptions, JsPeers,
-    JsShare, JsStats, JsSurroundings, JsSwarms, NodeOptions,
+    JsShare, JsStats, JsSurroundings, JsSwarmChart, JsSwarms, NodeOptions,
 };
 use crate::node::{Changed, Config, Error, ImportOptions, PageExport, PageNode, Result, Share};
 use crate::proto::link::{blob_cid, parse_cid};
 use crate::proto::share::ShareHeader;
 use crate::proto::types::BlobHash;
+use crate::proto::web_source::WebSource;
 
 /// Name of the database where the caller gives none.
 const DATABASE: &str = "gyre";
@@ -94,11 +95,28 @@ impl WasmNode {
         };
         let progress = reporter(&options);
         let node = self.0.clone();
-        let importing = async move { node.import(chunks(reader), import, progress).await };
-        let share = abortable(options.signal(), importing)
+        let sources = sources(options.sources())?;
+        let importing = async move {
+            let share = node.import(chunks(reader), import, progress).await?;
+            let fragment = match sources.is_empty() {
+                true => share.link.fragment(),
+                false => node.add_sources(share.blob, sources).await?,
+            };
+            Ok((share, fragment))
+        };
+        let (share, fragment) = abortable(options.signal(), importing)
             .await
             .map_err(|error| to_js(&error))?;
-        Ok(shared(&share))
+        Ok(shared(&share, &fragment))
+    }
+
+    /// The file that has to lie beside a blob on a web server; the blob must be here whole.
+    #[wasm_bindgen(js_name = webTree)]
+    pub async fn web_tree(&self, cid: String) -> Result<Uint8Array, JsValue> {
+        let node = self.0.clone();
+        let blob = parse_cid(&cid).map_err(|error| to_js(&Error::BadLink(error)))?;
+        let tree = node.web_tree(blob).await.map_err(|error| to_js(&error))?;
+        Ok(Uint8Array::from(tree.as_ref()))
     }
 
     /// What an export of a blob that is here whole would be: its name, its bytes, its pieces.
@@ -134,7 +152,7 @@ impl WasmNode {
         let share = abortable(options.signal(), importing)
             .await
             .map_err(|error| to_js(&error))?;
-        Ok(shared(&share))
+        Ok(shared(&share, &share.link.fragment()))
     }
 
     /// Opens a link; ends when name and size are known.
@@ -206,6 +224,14 @@ impl WasmNode {
     /// Its blobs.
     pub fn swarms(&self) -> JsSwarms {
         snapshot(&self.0.swarms())
+    }
+
+    /// Who has what of one blob, now.
+    pub async fn chart(&self, cid: String) -> Result<JsSwarmChart, JsValue> {
+        let node = self.0.clone();
+        let blob = parse_cid(&cid).map_err(|error| to_js(&Error::BadLink(error)))?;
+        let chart = node.chart(blob).await.map_err(|error| to_js(&error))?;
+        Ok(snapshot(&chart))
     }
 
     /// The node as a whole.
@@ -307,13 +333,22 @@ fn reporter(options: &JsImportOptions) -> impl FnMut(u64) + 'static {
     }
 }
 
-fn shared(share: &Share) -> JsShare {
+fn shared(share: &Share, fragment: &str) -> JsShare {
     let result = Object::new();
     let _ = Reflect::set(&result, &"cid".into(), &blob_cid(share.blob).into());
-    let _ = Reflect::set(&result, &"fragment".into(), &share.link.fragment().into());
+    let _ = Reflect::set(&result, &"fragment".into(), &fragment.into());
     let size = JsValue::from_f64(share.size as f64);
     let _ = Reflect::set(&result, &"size".into(), &size);
     JsValue::from(result).unchecked_into()
+}
+
+/// Addresses on web servers, as a page gives them.
+fn sources(texts: Option<Vec<String>>) -> Result<Vec<WebSource>, JsValue> {
+    let read = |text: &String| {
+        let refused = || Error::BadOptions(format!("{text} is no address of a web source"));
+        WebSource::parse(text).ok_or_else(|| to_js(&refused()))
+    };
+    texts.unwrap_or_default().iter().map(read).collect()
 }
 
 /// Settings as a page gives them.

@@ -9,15 +9,21 @@ use crate::proto::limits::Surroundings;
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
 export interface WasmNodeOptions { relays: string[]; stun: string[]; databaseName?: string; quota?: number; relayOnly?: boolean; surroundings?: Surroundings }
-export interface WasmImportOptions { name: string; type: string; size?: number; public: boolean; signal?: AbortSignal; onProgress?: (bytesDone: number) => void }
+export interface WasmImportOptions { name: string; type: string; size?: number; public: boolean; sources?: string[]; signal?: AbortSignal; onProgress?: (bytesDone: number) => void }
 export interface WasmShare { cid: string; fragment: string; size: number }
 export type WasmEvent = { type: 'state' } | { type: 'swarms' } | { type: 'peers' };
 export interface SwarmInfo { cid: string; fragment: string | null; name: string | null; type: string | null; size: number | null; have: number;
   state: 'importing' | 'finding' | 'fetching' | 'paused' | 'complete' | 'failed'; error: { code: string; message: string } | null;
   pinned: boolean; public: boolean; up: number; down: number; upRate: number; downRate: number; wasted: number; peers: number; sources: number;
+  servers: { host: string; down: number; state: 'ready' | 'busy' | 'waiting' | 'dropped'; detail: string }[];
   addedAt: number; chunks: number; chunksHave: number }
 export interface PeerInfo { peerId: string; role: 'browser' | 'relay'; via: 'direct' | 'relayed' | 'websocket' | 'connecting' | 'failed'; agent: string;
   rtt: number | null; up: number; down: number; upRate: number; downRate: number; since: number; detail: string }
+export interface SwarmChart { cid: string; chunks: number; chunksHave: number; unstored: number; asked: number; stored: Uint8Array; askedOf: Uint8Array;
+  broughtBy: Uint8Array; copies: Uint8Array; bringers: { peerId: string | null; chunks: number }[]; peers: ChartPeer[]; peersTotal: number }
+export interface ChartPeer { peerId: string; via: PeerInfo['via']; rtt: number | null; connected: number; chunks: number; hasAll: boolean; has: Uint8Array;
+  up: number; down: number; upRate: number; downRate: number; servesUs: boolean; wanted: boolean; isServed: boolean; wants: boolean; asked: number;
+  serving: number; stalled: boolean }
 export interface Head { name: string; cid?: string; value: string; sequence: number; validUntil: number; fork?: string; holders: number; record: Uint8Array }
 export type KeyLock = { kind: 'none' } | { kind: 'passphrase'; salt: Uint8Array; memory: number; passes: number; lanes: number } | { kind: 'external'; salt: Uint8Array };
 export type KeyUnlock = { kind: 'none' } | (Exclude<KeyLock, { kind: 'none' }> & { key: Uint8Array });
@@ -62,6 +68,8 @@ extern "C" {
     pub fn is_public(this: &JsImportOptions) -> Option<bool>;
     #[wasm_bindgen(method, getter, structural)]
     pub fn signal(this: &JsImportOptions) -> Option<AbortSignal>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn sources(this: &JsImportOptions) -> Option<Vec<String>>;
     #[wasm_bindgen(method, getter, structural, js_name = onProgress)]
     pub fn on_progress(this: &JsImportOptions) -> Option<js_sys::Function>;
 
@@ -104,6 +112,8 @@ extern "C" {
     pub type JsShare;
     #[wasm_bindgen(typescript_type = "SwarmInfo[]")]
     pub type JsSwarms;
+    #[wasm_bindgen(typescript_type = "SwarmChart")]
+    pub type JsSwarmChart;
     #[wasm_bindgen(typescript_type = "PeerInfo[]")]
     pub type JsPeers;
     #[wasm_bindgen(typescript_type = "Stats")]

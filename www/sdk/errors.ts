@@ -7,6 +7,7 @@ export const ERROR_CODES = [
   'STORE_FAILED',
   'QUOTA_EXCEEDED',
   'BAD_LINK',
+  'BAD_SITE',
   'WRONG_KEY',
   'NOT_FOUND',
   'ABORTED',

@@ -9,7 +9,7 @@
 import { fetchBootstrap } from './bootstrap.js';
 import { GyreError, guarded, throwIfAborted } from './errors.js';
 import { GyreFile } from './file.js';
-import { defaultLinkBase, formatLink, parseLink } from './link.js';
+import { defaultLinkBase, formatLink, parseLink, webSources, withSources } from './link.js';
 import { RelayMemory } from './memory.js';
 import { LocalNode, type GyreNode } from './node.js';
 import { readSurroundings, watchSurroundings } from './surroundings.js';
@@ -17,7 +17,7 @@ import { openSource, type ShareSource } from './source.js';
 import type { Network } from './tabs/messages.js';
 import { pagePlatform } from './tabs/platform.js';
 import { SharedNode, type Starter } from './tabs/shared.js';
-import type { GyreEventMap, JoinOptions, Limits, PeerInfo, Share, ShareOptions, Stats, SwarmInfo } from './types.js';
+import type { GyreEventMap, JoinOptions, Limits, OpenOptions, PeerInfo, Share, ShareOptions, Stats, SwarmChart, SwarmInfo } from './types.js';
 import { loadWasm } from './wasm.js';
 import type { WasmNodeOptions } from './wasm/gyre.js';
 
@@ -101,6 +101,7 @@ export class Gyre extends EventTarget {
       const report = options.onProgress;
       const made = await this.#node.importSource(opened, {
         public: options.public ?? false,
+        sources: options.sources && webSources(options.sources),
         signal: options.signal,
         onProgress: report && ((done) => report({ done, total: opened.size })),
       });
@@ -118,15 +119,28 @@ export class Gyre extends EventTarget {
    * Resolves once name, type and size are known.
    *
    * @throws GyreError `BAD_LINK`, `WRONG_KEY`, `NOT_FOUND` (nobody reachable has it: try later),
-   * `QUOTA_EXCEEDED`, `ABORTED`, `CLOSED`.
+   * `QUOTA_EXCEEDED`, `ABORTED`, `CLOSED`, `BAD_OPTIONS`.
    */
-  async open(link: string, options: { signal?: AbortSignal } = {}): Promise<GyreFile> {
+  async open(link: string, options: OpenOptions = {}): Promise<GyreFile> {
     return guarded(async () => {
       this.#assertOpen();
       throwIfAborted(options.signal);
-      const { fragment } = parseLink(link);
+      const fragment = withSources(parseLink(link).fragment, options.sources ?? []);
       const file = await this.#node.openLink(fragment, options.signal ? { signal: options.signal } : {});
       return new GyreFile(file, this);
+    });
+  }
+
+  /**
+   * The file that has to lie beside a blob on a web server, at the blob's address with `.b3tree`
+   * after the path, so that others can use that server as a source. All of the blob must be here.
+   *
+   * @throws GyreError `NOT_FOUND` if it is not all here, `STORE_FAILED`, `CLOSED`.
+   */
+  async webTree(link: string): Promise<Uint8Array> {
+    return guarded(() => {
+      this.#assertOpen();
+      return this.#node.call('webTree', parseLink(link).cid);
     });
   }
 
@@ -256,6 +270,19 @@ export class Gyre extends EventTarget {
   /** One blob of {@link swarms}. */
   swarm(cid: string): SwarmInfo | undefined {
     return this.swarms().find((swarm) => swarm.cid === cid);
+  }
+
+  /**
+   * Who has what of one blob, drawn when asked for; ask a few times a second at most, and only while
+   * somebody watches. Takes a link or a CID.
+   *
+   * @throws GyreError `NOT_FOUND` if it is not here, `BAD_LINK`, `CLOSED`.
+   */
+  async chart(link: string): Promise<SwarmChart> {
+    return guarded(() => {
+      this.#assertOpen();
+      return this.#node.call('chart', parseLink(link).cid);
+    });
   }
 
   /** The node as a whole. @throws GyreError `CLOSED` once left. */

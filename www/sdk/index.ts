@@ -21,17 +21,21 @@ export { formatLink, parseLink, type FileLink } from './link.js';
 export type { ShareSource } from './source.js';
 export type {
   ByteRange,
+  ChartPeer,
   GyreEventMap,
   JoinOptions,
   Limits,
+  OpenOptions,
   PeerInfo,
   PeerVia,
   Progress,
   RelayInfo,
+  ServerInfo,
   Share,
   ShareOptions,
   Stats,
   Surroundings,
+  SwarmChart,
   SwarmInfo,
   SwarmState,
 } from './types.js';

@@ -54,6 +54,31 @@ export function formatLink(fragment: string, base: URL | string): string {
   return url.href + (fragment.startsWith('#') ? fragment : `#${fragment}`);
 }
 
+/**
+ * Adds web sources to a link's fragment: addresses of HTTP servers at which the blob lies, with its
+ * tree beside it.
+ *
+ * @throws GyreError `BAD_OPTIONS` for what is no absolute `http` or `https` address, or too many.
+ * @internal
+ */
+export function withSources(fragment: string, sources: readonly (string | URL)[]): string {
+  const named = webSources(sources).map((source) => `ws=${encodeURIComponent(source)}`);
+  return named.reduce((link, more) => `${link}${link.includes('?') ? '&' : '?'}${more}`, fragment);
+}
+
+/** The addresses as the node takes them. @throws GyreError `BAD_OPTIONS`. @internal */
+export function webSources(sources: readonly (string | URL)[]): string[] {
+  if (sources.length > MAX_SOURCES) throw new GyreError('BAD_OPTIONS', `More than ${MAX_SOURCES} web sources.`);
+  return sources.map((source) => {
+    const url = URL.canParse(source) ? new URL(source) : null;
+    const fits = url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.hash === '';
+    if (!url || !fits || url.href.length > MAX_SOURCE_LENGTH) {
+      throw new GyreError('BAD_OPTIONS', `${String(source)} is not an http or https address of a file.`);
+    }
+    return url.href;
+  });
+}
+
 /** The page that opens links when none is given: the root of this page's origin. @internal */
 export function defaultLinkBase(): string {
   return new URL('/', globalThis.location.href).href;
@@ -63,8 +88,11 @@ function bad(message: string): GyreError {
   return new GyreError('BAD_LINK', message);
 }
 
-/** Characters; a public link carries a percent-encoded name of up to 1024 bytes and a media type. */
-const MAX_LINK_LENGTH = 8192;
+/** Characters; a link may carry a percent-encoded name of up to 1024 bytes, a media type and four web sources. @internal */
+export const MAX_LINK_LENGTH = 16_384;
+/** Characters of a web source, and web sources of a link at most, as in the node. */
+const MAX_SOURCE_LENGTH = 512;
+const MAX_SOURCES = 4;
 /** Characters: `b` and 36 bytes (version, codec, 2 of multihash, 32 of BLAKE3) in base32. */
 const CID_LENGTH = 59;
 /** Characters: 32 bytes in base64url without padding. */

@@ -24,10 +24,15 @@ export const PLAIN_CALLS = [
   'setSurroundings',
   'exportInfo',
   'exportPiece',
+  'chart',
+  'webTree',
 ] as const satisfies readonly (keyof WasmNode)[];
 
 /** One of {@link PLAIN_CALLS}. */
 export type PlainCall = (typeof PLAIN_CALLS)[number];
+
+/** Those of them that only read: the snapshots are the same after. */
+export const READING_CALLS: readonly PlainCall[] = ['exportInfo', 'exportPiece', 'chart'];
 
 /** What one of them is given, and what it comes to. */
 export type PlainArguments<K extends PlainCall> = Parameters<WasmNode[K]>;
@@ -38,6 +43,8 @@ export interface ImportOptions {
   readonly public: boolean;
   /** It is what `exportPiece` handed out, not content. */
   readonly exported?: boolean | undefined;
+  /** Where else it will lie. */
+  readonly sources?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((bytesDone: number) => void) | undefined;
 }
@@ -115,6 +122,7 @@ export class LocalNode implements GyreNode {
         name: source.name,
         type: source.type,
         public: options.public,
+        ...(options.sources ? { sources: [...options.sources] } : {}),
         ...(source.size === null ? {} : { size: source.size }),
         ...(options.signal ? { signal: options.signal } : {}),
         ...(options.onProgress ? { onProgress: options.onProgress } : {}),

@@ -10,6 +10,18 @@ import type { GyreError } from './errors.js';
 /** How far one blob has come on this peer. */
 export type SwarmState = 'importing' | 'finding' | 'fetching' | 'paused' | 'complete' | 'failed';
 
+/** A web server that may be asked for a blob. */
+export interface ServerInfo {
+  /** Host, and port where there is one. */
+  readonly host: string;
+  /** Bytes received from it. */
+  readonly down: number;
+  /** `waiting` after a failure, `dropped` for good: it sent wrong bytes, or serves no parts of files. */
+  readonly state: 'ready' | 'busy' | 'waiting' | 'dropped';
+  /** One plain sentence when something is wrong, else empty. */
+  readonly detail: string;
+}
+
 /** One blob that this peer holds, fetches or imports. */
 export interface SwarmInfo {
   /** CIDv1 of the stored bytes (base32). */
@@ -33,7 +45,7 @@ export interface SwarmInfo {
   readonly public: boolean;
   /** Bytes sent to other peers. */
   readonly up: number;
-  /** Bytes received from other peers. */
+  /** Bytes received from other peers and from web servers. */
   readonly down: number;
   /** Sending now, in bytes per second. */
   readonly upRate: number;
@@ -45,6 +57,8 @@ export interface SwarmInfo {
   readonly peers: number;
   /** Those of them that hold all of it. */
   readonly sources: number;
+  /** Web servers that the link names, while it is not all here and in this run. */
+  readonly servers: readonly ServerInfo[];
   /** When it came to this peer, in milliseconds since the epoch. */
   readonly addedAt: number;
   /** Number of 256 KiB chunks. */
@@ -78,6 +92,77 @@ export interface PeerInfo {
   readonly since: number;
   /** One plain sentence when something is wrong, else empty. */
   readonly detail: string;
+}
+
+/**
+ * Who has what of one blob, as far as this peer knows: its own chunks, what its neighbours say they have, and what flows
+ * between them and itself. What flows between two others is not known.
+ *
+ * Chunks are summed up in cells, at most 512: cell `i` of `n` stands for the chunks from `i * chunks / n` (rounded down)
+ * up to, not including, `(i + 1) * chunks / n`. A share is 0 for none of a cell, 255 for all of it, in between for a part.
+ */
+export interface SwarmChart {
+  readonly cid: string;
+  /** Number of 256 KiB chunks; 0 until the size is known, and then there are no cells. */
+  readonly chunks: number;
+  /** Chunks verified and stored. */
+  readonly chunksHave: number;
+  /** Chunks verified and not yet stored. */
+  readonly unstored: number;
+  /** Chunks asked for. */
+  readonly asked: number;
+  /** Share of each cell that is stored here. */
+  readonly stored: Uint8Array;
+  /** Of whom something in the cell is asked: `k` is `peers[k - 1]`, 0 nobody, 255 one that is not in `peers`. */
+  readonly askedOf: Uint8Array;
+  /** Who brought most of the cell: `k` is `bringers[k - 1]`, 0 for what was here before, 255 one that is not in `bringers`. */
+  readonly broughtBy: Uint8Array;
+  /** How many neighbours have the chunk of the cell that the fewest have, 255 at most. */
+  readonly copies: Uint8Array;
+  /** Who brought chunks that are here now, those that have left included; at most 64. */
+  readonly bringers: readonly { readonly peerId: string | null; readonly chunks: number }[];
+  /** The neighbours; at most the 64 that most has flowed to and from. */
+  readonly peers: readonly ChartPeer[];
+  /** How many there are in all. */
+  readonly peersTotal: number;
+}
+
+/** One neighbour in a {@link SwarmChart}; bytes and rates are those of this blob alone, since it is connected. */
+export interface ChartPeer {
+  readonly peerId: string;
+  readonly via: PeerVia;
+  /** Round-trip time in milliseconds, `null` until measured. */
+  readonly rtt: number | null;
+  /** How long it has been in this swarm with us, in milliseconds. */
+  readonly connected: number;
+  /** Chunks that it says it has. */
+  readonly chunks: number;
+  /** Whether it says that it has all of them. */
+  readonly hasAll: boolean;
+  /** Share of each cell that it says it has; empty where that is all or nothing. */
+  readonly has: Uint8Array;
+  /** Bytes sent to it. */
+  readonly up: number;
+  /** Bytes received from it. */
+  readonly down: number;
+  /** Bytes per second to it. */
+  readonly upRate: number;
+  /** Bytes per second from it. */
+  readonly downRate: number;
+  /** It serves this peer now. */
+  readonly servesUs: boolean;
+  /** It has something that is wanted here. */
+  readonly wanted: boolean;
+  /** This peer serves it now. */
+  readonly isServed: boolean;
+  /** It says that it wants something. */
+  readonly wants: boolean;
+  /** Chunks asked of it. */
+  readonly asked: number;
+  /** Chunks being sent to it. */
+  readonly serving: number;
+  /** It let requests stall and has not delivered since. */
+  readonly stalled: boolean;
 }
 
 /** One relay of this node's list. */
@@ -188,8 +273,20 @@ export interface ShareOptions {
   readonly size?: number;
   /** Store in the clear: anybody who has the address can read it. Default `false`: encrypted, the key only in the link. */
   readonly public?: boolean;
+  /**
+   * Up to four `http` or `https` addresses at which the stored bytes will lie (of a public file: the file), each with the tree
+   * of {@link Gyre.webTree} beside it. They become part of the link.
+   */
+  readonly sources?: readonly (string | URL)[];
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+}
+
+/** Options of {@link Gyre.open}. */
+export interface OpenOptions {
+  /** More web sources than the link names: see {@link ShareOptions.sources}. */
+  readonly sources?: readonly (string | URL)[];
+  readonly signal?: AbortSignal;
 }
 
 /** What {@link Gyre.share} made. */

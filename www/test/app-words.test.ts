@@ -4,7 +4,7 @@ import { adviceFor } from '../app/lib/advice.js';
 import { previewKind } from '../app/lib/preview.js';
 import { parseRoute } from '../app/lib/router.js';
 import { spiralPath } from '../app/lib/spiral.js';
-import { joinStatus, sizeLine, swarmLine } from '../app/lib/status.js';
+import { joinStatus, serverTroubles, sizeLine, swarmLine } from '../app/lib/status.js';
 import { ERROR_CODES } from '../sdk/errors.js';
 import type { PeerInfo, Stats, SwarmInfo } from '../sdk/types.js';
 
@@ -49,6 +49,7 @@ function swarm(change: Partial<SwarmInfo>): SwarmInfo {
     wasted: 0,
     peers: 0,
     sources: 0,
+    servers: [],
     addedAt: 0,
     chunks: 1,
     chunksHave: 0,
@@ -134,4 +135,18 @@ test('the spiral ends at the right edge of its box and stays inside', () => {
   const [x, y] = points.at(-1) ?? [];
   assert.deepEqual([x, y], [100, 50]);
   for (const [px = -1, py = -1] of points) assert.ok(px >= 0 && px <= 100 && py >= 0 && py <= 100, `${px} ${py}`);
+});
+
+test('a web server is named as one that a file comes from, and its troubles are told', () => {
+  const server = { host: 'example.org', down: 0, detail: '' };
+  const words = (peers: number, ...states: ('ready' | 'busy')[]): string =>
+    swarmLine(swarm({ state: 'fetching', peers, servers: states.map((state) => ({ ...server, state })) }));
+  assert.match(words(0, 'busy'), /from the web server example\.org$/);
+  assert.match(words(2, 'busy'), /from 2 peers and the web server example\.org$/);
+  assert.match(words(2, 'ready'), /from 2 peers$/);
+  assert.match(words(0, 'ready'), /waiting for a peer$/);
+  const detail = 'This server has another file under this address.';
+  assert.deepEqual(serverTroubles({ servers: [{ ...server, state: 'ready' }, { ...server, state: 'dropped', detail }] }), [
+    'The web server example.org has another file under this address, and is not asked again.',
+  ]);
 });

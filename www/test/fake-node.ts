@@ -1,7 +1,7 @@
 /** A node and a file in memory, with the shape of the wasm module. */
 
 import type { FileOwner } from '../sdk/file.js';
-import type { Limits, PeerInfo, Stats, Surroundings, SwarmInfo } from '../sdk/types.js';
+import type { Limits, PeerInfo, Stats, Surroundings, SwarmChart, SwarmInfo } from '../sdk/types.js';
 import type { WasmEvent, WasmFile, WasmImportOptions, WasmNode, WasmShare } from '../sdk/wasm/gyre.js';
 
 export const CID = `bafkr4i${'a'.repeat(52)}`;
@@ -76,6 +76,7 @@ export function swarmInfo(change: Partial<SwarmInfo> = {}): SwarmInfo {
     wasted: 0,
     peers: 1,
     sources: 1,
+    servers: [],
     addedAt: 0,
     chunks: 1,
     chunksHave: 0,
@@ -124,6 +125,13 @@ export class FakeNode {
   async exportPiece(_cid: string, piece: number): Promise<Uint8Array> {
     this.note(`piece ${piece}`);
     return pattern(10);
+  }
+
+  async chart(cid: string): Promise<SwarmChart> {
+    this.note(`chart ${cid}`);
+    const cells = Uint8Array.of(255, 0);
+    const lists = { stored: cells, askedOf: cells, broughtBy: cells, copies: cells };
+    return { cid, chunks: 2, chunksHave: 1, unstored: 0, asked: 1, ...lists, bringers: [], peers: [], peersTotal: 0 };
   }
 
   async openLink(link: string): Promise<WasmFile> {

@@ -141,6 +141,15 @@ test('limits are changed one by one and checked before they leave', async () => 
   await gyre.setLimits({ upPerDay: null, hideAddress: true });
 });
 
+test('a chart is asked for by link or CID, and not of a peer that was left', async () => {
+  const { gyre, node } = running();
+  assert.equal((await gyre.chart(FRAGMENT)).cid, CID);
+  assert.deepEqual(node.calls, [`chart ${CID}`]);
+  await assert.rejects(gyre.chart('nonsense'), { code: 'BAD_LINK' });
+  await gyre.leave();
+  await assert.rejects(gyre.chart(CID), { code: 'CLOSED' });
+});
+
 test('an export is a stream of its pieces, read as they are wanted', async () => {
   const { gyre, node } = running();
   const { name, size, stream } = await gyre.export(CID);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GyreError } from '../sdk/errors.js';
-import { formatLink, parseLink } from '../sdk/link.js';
+import { formatLink, parseLink, webSources, withSources } from '../sdk/link.js';
 
 const CID = `bafkr4i${'a'.repeat(52)}`;
 const KEY = 'A-_9'.repeat(10) + 'abc';
@@ -44,7 +44,7 @@ test('each broken link is refused with its own reason', () => {
   assert.match(refusal(`#/f/${CID}?k=${KEY}A`).message, /malformed/);
   assert.match(refusal(`#/f/${CID}?k=${KEY.slice(1)}!`).message, /malformed/);
   assert.match(refusal('#/s/k51abc/index.html').message, /site/);
-  assert.match(refusal(`#/f/${CID}?n=${'x'.repeat(10_000)}`).message, /too long/);
+  assert.match(refusal(`#/f/${CID}?n=${'x'.repeat(20_000)}`).message, /too long/);
 });
 
 test('any text is either read or refused, never anything else', () => {
@@ -90,4 +90,21 @@ test('any text is either read or refused, never anything else', () => {
 test('a link is the page without its query, and the fragment', () => {
   assert.equal(formatLink(FRAGMENT, 'https://example.org/app/?a=1#/old'), `https://example.org/app/${FRAGMENT}`);
   assert.equal(formatLink(FRAGMENT.slice(1), new URL('http://localhost:8080')), `http://localhost:8080/${FRAGMENT}`);
+});
+
+test('web sources are added to a link, and what is none is refused', () => {
+  const source = 'https://example.org/a b.mp4?x=1&y=2';
+  const link = withSources(FRAGMENT, [source, new URL('http://localhost:8081/f')]);
+  assert.equal(
+    link,
+    `${FRAGMENT}&ws=https%3A%2F%2Fexample.org%2Fa%2520b.mp4%3Fx%3D1%26y%3D2&ws=http%3A%2F%2Flocalhost%3A8081%2Ff`,
+  );
+  assert.deepEqual(parseLink(link), { cid: CID, key: KEY, fragment: link });
+  assert.equal(withSources(`#/f/${CID}`, ['https://a/b']), `#/f/${CID}?ws=https%3A%2F%2Fa%2Fb`);
+  assert.equal(withSources(FRAGMENT, []), FRAGMENT);
+  const long = `https://a/${'b'.repeat(600)}`;
+  for (const wrong of ['film.mp4', 'ftp://a/b', 'https://me@a/b', 'https://me:you@a/b', 'https://a/b#c', long]) {
+    assert.throws(() => webSources([wrong]), { code: 'BAD_OPTIONS' }, wrong);
+  }
+  assert.throws(() => webSources(Array(5).fill('https://a/b')), { code: 'BAD_OPTIONS' });
 });

@@ -170,6 +170,24 @@ for (const worker of [false, true]) {
   });
 }
 
+test('a chart is drawn by the tab that leads, and brings no snapshot along', async (t) => {
+  const origin = new Origin(t);
+  const { gyre: first } = await origin.join();
+  const { gyre: second } = await origin.join();
+  assert.deepEqual([first.runsHere, second.runsHere], [true, false]);
+  let snapshots = 0;
+  origin.node.swarms = () => {
+    snapshots += 1;
+    return [];
+  };
+  const chart = await second.chart(FRAGMENT);
+  assert.deepEqual(chart, await first.chart(CID));
+  assert.ok(chart.stored instanceof Uint8Array);
+  assert.equal(snapshots, 0);
+  await second.pin(CID);
+  assert.ok(snapshots > 0, 'what changes something brings one');
+});
+
 test('a leader that dies is succeeded: reads, opens and calls go on, a stream that was shared does not', async (t) => {
   const origin = new Origin(t);
   const first = await origin.join();

@@ -3,9 +3,10 @@
 use std::io;
 
 use libp2p::identity::Keypair;
-use libp2p::{Transport, tcp, websocket};
+use libp2p::{Transport, dns, tcp, websocket};
 
 use super::webrtc::rtc::RtcFactory;
+use super::webrtc::rtc::none::NoRtc;
 use super::{Parts, SETUP_TIMEOUT, compose, webrtc};
 
 /// Builds the transport stack of a native peer.
@@ -24,6 +25,24 @@ pub fn build<F: RtcFactory>(
         config,
         factory,
         websocket::Config::new(tcp()).or_transport(tcp()),
+        SETUP_TIMEOUT,
+    )
+}
+
+/// The same without WebRTC, for a node of its own: names are looked up, and its sockets can be listened on.
+///
+/// # Errors
+/// If Noise refuses the key, or the system does not say how to look up names.
+pub fn sockets(key: &Keypair, config: webrtc::Config) -> io::Result<Parts> {
+    let named = || {
+        let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+        dns::tokio::Transport::system(tcp)
+    };
+    compose(
+        key,
+        config,
+        NoRtc,
+        websocket::Config::new(named()?).or_transport(named()?),
         SETUP_TIMEOUT,
     )
 }

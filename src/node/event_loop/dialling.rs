@@ -10,7 +10,7 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::{Multiaddr, PeerId};
 
 use super::{EventLoop, now};
-use crate::net::addresses::Route;
+use crate::net::addresses::{Route, socket_of};
 use crate::proto::budget::Budget;
 use crate::proto::types::PeerKey;
 use crate::proto::uplink;
@@ -22,7 +22,10 @@ const MAX_WAYS: usize = 3;
 /// Of these, the ones through linked peers: they cost no relay anything, but may lead nowhere.
 const MAX_PEER_WAYS: usize = 2;
 
-/// Relays that are not ours, dialled at once because a record named them; then one more in each [`STRANGE_INTERVAL`].
+/// Of these, the sockets of native nodes.
+const MAX_SOCKETS: usize = 2;
+
+/// Relays that are not ours and sockets, dialled at once because a record named them; then one more in each [`STRANGE_INTERVAL`].
 const STRANGE_BURST: u32 = 8;
 
 /// Time in which one more strange relay may be dialled.
@@ -33,6 +36,19 @@ pub(super) fn strange_dials() -> Budget {
 }
 
 impl<S: Store> EventLoop<S> {
+    /// We listen at an address: others are told, unless they were told another one.
+    pub(super) fn on_listening(&mut self, address: Multiaddr) {
+        let local = *self.swarm.local_peer_id();
+        if !self.announces_sockets || self.hide_address.is_on() {
+            return;
+        }
+        if let Some(socket) = socket_of(&address, local) {
+            tracing::info!(%socket, "listening");
+            self.swarm.add_external_address(socket);
+            self.sign_record();
+        }
+    }
+
     /// Dials another browser.
     pub(super) fn dial(&mut self, key: PeerKey) {
         if !self.may_dial(key) {
@@ -57,13 +73,19 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
-    /// The best ways to a peer: through linked peers that it or they name, through our relays that it names, through one other
+    /// The best ways to a peer: by its own sockets, through linked peers that it or they name, through our relays that it names, through one other
     /// relay; if it named none, through any that might know it.
     fn ways_to(&mut self, key: PeerKey) -> Vec<Multiaddr> {
         let Some(peer) = self.peers.get(key) else {
             return Vec::new();
         };
         let id = peer.id;
+        let sockets: Vec<Multiaddr> = peer
+            .addresses
+            .iter()
+            .filter_map(|address| socket_of(address, id))
+            .take(MAX_SOCKETS)
+            .collect();
         let named: Vec<Route> = peer
             .addresses
             .iter()
@@ -82,10 +104,14 @@ impl<S: Store> EventLoop<S> {
                 through.push(peer);
             }
         }
-        let mut ways: Vec<Multiaddr> = through
-            .iter()
-            .map(|peer| Route::Peer(*peer).to(id))
-            .collect();
+        let mut ways = Vec::new();
+        for socket in sockets {
+            // It would see our address; and what a record says may be anybody's socket.
+            if !self.hide_address.is_on() && self.strange_dials.try_take(now()) {
+                ways.push(socket);
+            }
+        }
+        ways.extend(through.iter().map(|peer| Route::Peer(*peer).to(id)));
 
         let is_up = |relay: &PeerId| {
             self.relays

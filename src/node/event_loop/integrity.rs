@@ -85,6 +85,8 @@ impl<S: Store> EventLoop<S> {
         self.tell_swarm(blob, Input::LoadFailed { peer, index });
         self.settle_load(blob, peer, index);
         self.set_wanted(blob);
+        let sources = self.transfers.get(&blob).map(|t| t.meta.sources());
+        self.set_sources(blob, sources.unwrap_or_default());
         self.usage_stale = true;
         self.urgent = true;
         if let Some(reply) = reader {

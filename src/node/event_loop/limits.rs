@@ -46,7 +46,7 @@ pub(in crate::node) struct Gate {
     /// What the swarms were told last.
     may_send: bool,
     up: Pacer,
-    down: Pacer,
+    pub down: Pacer,
     /// Chunks to be read; a swarm has at most `serving_max` of them.
     to_serve: VecDeque<Piece>,
     /// Which blob's turn it is while they have to wait.
@@ -368,7 +368,7 @@ impl<S: Store> EventLoop<S> {
         let direct: Vec<_> = self
             .peers
             .iter_mut()
-            .filter(|peer| peer.is_direct() && !peer.is_relay)
+            .filter(|peer| peer.is_linked() && !peer.is_relay)
             .map(|peer| peer.id)
             .collect();
         for peer in direct {

@@ -55,12 +55,12 @@ impl<S: Store> EventLoop<S> {
     pub(super) fn on_link(&mut self, event: &webrtc::Event) {
         match event {
             webrtc::Event::Offered { peer } => {
-                if !self.peers.by_id(peer).is_some_and(|peer| peer.is_direct()) {
+                if !self.peers.by_id(peer).is_some_and(|peer| peer.is_linked()) {
                     self.permit_relayed(*peer);
                 }
             }
             webrtc::Event::Failed { peer, reason, .. } if reason.is_no_path() => {
-                if !self.peers.by_id(peer).is_some_and(|peer| peer.is_direct()) {
+                if !self.peers.by_id(peer).is_some_and(|peer| peer.is_linked()) {
                     self.permit_relayed(*peer);
                 }
             }
@@ -166,16 +166,7 @@ impl<S: Store> EventLoop<S> {
         via: Via,
     ) {
         match via {
-            Via::Direct => {
-                let was_relayed = self.forbid_relayed(id);
-                let was_shaky = self.links.shaky.remove(&id).is_some();
-                if was_relayed || was_shaky {
-                    self.move_sessions(key);
-                }
-                if let Some(victim) = self.links.pool.up(key, now()) {
-                    self.close_link(victim);
-                }
-            }
+            Via::Direct => self.on_direct(id, key),
             Via::Relayed => {
                 let Some(pair) = self.links.relayed.get_mut(&id) else {
                     return;
@@ -198,9 +189,21 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
+    /// A link is up on which sessions may run without limit.
+    pub(super) fn on_direct(&mut self, id: PeerId, key: PeerKey) {
+        let was_relayed = self.forbid_relayed(id);
+        let was_shaky = self.links.shaky.remove(&id).is_some();
+        if was_relayed || was_shaky {
+            self.move_sessions(key);
+        }
+        if let Some(victim) = self.links.pool.up(key, now()) {
+            self.close_link(victim);
+        }
+    }
+
     /// Whether sessions with this peer run through a relay.
     pub(super) fn speaks_through_relay(&mut self, id: &PeerId) -> bool {
-        let Some(peer) = self.peers.by_id(id).filter(|peer| !peer.is_direct()) else {
+        let Some(peer) = self.peers.by_id(id).filter(|peer| !peer.is_linked()) else {
             return false;
         };
         let key = peer.key;
@@ -212,7 +215,7 @@ impl<S: Store> EventLoop<S> {
         let Some(peer) = self.peers.by_id(&id) else {
             return;
         };
-        if !peer.is_direct() {
+        if !peer.is_linked() {
             let key = peer.key;
             self.links.pool.down(key);
             self.links.shaky.remove(&id);
@@ -244,7 +247,7 @@ impl<S: Store> EventLoop<S> {
         let direct = peer
             .connections
             .iter()
-            .filter(|(_, via)| **via == Via::Direct);
+            .filter(|(_, via)| matches!(via, Via::Direct | Via::Websocket));
         let direct: Vec<_> = direct.map(|(connection, _)| *connection).collect();
         for connection in direct {
             self.swarm.close_connection(connection);

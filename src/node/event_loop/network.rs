@@ -5,7 +5,7 @@ use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{PeerId, identify, ping, relay};
 
 use super::EventLoop;
-use crate::net::addresses::is_dialable;
+use crate::net::addresses::{is_dialable, socket_of};
 use crate::net::behaviour::BehaviourEvent;
 use crate::net::index::Scope;
 use crate::net::transport::webrtc;
@@ -39,6 +39,7 @@ impl<S: Store> EventLoop<S> {
                 error,
                 ..
             } => self.on_dial_error(peer, Some(connection_id), &error),
+            SwarmEvent::NewListenAddr { address, .. } => self.on_listening(address),
             SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => {
                 self.sign_record()
             }
@@ -79,6 +80,7 @@ impl<S: Store> EventLoop<S> {
             BehaviourEvent::Session(event) => self.on_stream(event),
             BehaviourEvent::Pex(event) => self.on_pex_stream(event),
             BehaviourEvent::Names(event) => self.on_names_stream(event),
+            BehaviourEvent::Sites(event) => self.on_holding_stream(event),
             BehaviourEvent::Index(events) => events
                 .into_iter()
                 .for_each(|event| self.on_index(event, Scope::Relays)),
@@ -138,21 +140,28 @@ impl<S: Store> EventLoop<S> {
                         found.push(key);
                         self.peers.add_addresses(
                             key,
-                            addresses.into_iter().filter(is_dialable).collect(),
+                            addresses
+                                .into_iter()
+                                .filter(|address| {
+                                    is_dialable(address) || socket_of(address, id).is_some()
+                                })
+                                .collect(),
                         );
                     }
                 }
                 if blob == index::neighbourhood() {
                     self.tell_neighbours(neighbours::Input::Found(found));
                 } else {
-                    self.tell_discovery(blob, discovery::Input::Found(found));
+                    self.tell_discovery(blob, discovery::Input::Found(found.clone()));
+                    self.on_site_peers(blob, found);
                 }
             }
             index::Event::LookupEnded { blob } if blob == index::neighbourhood() => {
                 self.tell_neighbours(neighbours::Input::LookupEnded)
             }
             index::Event::LookupEnded { blob } => {
-                self.tell_discovery(blob, discovery::Input::LookupEnded)
+                self.tell_discovery(blob, discovery::Input::LookupEnded);
+                self.on_site_lookup_ended(blob);
             }
             index::Event::Announced { blob, ok } => {
                 // Not taken by any server: due again at the next occasion.
@@ -209,13 +218,17 @@ impl<S: Store> EventLoop<S> {
             peer.since = now;
         }
         let first = via == Via::Direct && !peer.is_direct();
+        // A relay's websocket carries what a relay is for; only one that was dialled for itself, or dials us, is a link.
+        let is_socket = via == Via::Websocket && !peer.is_relay;
+        peer.takes_sockets |= is_socket && (peer.dialling || endpoint.is_listener());
         peer.connections.insert(connection, via);
         let (key, banned) = (peer.key, peer.banned);
+        let is_link = via == Via::Direct || (is_socket && peer.takes_sockets);
         if banned {
             let _ = self.swarm.disconnect_peer_id(id);
             return;
         }
-        if via == Via::Direct {
+        if is_link {
             peer.dialling = false;
             peer.near = false;
             peer.settle();
@@ -231,6 +244,7 @@ impl<S: Store> EventLoop<S> {
         }
         match relay {
             Some(relay) => self.tell_uplink(relay, uplink::Input::Connected),
+            None if is_link => self.on_direct(id, key),
             None => self.on_linked(id, key, connection, via),
         }
     }
@@ -283,7 +297,7 @@ impl<S: Store> EventLoop<S> {
         let Some(peer) = self.peers.by_id(&id) else {
             return;
         };
-        let (key, direct, dialling) = (peer.key, peer.is_direct(), peer.dialling);
+        let (key, direct, dialling) = (peer.key, peer.is_linked(), peer.dialling);
         if !direct && dialling && self.fall_back(id, dial) {
             return;
         }

@@ -48,7 +48,8 @@ impl<S: Store> EventLoop<S> {
                             peer.add_teller(teller);
                         }
                     }
-                    self.tell_discovery(blob, discovery::Input::Found(peers));
+                    self.tell_discovery(blob, discovery::Input::Found(peers.clone()));
+                    self.on_site_peers(blob, peers);
                 }
                 Output::WakeAt(at) => self.set_alarm(Alarm::Pex, at),
             }

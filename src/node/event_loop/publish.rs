@@ -4,8 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Event, EventLoop, now};
-use crate::node::snapshot::{JoinState, RelayInfo, RelayState, Snapshot, Stats};
+use crate::node::snapshot::{
+    Bringer, Cells, ChartPeer, JoinState, RelayInfo, RelayState, Snapshot, Stats, SwarmChart,
+};
 use crate::proto::keys::RootSecret;
+use crate::proto::link::blob_cid;
+use crate::proto::types::BlobHash;
 use crate::proto::uplink::State;
 use crate::store::Store;
 
@@ -90,6 +94,56 @@ impl<S: Store> EventLoop<S> {
                 .flatten()
                 .for_each(|part| listener(part));
         }
+    }
+
+    /// Who has what of a blob, now.
+    pub(super) fn chart(&self, blob: BlobHash) -> Option<SwarmChart> {
+        let swarm = &self.transfers.get(&blob)?.swarm;
+        let chart = swarm.chart(now());
+        let bringer = |(key, chunks)| Bringer {
+            peer_id: self.peers.get(key).map(|peer| peer.id.to_string()),
+            chunks,
+        };
+        let peers = chart.peers.into_iter().filter_map(|charted| {
+            let peer = self.peers.get(charted.view.peer)?;
+            Some(ChartPeer {
+                peer_id: peer.id.to_string(),
+                via: peer.via(),
+                rtt: peer.rtt,
+                connected: charted.connected.as_millis() as u64,
+                chunks: match charted.view.has_all {
+                    true => chart.chunks,
+                    false => charted.view.chunks,
+                },
+                has_all: charted.view.has_all,
+                has: Cells(charted.has),
+                up: charted.view.up_bytes,
+                down: charted.view.down_bytes,
+                up_rate: charted.view.up_rate,
+                down_rate: charted.view.down_rate,
+                serves_us: charted.serves_us,
+                wanted: charted.wanted,
+                is_served: charted.is_served,
+                wants: charted.wants,
+                asked: charted.asked,
+                serving: charted.serving,
+                stalled: charted.view.snubbed,
+            })
+        });
+        Some(SwarmChart {
+            cid: blob_cid(blob),
+            chunks: chart.chunks,
+            chunks_have: swarm.progress().stored,
+            unstored: chart.unstored,
+            asked: chart.asked,
+            stored: Cells(chart.stored),
+            asked_of: Cells(chart.asked_of),
+            brought_by: Cells(chart.brought_by),
+            copies: Cells(chart.copies),
+            bringers: chart.bringers.into_iter().map(bringer).collect(),
+            peers: peers.collect(),
+            peers_total: chart.peers_total,
+        })
     }
 
     fn stats(&self) -> Stats {

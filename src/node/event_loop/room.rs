@@ -139,6 +139,7 @@ impl<S: Store> EventLoop<S> {
     fn held(&self) -> Vec<Held> {
         let now = rt::unix_millis();
         let transfers = self.transfers.iter();
+        let asleep = self.sites.held();
         transfers
             .map(|(blob, transfer)| {
                 let progress = transfer.swarm.progress();
@@ -152,6 +153,7 @@ impl<S: Store> EventLoop<S> {
                     active: transfer.is_active(now, READING) || self.gate.is_serving(*blob),
                 }
             })
+            .chain(asleep)
             .collect()
     }
 }

@@ -80,7 +80,7 @@ impl<S: Store> EventLoop<S> {
             return;
         };
         if !self.transfers.contains_key(&blob) {
-            return;
+            return self.wake_for(blob, peer, halves, hello);
         }
         let key = self.peers.enter(peer, rt::unix_millis()).key;
         // Both opened a stream at the same time: the one that the lower peer id opened survives, on both sides.
@@ -124,6 +124,9 @@ impl<S: Store> EventLoop<S> {
         self.count_sessions(peer);
         rt::spawn(session::run(id, halves, queue, self.outbox.clone()));
         self.urgent = true;
+        if let Some(transfer) = self.transfers.get_mut(&blob) {
+            transfer.stirred = now();
+        }
         self.tell_swarm(blob, Input::Connected { peer });
         id
     }
@@ -142,7 +145,11 @@ impl<S: Store> EventLoop<S> {
                         transfer.found();
                     }
                     self.tell_discovery(blob, discovery::Input::Connected(peer));
-                    self.tell_pex(pex::Input::Joined(blob, peer));
+                    self.on_site_session(blob, peer);
+                    // The peers of a site tell each other of themselves once, not for every file.
+                    if !self.is_part(blob) {
+                        self.tell_pex(pex::Input::Joined(blob, peer));
+                    }
                 }
                 if let Message::Chunk { data, .. } = &message {
                     self.count_down(blob, peer, data.len() as u64);
@@ -191,7 +198,9 @@ impl<S: Store> EventLoop<S> {
         self.pairs.remove(&(session.blob, session.peer));
         self.count_sessions(session.peer);
         self.gate.forget(session.blob, session.peer);
-        self.tell_pex(pex::Input::Left(session.blob, session.peer));
+        if !self.is_part(session.blob) {
+            self.tell_pex(pex::Input::Left(session.blob, session.peer));
+        }
         self.urgent = true;
         self.tell_swarm(session.blob, Input::Disconnected { peer: session.peer });
         self.end_reading(session.blob);
@@ -258,6 +267,7 @@ impl<S: Store> EventLoop<S> {
         self.gate.day.received(bytes);
         if let Some(transfer) = self.transfers.get_mut(&blob) {
             transfer.down.add(bytes);
+            transfer.stirred = now();
         }
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.down.add(bytes);
@@ -269,6 +279,7 @@ impl<S: Store> EventLoop<S> {
         self.up.add(bytes);
         if let Some(transfer) = self.transfers.get_mut(&blob) {
             transfer.up.add(bytes);
+            transfer.stirred = now();
             transfer.used();
         }
         if let Some(peer) = self.peers.get_mut(peer) {

@@ -1,12 +1,12 @@
 //! Blobs: commands about them, and what their swarm and discovery machines ask for.
 
-use super::{Alarm, EventLoop, now};
+use super::{Alarm, EventLoop, now, sites};
 use crate::node::command::Command;
 use crate::node::error::Error;
-use crate::node::meta::BlobMeta;
+use crate::node::meta::{BlobMeta, Kind};
 use crate::node::transfer::Transfer;
 use crate::proto::config::Config;
-use crate::proto::discovery::{self, Discovery};
+use crate::proto::discovery::{self, Discovery, TARGET_SESSIONS};
 use crate::proto::swarm::{self, Swarm};
 use crate::proto::tree::Tree;
 use crate::proto::types::{BlobHash, ChunkIndex};
@@ -15,13 +15,32 @@ use crate::store::{BlobRow, RowId, Store, StoredChunk};
 
 impl<S: Store> EventLoop<S> {
     pub(super) fn on_command(&mut self, command: Command) {
-        self.urgent = true;
+        // What is only looked at changes nothing that others must be told.
+        self.urgent |= !matches!(command, Command::Chart { .. });
         match command {
-            Command::Add { row, stored, meta } => {
-                self.add(row, &stored, meta);
-                // Whoever asked for it shall find it in the next snapshot they take.
-                self.publish_now();
+            Command::Add {
+                row,
+                stored,
+                meta,
+                site,
+            } => {
+                let listed = meta.kind == Kind::File;
+                self.add(row, &stored, meta, site);
+                if listed {
+                    // Whoever asked for it shall find it in the next snapshot they take.
+                    self.publish_now();
+                }
             }
+            Command::Rest(parts) => self.rest(parts),
+            Command::Held { blobs, reply } => drop(reply.send(self.held_parts(&blobs))),
+            Command::PinParts {
+                blobs,
+                pinned,
+                reply,
+            } => drop(reply.send(self.pin_parts(&blobs, pinned))),
+            Command::Hold(holding) => self.hold(holding),
+            Command::Holders { manifest, reply } => drop(reply.send(self.sites.holders(&manifest))),
+            Command::Manifests { reply } => drop(reply.send(self.manifests())),
             Command::Await { blob, chunk, reply } => match self.transfers.get_mut(&blob) {
                 Some(transfer) => {
                     transfer.touch();
@@ -46,6 +65,7 @@ impl<S: Store> EventLoop<S> {
                     self.focus(blob);
                 }
             }
+            Command::SetSources { blob, sources } => self.set_sources(blob, sources),
             Command::Describe { blob, meta } => {
                 if let Some(transfer) = self.transfers.get_mut(&blob) {
                     transfer.describe(meta);
@@ -96,6 +116,9 @@ impl<S: Store> EventLoop<S> {
                 let whole = self.transfers.get(&blob).and_then(Transfer::whole);
                 let _ = reply.send(whole);
             }
+            Command::Chart { blob, reply } => {
+                let _ = reply.send(self.chart(blob).ok_or(Error::NotFound));
+            }
             Command::PublishName {
                 key,
                 cid,
@@ -129,11 +152,19 @@ impl<S: Store> EventLoop<S> {
         self.tell_swarm(blob, swarm::Input::Focus { chunks });
     }
 
-    fn add(&mut self, row: BlobRow, stored: &[ChunkIndex], meta: BlobMeta) {
+    pub(super) fn add(
+        &mut self,
+        row: BlobRow,
+        stored: &[ChunkIndex],
+        meta: BlobMeta,
+        site: Option<BlobHash>,
+    ) {
         let Some(blob) = row.hash else { return };
         if self.transfers.contains_key(&blob) {
+            self.open_through(blob, site);
             return;
         }
+        self.sites.wake(&blob);
         let seed = u64::from_le_bytes(rt::random());
         let tree = row
             .size
@@ -146,14 +177,19 @@ impl<S: Store> EventLoop<S> {
             stored.iter().copied(),
             seed,
         );
+        let target = match meta.kind {
+            Kind::Part => sites::sessions_for(meta.content_size.unwrap_or_default()),
+            Kind::File | Kind::Manifest => TARGET_SESSIONS,
+        };
         let mut transfer = Transfer::new(
             blob,
             row.id,
             meta,
             row.pinned,
             machine,
-            Discovery::new(seed),
+            Discovery::with_target(seed, target),
         );
+        transfer.site = site;
         transfer.tree = tree;
         let paused = transfer.meta.paused;
         self.transfers.insert(blob, transfer);
@@ -165,22 +201,36 @@ impl<S: Store> EventLoop<S> {
         self.bound_windows();
         self.set_wanted(blob);
         self.announce_if_due(blob);
+        let sources = self.transfers.get(&blob).map(|t| t.meta.sources());
+        self.set_sources(blob, sources.unwrap_or_default());
     }
 
     pub(super) fn remove(&mut self, blob: BlobHash) -> Option<RowId> {
-        self.end_sessions_of(blob);
-        let mut transfer = self.transfers.remove(&blob)?;
+        if let Some(part) = self.sites.wake(&blob) {
+            self.usage_stale = true;
+            return Some(part.row);
+        }
+        let mut transfer = self.let_go(blob)?;
         transfer.fail(|| Error::Aborted);
+        self.withdraw(blob);
+        self.sites.forget(&blob);
+        self.usage_stale = true;
+        Some(transfer.row)
+    }
+
+    /// Ends everything that goes on about a blob.
+    pub(super) fn let_go(&mut self, blob: BlobHash) -> Option<Transfer> {
+        self.end_sessions_of(blob);
+        let transfer = self.transfers.remove(&blob)?;
         self.alarms.remove(&Alarm::Swarm(blob));
         self.alarms.remove(&Alarm::Discovery(blob));
         self.alarms.remove(&Alarm::Write(blob));
+        self.alarms.remove(&Alarm::Web(blob));
         self.gate.forget_blob(blob);
         for peer in self.peers.iter_mut() {
             peer.awaited_by.remove(&blob);
         }
-        self.withdraw(blob);
-        self.usage_stale = true;
-        Some(transfer.row)
+        Some(transfer)
     }
 
     fn set_paused(&mut self, blob: BlobHash, paused: bool) -> Result<(RowId, BlobMeta), Error> {
@@ -206,6 +256,7 @@ impl<S: Store> EventLoop<S> {
             },
         );
         self.set_wanted(blob);
+        self.look_at_web(blob);
         Ok(remember)
     }
 
@@ -234,7 +285,8 @@ impl<S: Store> EventLoop<S> {
         let Some(transfer) = self.transfers.get_mut(&blob) else {
             return;
         };
-        let holds = transfer.swarm.progress().stored > 0;
+        // A site is announced by its manifest; a hundred thousand files would be too much for any index.
+        let holds = transfer.swarm.progress().stored > 0 && !transfer.is_part();
         if joined && holds && !transfer.announced && self.gate.may_send() {
             let behaviour = self.swarm.behaviour_mut();
             transfer.announced = behaviour.index.get_mut().announce(blob);
@@ -258,6 +310,7 @@ impl<S: Store> EventLoop<S> {
                 swarm::Output::Load { peer, index } => self.want_to_serve(blob, peer, index),
                 swarm::Output::Ban { peer, reason } => self.ban(blob, peer, reason),
                 swarm::Output::Close { peer } => self.close(blob, peer),
+                swarm::Output::WrongFetch { index } => self.on_wrong_fetch(blob, index),
                 swarm::Output::SizeProved(size) => self.on_size(blob, size),
                 swarm::Output::Complete => self.on_complete(blob),
                 swarm::Output::WakeAt(at) => self.set_alarm(Alarm::Swarm(blob), at),
@@ -289,6 +342,7 @@ impl<S: Store> EventLoop<S> {
         }
         self.bound_windows();
         self.set_wanted(blob);
+        self.finish_part(blob);
         self.urgent = true;
     }
 
@@ -300,7 +354,7 @@ impl<S: Store> EventLoop<S> {
         let outputs: Vec<_> = std::iter::from_fn(|| transfer.discovery.poll_output()).collect();
         for output in outputs {
             match output {
-                discovery::Output::Lookup => self.look_up(blob),
+                discovery::Output::Lookup => self.look_up_for(blob),
                 discovery::Output::Connect(peer) => self.connect(blob, peer),
                 discovery::Output::Nobody => self.on_nobody(blob),
                 discovery::Output::WakeAt(at) => self.set_alarm(Alarm::Discovery(blob), at),
@@ -308,11 +362,18 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
-    fn on_nobody(&mut self, blob: BlobHash) {
+    pub(super) fn on_nobody(&mut self, blob: BlobHash) {
         let joined = self.is_joined();
         let Some(transfer) = self.transfers.get_mut(&blob) else {
             return;
         };
+        // A server may still bring it.
+        let hides = self.gate.limits.hide_address;
+        let web = transfer.web.as_mut();
+        if let Some(web) = web.filter(|web| !hides && web.seed.is_hopeful()) {
+            web.nobody = true;
+            return;
+        }
         let error = || {
             if joined {
                 Error::NotFound
@@ -330,7 +391,7 @@ impl<S: Store> EventLoop<S> {
         let Some(known) = self.peers.get_mut(peer) else {
             return;
         };
-        if known.is_direct() {
+        if known.is_linked() {
             return self.open_session(blob, peer);
         }
         known.awaited_by.insert(blob);

@@ -10,6 +10,7 @@ use crate::proto::config::Config;
 use crate::proto::message::Message;
 use crate::proto::swarm::{Input, Misconduct, Output, Swarm};
 use crate::proto::types::{CHUNK_SIZE, ChunkIndex, Time};
+use crate::proto::web_seed::{Fault, WebSeed};
 
 /// A peer of the simulation.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(super) struct Node {
     pub online: bool,
     pub left: bool,
     pub completed: Option<Time>,
+    pub web: Option<WebSeed>,
     /// Chunks verified and durable, and verified and on their way into the store.
     durable: BTreeSet<ChunkIndex>,
     memory: BTreeSet<ChunkIndex>,
@@ -72,6 +74,7 @@ impl Node {
             online: false,
             left: false,
             completed,
+            web: None,
             durable,
             memory: BTreeSet::new(),
             writing: 0,
@@ -181,6 +184,11 @@ impl Node {
                 Output::Close { peer } => effects.push(Effect::Close {
                     peer: peer.0 as usize,
                 }),
+                Output::WrongFetch { index } => {
+                    if let Some(web) = &mut self.web {
+                        web.on_chunk(index, Err(Fault::WrongBytes), now);
+                    }
+                }
                 Output::SizeProved(size) => assert_eq!(size, content.size, "proved a wrong size"),
                 Output::Complete => {
                     assert_eq!(self.durable.len() as u32, content.size.chunk_count());

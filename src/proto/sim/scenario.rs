@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::liar::Lie;
+use super::web::WebServer;
 use crate::proto::config::Config;
 use crate::proto::types::CHUNK_SIZE;
 
@@ -83,6 +84,10 @@ pub struct Scenario {
     pub size: u64,
     /// The peers.
     pub peers: Vec<PeerSpec>,
+    /// A web server that has the blob; every peer knows of it.
+    pub web: Option<WebServer>,
+    /// Time from a peer's coming to its first links.
+    pub link_after: Duration,
     /// Links that each peer tries to have.
     pub neighbours: usize,
     /// Shortest and longest one-way latency of a pair.
@@ -102,6 +107,8 @@ impl Scenario {
             seed,
             size,
             peers,
+            web: None,
+            link_after: Duration::ZERO,
             neighbours: 8,
             latency: (Duration::from_millis(10), Duration::from_millis(80)),
             limit: Duration::from_secs(3600),
@@ -110,12 +117,13 @@ impl Scenario {
         }
     }
 
-    /// The least time in which fluid could reach all leeches: the seeds must send every byte once, the slowest downlink
+    /// The least time in which fluid could reach all leeches: the seeds, and a web server, must send every byte once, the slowest downlink
     /// must take it in, and all uplinks together must carry all copies (Kumar and Ross, "Peer-Assisted File
     /// Distribution", 2006).
     pub fn fluid_bound(&self) -> Duration {
         let honest = |role: Role| self.peers.iter().filter(move |peer| peer.role == role);
-        let seeds: u64 = honest(Role::Seed).map(|peer| peer.up).sum();
+        let server = self.web.map_or(0, |server| server.up);
+        let seeds: u64 = honest(Role::Seed).map(|peer| peer.up).sum::<u64>() + server;
         let leeches: u64 = honest(Role::Leech).map(|peer| peer.up).sum();
         let slowest = honest(Role::Leech)
             .map(|peer| peer.down)

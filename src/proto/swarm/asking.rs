@@ -5,7 +5,7 @@
 //! takes over what others were asked for (`endgame`). Pipelines, credits and the memory bound say how much.
 
 use super::Swarm;
-use super::ledger::{Flight, Ledger};
+use super::ledger::Ledger;
 use super::peer::Asked;
 use crate::proto::availability::Holds;
 use crate::proto::message::Message;
@@ -125,20 +125,16 @@ impl Swarm {
         });
         if let Some(ledger) = &mut self.ledger {
             ledger.picker.take(index.0);
-            ledger
-                .flights
-                .entry(index)
-                .or_insert(Flight { copies: 0 })
-                .copies += 1;
+            ledger.flights.entry(index).or_default().copies += 1;
         }
         self.send(key, Message::Request { index });
         Ask::Sent
     }
 
-    /// Bytes asked for, and bytes verified and not yet durable, over all peers.
+    /// Bytes asked for, and bytes verified and not yet durable, over all peers and web servers.
     pub(super) fn pending_bytes(&self) -> u64 {
         let asked = self.peers.values().map(|peer| peer.source.asked_bytes());
         let unstored = self.ledger.as_ref().map_or(0, Ledger::unstored_bytes);
-        asked.sum::<u64>() + unstored
+        asked.sum::<u64>() + unstored + self.web_bytes()
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::proto::focus::Focus;
 use crate::proto::message::Message;
+use crate::proto::tail::Tail;
 use crate::proto::types::{BlobSize, ChunkIndex, PeerKey, Time};
 
 /// What the edges tell the state machine.
@@ -66,6 +67,27 @@ pub enum Input {
         /// Chunk indexes; empty for none.
         chunks: Focus,
     },
+    /// The size is known from elsewhere, with its proof.
+    Prove(Tail),
+    /// A web server is being asked for this chunk: nobody else is meanwhile.
+    Fetching {
+        /// The chunk.
+        index: ChunkIndex,
+    },
+    /// The chunk came from a web server: not trusted yet.
+    Fetched {
+        /// The chunk.
+        index: ChunkIndex,
+        /// Its bytes.
+        data: Bytes,
+        /// Its proof, as `tree` encodes it.
+        proof: Bytes,
+    },
+    /// The chunk did not come from the web server, or is not waited for.
+    FetchFailed {
+        /// The chunk.
+        index: ChunkIndex,
+    },
     /// Whether this blob's chunks may be uploaded (the person's consent and caps). Not until this is said.
     AllowUpload(bool),
     /// Ask for nothing more until `Resume`; what is asked for already is cancelled.
@@ -114,6 +136,11 @@ pub enum Output {
     Close {
         /// The remote.
         peer: PeerKey,
+    },
+    /// What a web server sent as this chunk does not belong to the blob.
+    WrongFetch {
+        /// The chunk.
+        index: ChunkIndex,
     },
     /// The last chunk was verified: the size is proved.
     SizeProved(BlobSize),

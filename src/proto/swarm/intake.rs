@@ -71,7 +71,7 @@ impl Swarm {
     }
 
     /// Takes in a chunk that belongs to the blob.
-    fn accept(
+    pub(super) fn accept(
         &mut self,
         key: PeerKey,
         size: BlobSize,
@@ -95,6 +95,7 @@ impl Swarm {
         ledger.flights.remove(&index);
         ledger.unstored.insert(index, Unstored { from: key, len });
         ledger.verified.insert(index.0);
+        ledger.bringers.note(index, size.chunk_count(), key);
         let complete = ledger.verified.is_full();
         for (other, peer) in &mut self.peers {
             if *other == key {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::chart::Bringers;
 use super::{Output, Swarm};
 use crate::proto::bitfield::Bitfield;
 use crate::proto::picker::Picker;
@@ -21,6 +22,7 @@ pub(super) struct Ledger {
     pub picker: Picker,
     pub unstored: BTreeMap<ChunkIndex, Unstored>,
     pub flights: BTreeMap<ChunkIndex, Flight>,
+    pub bringers: Bringers,
 }
 
 /// A chunk that is verified and on its way into the store.
@@ -31,7 +33,7 @@ pub(super) struct Unstored {
 }
 
 /// A chunk that was asked for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Flight {
     pub copies: usize,
 }
@@ -69,6 +71,7 @@ impl Swarm {
             picker,
             unstored: BTreeMap::new(),
             flights,
+            bringers: Bringers::default(),
         });
         self.spread.start(size.chunk_count(), &mut self.random);
     }

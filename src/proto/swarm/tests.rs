@@ -10,11 +10,13 @@ use crate::proto::availability::Holds;
 use crate::proto::message::{CHOKING, REVISION, RejectReason};
 use crate::proto::tree::{Tree, TreeBuilder};
 
+mod charting;
 mod choking;
 mod exchange;
 mod invariants;
 mod misconduct;
 mod urgent;
+mod web;
 
 const CHUNKS: u32 = 40;
 

@@ -18,6 +18,8 @@ export class AppElement extends SessionElement {
   @state() private route: Route = parseRoute(location.hash);
   @state() private dragging = false;
   @state() private public = false;
+  /** How far the code of the swarm view is. */
+  @state() private swarmView: 'unknown' | 'loading' | 'here' | 'failed' = 'unknown';
   readonly #listeners = new AbortController();
   #focused: Element | null = null;
 
@@ -37,6 +39,15 @@ export class AppElement extends SessionElement {
     this.addEventListener('gyre-files', (event) => this.share((event as CustomEvent<File[]>).detail), { signal });
     this.addEventListener('gyre-public', (event) => (this.public = (event as CustomEvent<boolean>).detail), { signal });
     this.addEventListener('gyre-settings', () => this.settings(), { signal });
+  }
+
+  protected override willUpdate(): void {
+    if (this.route.page !== 'swarm' || this.swarmView !== 'unknown') return;
+    this.swarmView = 'loading';
+    import('../pages/swarm-page.js').then(
+      () => (this.swarmView = 'here'),
+      () => (this.swarmView = 'failed'),
+    );
   }
 
   protected override render(): unknown {
@@ -64,10 +75,21 @@ export class AppElement extends SessionElement {
         return html`<gyre-home ?public=${this.public}></gyre-home>`;
       case 'file':
         return html`<gyre-file-page .fragment=${this.route.fragment}></gyre-file-page>`;
+      case 'swarm':
+        return this.swarmPage(this.route.cid);
       case 'unknown':
         return html`<div class="hero"><h1>There is no such page</h1></div>
           <gyre-error .error=${{ code: 'BAD_LINK', message: 'This address is not one that this version of Gyre can open.' }}></gyre-error>`;
     }
+  }
+
+  /** Drawing takes a library, which is loaded when there is something to draw. */
+  private swarmPage(cid: string): unknown {
+    if (this.swarmView === 'here') return html`<gyre-swarm-page .cid=${cid}></gyre-swarm-page>`;
+    if (this.swarmView === 'loading') return html`<p class="soft">Loading the view…</p>`;
+    return html`<div class="hero"><h1>The view could not be loaded</h1>
+      <p class="lead">Check your connection, then try again.</p>
+      <p><button class="button primary" @click=${() => (this.swarmView = 'unknown')}>${icon('retry')} Try again</button></p></div>`;
   }
 
   private navigated(): void {

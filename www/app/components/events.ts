@@ -9,3 +9,8 @@ export function openSettings(from: EventTarget): void {
 export function shareFiles(from: EventTarget, files: readonly File[]): void {
   from.dispatchEvent(new CustomEvent('gyre-files', { bubbles: true, detail: files }));
 }
+
+/** Tells that a peer is looked at in a drawing, or none any more. */
+export function lookAt(from: EventTarget, peerId: string | null): void {
+  from.dispatchEvent(new CustomEvent('gyre-look', { bubbles: true, detail: peerId }));
+}

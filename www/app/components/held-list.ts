@@ -7,6 +7,7 @@ import { repeat } from 'lit/directives/repeat.js';
 import { PlainElement, SessionElement } from '../element.js';
 import { count, displayName, formatBytes, liveRate, percent } from '../lib/format.js';
 import { Eta } from '../lib/rate.js';
+import { swarmAddress } from '../lib/router.js';
 import { sizeLine, swarmLine } from '../lib/status.js';
 import { exportFile } from '../export.js';
 import { session } from '../session.js';
@@ -76,7 +77,7 @@ export class HeldItemElement extends PlainElement {
           ${swarm.public ? html`<span>${icon('globe')} public</span>` : nothing}
           ${swarm.up > 0 ? html`<span title="Sent to others">${icon('up')}<span class="visually-hidden">sent</span> ${formatBytes(swarm.up)}${rate(swarm.upRate)}</span>` : nothing}
           ${swarm.down > 0 ? html`<span title="Received from others">${icon('down')}<span class="visually-hidden">received</span> ${formatBytes(swarm.down)}${rate(swarm.downRate)}</span>` : nothing}
-          ${swarm.peers > 0 ? html`<span>${count(swarm.peers, 'peer')} linked</span>` : nothing}
+          ${swarm.state === 'importing' ? nothing : html`<a class="soft watch" href=${swarmAddress(swarm.cid)} aria-label=${`Watch the swarm of ${name}`}>${icon('swarm')} ${swarm.peers > 0 ? `${count(swarm.peers, 'peer')} linked` : 'swarm'}</a>`}
         </p>
       </div>
       <div class="held-actions">${this.actions(swarm, name)}</div>

@@ -70,7 +70,7 @@ export function viaLabel(via: PeerVia): string {
 
 /** What a file on this peer is doing; `eta` in seconds, `null` if unknown. */
 export function swarmLine(swarm: SwarmInfo, eta: number | null = null): string {
-  const sources = swarm.peers === 0 ? 'waiting for a peer' : `from ${count(swarm.peers, 'peer')}`;
+  const sources = sourceWords(swarm);
   switch (swarm.state) {
     case 'importing':
       return 'Importing';
@@ -91,6 +91,24 @@ export function swarmLine(swarm: SwarmInfo, eta: number | null = null): string {
     case 'failed':
       return failureTitle(swarm.error?.code ?? 'INTERNAL');
   }
+}
+
+/** What is wrong with the web servers of a file, in a sentence for each. */
+export function serverTroubles(swarm: Pick<SwarmInfo, 'servers'>): string[] {
+  const words = { waiting: 'will be asked again', dropped: 'is not asked again' };
+  return swarm.servers.flatMap(({ host, state, detail }) => {
+    if (state !== 'waiting' && state !== 'dropped') return [];
+    const what = detail.replace(/^This server /, '').replace(/\.$/, '');
+    return [`The web server ${host} ${what}, and ${words[state]}.`];
+  });
+}
+
+/** Whom a file comes from: `from 3 peers and the web server example.org`. */
+function sourceWords({ peers, servers }: SwarmInfo): string {
+  const hosts = [...new Set(servers.filter(({ state }) => state === 'busy').map(({ host }) => host))];
+  const names = hosts.length > 1 ? `${hosts.length} web servers` : `the web server ${hosts[0]}`;
+  const from = [...(peers > 0 ? [count(peers, 'peer')] : []), ...(hosts.length > 0 ? [names] : [])];
+  return from.length === 0 ? 'waiting for a peer' : `from ${from.join(' and ')}`;
 }
 
 /** `1.2 MB of 5 MB`, or just the size once it is all here. */

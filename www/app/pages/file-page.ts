@@ -19,7 +19,8 @@ import '../components/storage-meter.js';
 import { SessionElement } from '../element.js';
 import { displayName, formatBytes, percent, typeLabel } from '../lib/format.js';
 import { Eta } from '../lib/rate.js';
-import { sizeLine, swarmLine } from '../lib/status.js';
+import { swarmAddress } from '../lib/router.js';
+import { serverTroubles, sizeLine, swarmLine } from '../lib/status.js';
 import { saveFile } from '../save.js';
 import { session } from '../session.js';
 
@@ -73,6 +74,11 @@ export class FilePage extends SessionElement {
           }
           <p class="visually-hidden" role="status">${done && !this.failure ? `${name === null || name === '' ? 'The file' : name} is complete` : ''}</p>
           <div class="row">${this.actions(swarm)}</div>
+          ${
+            swarm && this.file && !this.failure
+              ? html`<p><a class="watch" href=${swarmAddress(this.cid)} data-testid="file-swarm">${icon('swarm')} Watch the swarm</a></p>`
+              : nothing
+          }
         </div>
       </article>
       <gyre-consent></gyre-consent>
@@ -117,7 +123,12 @@ export class FilePage extends SessionElement {
     const searching = this.searching || swarm?.state === 'finding';
     const value = swarm && this.file ? percent(swarm.have, swarm.size) : 0;
     return html`<gyre-bar data-testid="file-progress" aria-label="Fetched" .value=${value} ?busy=${searching}></gyre-bar>
-      <p class="file-line tabular" data-testid="file-state" data-state=${line.state}>${line.words}</p>`;
+      <p class="file-line tabular" data-testid="file-state" data-state=${line.state}>${line.words}</p>
+      ${
+        swarm && swarm.state !== 'complete'
+          ? serverTroubles(swarm).map((words) => html`<p class="file-line soft" data-testid="file-server">${words}</p>`)
+          : nothing
+      }`;
   }
 
   private stateLine(swarm: SwarmInfo | undefined): { state: string; words: string } {

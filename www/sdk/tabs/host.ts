@@ -8,6 +8,7 @@
 
 import { GyreError } from '../errors.js';
 import {
+  READING_CALLS,
   snapshotOf,
   type GyreNode,
   type NodeFile,
@@ -149,7 +150,8 @@ class Guest {
     const abort = new AbortController();
     const source = said.kind === 'import' && !said.blob ? new Pulled(() => this.#post({ kind: 'pull', id })) : null;
     // What only reads changes no snapshot.
-    const after = (): Snapshot | null => (said.kind === 'read' || this.#closed ? null : snapshotOf(this.#node));
+    const reads = said.kind === 'read' || (said.kind === 'call' && READING_CALLS.includes(said.name));
+    const after = (): Snapshot | null => (reads || this.#closed ? null : snapshotOf(this.#node));
     try {
       if (this.#calls.size >= MAX_CALLS || this.#calls.has(id))
         throw new GyreError('INTERNAL', 'Too many calls at once.');
@@ -213,7 +215,8 @@ class Guest {
           told = now;
           this.#post({ kind: 'progress', id: said.id, done });
         };
-        return this.#node.importSource(source, { public: said.public, exported: said.exported, signal, onProgress });
+        const { public: open, exported, sources } = said;
+        return this.#node.importSource(source, { public: open, exported, sources, signal, onProgress });
       }
     }
   }

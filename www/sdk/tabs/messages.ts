@@ -5,6 +5,7 @@
  * checked before it is believed; what does not fit is dropped.
  */
 
+import { MAX_LINK_LENGTH } from '../link.js';
 import { PLAIN_CALLS, type PlainCall, type Snapshot } from '../node.js';
 import type { PeerInfo, Stats, SwarmInfo } from '../types.js';
 
@@ -56,6 +57,7 @@ export type ToLeader =
       readonly size: number | null;
       readonly public: boolean;
       readonly exported: boolean;
+      readonly sources: readonly string[];
     }
   /** The answer to `pull`; `bytes` is `null` at the end of the source. */
   | { readonly kind: 'piece'; readonly id: number; readonly bytes: Uint8Array | null }
@@ -139,7 +141,10 @@ export function readToLeader(value: unknown): ToLeader | null {
       if (typeof name !== 'string' || typeof type !== 'string' || !(size === null || isCount(size))) return null;
       {
         const flag = (key: string): boolean => value[key] === true;
-        return { kind, id, blob, name, type, size, public: flag('public'), exported: flag('exported') };
+        const { sources } = value;
+        if (!Array.isArray(sources) || sources.length > MAX_SOURCES) return null;
+        if (!sources.every((source) => typeof source === 'string')) return null;
+        return { kind, id, blob, name, type, size, public: flag('public'), exported: flag('exported'), sources };
       }
     }
     case 'piece':
@@ -233,8 +238,8 @@ function isFailure(value: unknown): value is Failure {
 
 /** Characters of a tab's, a channel's or a client's name; ours have at most 120. */
 const MAX_NAME_LENGTH = 256;
-/** Characters of a link's fragment; real ones have under 200. */
-const MAX_LINK_LENGTH = 4096;
+/** Web sources that an import may name; the node takes four. */
+const MAX_SOURCES = 16;
 /** Arguments of a plain call; the longest list has two. */
 const MAX_ARGUMENTS = 8;
 /** Bytes that one read may return, as in file.ts. */

@@ -102,13 +102,14 @@ export class RemoteNode implements GyreNode {
     };
   }
 
-  async importSource(source: Opened, { signal, onProgress, public: open, exported = false }: ImportOptions): Promise<WasmShare> {
+  async importSource(source: Opened, options: ImportOptions): Promise<WasmShare> {
+    const { signal, onProgress, public: open, exported = false, sources = [] } = options;
     const { name, type, size } = source;
     const blob = source.blob();
     const reader = blob ? undefined : source.stream().getReader();
     try {
       const made = await this.#ask(
-        { kind: 'import', blob, name, type, size, public: open, exported },
+        { kind: 'import', blob, name, type, size, public: open, exported, sources },
         { signal, onProgress, reader },
       );
       return made as WasmShare;

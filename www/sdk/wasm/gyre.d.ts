@@ -5,7 +5,7 @@
  * with one of the codes of errors.ts.
  */
 
-import type { Limits, PeerInfo, Stats, Surroundings, SwarmInfo } from '../types.js';
+import type { Limits, PeerInfo, Stats, Surroundings, SwarmChart, SwarmInfo } from '../types.js';
 
 export default function init(input: {
   module_or_path: URL | string | Response | Promise<Response>;
@@ -29,6 +29,8 @@ export class WasmNode {
   peers(): PeerInfo[];
   swarms(): SwarmInfo[];
   stats(): Stats;
+  /** Who has what of one blob, drawn now. */
+  chart(cid: string): Promise<SwarmChart>;
   setUpload(allowed: boolean): Promise<void>;
   setQuota(bytes: number): Promise<void>;
   /** Remembered, and holds at once. */
@@ -40,6 +42,8 @@ export class WasmNode {
   exportPiece(cid: string, piece: number): Promise<Uint8Array>;
   /** Takes back what the pieces made. */
   importExported(reader: ReadableStreamDefaultReader<Uint8Array>, options: WasmImportOptions): Promise<WasmShare>;
+  /** The file that has to lie beside a blob on a web server; the blob must be here whole. */
+  webTree(cid: string): Promise<Uint8Array>;
   stop(): Promise<void>;
 }
 
@@ -68,6 +72,7 @@ export interface WasmImportOptions {
   type: string;
   size?: number;
   public: boolean;
+  sources?: string[];
   signal?: AbortSignal;
   onProgress?: (bytesDone: number) => void;
 }

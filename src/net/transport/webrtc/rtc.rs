@@ -17,6 +17,8 @@ use futures::{
 
 #[cfg(any(test, feature = "test-utils"))]
 pub mod mem;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod none;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 

@@ -87,6 +87,10 @@ enum Step {
     Late(u64),
     /// The oldest store or load is done, well or badly.
     Edge(bool),
+    /// A web server is asked for the rarest chunk, if there is room.
+    Fetch,
+    /// The first of what it was asked for comes, wrong bytes come, or nothing does.
+    Fetched(Option<bool>),
     Wait(u64),
     Local(Input),
 }
@@ -110,6 +114,8 @@ fn step(blob: BlobHash, tail: Tail) -> impl Strategy<Value = Step> {
         12 => peer().prop_map(Step::Answer),
         4 => peer().prop_map(Step::Late),
         8 => any::<bool>().prop_map(Step::Edge),
+        3 => Just(Step::Fetch),
+        3 => prop_oneof![3 => Just(Some(true)), 1 => Just(Some(false)), 1 => Just(None)].prop_map(Step::Fetched),
         2 => (0u64..40_000_000).prop_map(Step::Wait),
         3 => local.prop_map(Step::Local),
     ]
@@ -159,6 +165,22 @@ proptest! {
                     Some(Input::Loaded { peer, index, .. }) if !well => vec![Input::LoadFailed { peer, index }],
                     other => other.into_iter().collect(),
                 },
+                Step::Fetch => {
+                    let room = bench.swarm.has_room_for_web();
+                    let index = bench.swarm.rarest().filter(|_| room);
+                    index.map(|index| Input::Fetching { index }).into_iter().collect()
+                }
+                Step::Fetched(what) => {
+                    let index = bench.swarm.web.keys().next().copied();
+                    index.map(|index| {
+                        let Message::Chunk { data, proof, .. } = bench.chunk(index.0) else { unreachable!() };
+                        match what {
+                            Some(true) => Input::Fetched { index, data, proof },
+                            Some(false) => Input::Fetched { index, data: vec![250; data.len()].into(), proof },
+                            None => Input::FetchFailed { index },
+                        }
+                    }).into_iter().collect()
+                }
                 Step::Wait(micros) => { bench.now = bench.now + Duration::from_micros(micros); vec![Input::Tick] }
                 Step::Local(input) => vec![input],
             };
@@ -198,7 +220,8 @@ fn check(swarm: &Swarm) -> Result<(), TestCaseError> {
     let Some(ledger) = &swarm.ledger else {
         return Ok(());
     };
-    prop_assert!(asked + ledger.unstored_bytes() <= swarm.config.unstored_max);
+    let web: u64 = swarm.web.values().sum();
+    prop_assert!(asked + web + ledger.unstored_bytes() <= swarm.config.unstored_max);
     for peer in swarm.peers.values() {
         prop_assert!(peer.source.asked_bytes() <= peer.source.granted);
         prop_assert!(peer.client.serving.len() <= swarm.config.serving_per_peer);
@@ -236,7 +259,7 @@ fn check(swarm: &Swarm) -> Result<(), TestCaseError> {
             .filter(|peer| peer.source.asked.iter().any(|asked| asked.index == at));
         let states = [
             ledger.picker.wants(index),
-            askers.count() > 0,
+            askers.count() > 0 || swarm.web.contains_key(&at) && !ledger.has(at),
             ledger.has(at),
         ];
         prop_assert_eq!(

@@ -1,0 +1,258 @@
+//! The publisher's command as a library: folders out, folders in, and what an address leads to.
+//!
+//! A native node has no WebRTC. It keeps its blobs in a file, tells the relays what it has, and is reached by its own sockets: other
+//! native nodes and keepers dial them, and so do pages where the browser lets them (on this machine, or under `wss`). What is
+//! said to a person goes to an [`Report`]; the result alone is returned.
+
+mod address;
+mod folder;
+mod key;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use libp2p::Multiaddr;
+
+pub use address::{Address, AddressError};
+pub use key::Key;
+
+use crate::net::transport;
+use crate::node::names::Head;
+use crate::node::snapshot::JoinState;
+use crate::node::{self, Config, Fetching, Node, PublishOptions, Published, Publishing, Site};
+use crate::proto::link::{manifest_as_cid, manifest_from_cid_bytes};
+use crate::proto::manifest::{Manifest, diff::Diff};
+use crate::proto::types::BlobHash;
+use crate::rt;
+use crate::store::StoreError;
+use crate::store::disk::DiskStore;
+
+/// A native node.
+pub type NativeNode = Node<DiskStore>;
+
+/// Where a native node keeps its things and whom it knows.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// The file of its store.
+    pub store: PathBuf,
+    /// Relays, each ending in `/p2p/<relay id>`.
+    pub relays: Vec<Multiaddr>,
+    /// Where to listen.
+    pub listen: Vec<Multiaddr>,
+    /// Where others reach that, if it is elsewhere.
+    pub announce: Vec<Multiaddr>,
+}
+
+/// Hears how far the work has come.
+pub trait Report {
+    /// Files are being read.
+    fn publishing(&mut self, progress: Publishing);
+    /// Files are being fetched.
+    fn fetching(&mut self, progress: Fetching);
+    /// Something a person should know.
+    fn say(&mut self, words: &str);
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The node's word.
+    #[error(transparent)]
+    Node(#[from] node::Error),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address cannot be read.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// A file or a folder cannot be read or written.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The key file cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Key {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// What is asked for makes no sense.
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// Result of a command.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How often it is looked whether others have what was published.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How long a relay may take to be joined before a person hears of it. Ours: a link takes some seconds at most.
+const JOIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Starts a native node.
+///
+/// # Errors
+/// `Store` if another process has the store, `Node` if an address makes no sense.
+pub async fn start(setup: Setup) -> Result<NativeNode> {
+    let store = DiskStore::open(&setup.store).await?;
+    let config = Config {
+        relays: setup.relays,
+        listen: setup.listen,
+        announce: setup.announce,
+        ..Config::default()
+    };
+    let node = Node::start(config, store, transport::sockets).await?;
+    // Whoever runs this command means to serve what it publishes and keeps.
+    node.set_upload(true).await?;
+    Ok(node)
+}
+
+/// Waits until others can find the node; says so if that takes long.
+pub async fn join(node: &NativeNode, report: &mut impl Report) {
+    let began = rt::now();
+    let mut said = false;
+    while !matches!(node.stats().state, JoinState::Joined | JoinState::Peers) {
+        if !said && rt::now().saturating_sub(began) > JOIN_PATIENCE {
+            said = true;
+            report.say("No relay has answered yet; still trying.");
+        }
+        rt::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Publishes a folder.
+///
+/// # Errors
+/// `File` if something in it cannot be read, `Node` as [`Node::publish`].
+pub async fn publish(
+    node: &NativeNode,
+    folder: &Path,
+    hidden: bool,
+    options: PublishOptions,
+    report: &mut impl Report,
+) -> Result<Published> {
+    let files = folder::list(folder, hidden)?;
+    if files.skipped > 0 {
+        report.say(&format!(
+            "{} hidden files and folders are left out; --hidden takes them along.",
+            files.skipped
+        ));
+    }
+    let published = node
+        .publish(files.stream(), options, |progress| {
+            report.publishing(progress)
+        })
+        .await?;
+    for (line, reason) in &published.skipped_redirects {
+        report.say(&format!("_redirects, line {line} is left out: {reason}."));
+    }
+    for path in &published.same_but_for_case {
+        report.say(&format!(
+            "\"{path}\" is there in upper and lower case: it cannot be unpacked on every disk."
+        ));
+    }
+    Ok(published)
+}
+
+/// Serves until another peer has said that it has all of a site; gives how many there are.
+///
+/// # Errors
+/// `Node` once the node has stopped.
+pub async fn until_held(node: &NativeNode, site: &Manifest) -> Result<usize> {
+    loop {
+        let holders = node.holders(site.hash()).await?;
+        if holders > 0 {
+            return Ok(holders);
+        }
+        rt::sleep(LOOK).await;
+    }
+}
+
+/// The version that an address leads to now.
+///
+/// # Errors
+/// `Node` if a name leads nowhere, or to something other than a site.
+pub async fn version(node: &NativeNode, address: &Address) -> Result<BlobHash> {
+    match address {
+        Address::Manifest(manifest) => Ok(*manifest),
+        Address::Name(name) => {
+            let head = node.names().resolve(*name).await?;
+            let manifest = head.cid.as_ref().and_then(manifest_of);
+            Ok(manifest
+                .ok_or_else(|| node::Error::BadSite(format!("its name leads to {}", head.value)))?)
+        }
+    }
+}
+
+/// The version that a key's name led to when it was last heard of: the one that a new version follows. Nobody is asked where the key is
+/// new or the name is known here.
+///
+/// # Errors
+/// `Node` if the store fails.
+pub async fn version_before(node: &NativeNode, key: &Key) -> Result<Option<BlobHash>> {
+    let name = key.key.name();
+    let head = match node.names().known(name).await? {
+        Some(head) => Some(head),
+        None if key.is_new => None,
+        None => node.names().resolve(name).await.ok(),
+    };
+    Ok(head.and_then(|head| manifest_of(&head.cid?)))
+}
+
+/// Lets a key's name lead to a site, and goes on telling others for as long as the node runs.
+///
+/// # Errors
+/// As [`node::names::Names::publish`].
+pub async fn name(node: &NativeNode, key: &Key, site: &Manifest) -> Result<Head> {
+    let head = node
+        .names()
+        .publish(&key.key, &manifest_as_cid(site.hash()))
+        .await?;
+    node.names().hold(head.name, true).await?;
+    Ok(head)
+}
+
+/// Opens the site that an address leads to.
+///
+/// # Errors
+/// `Node` as [`Node::site`], or if a name leads nowhere.
+pub async fn open(node: &NativeNode, address: &Address) -> Result<Site<DiskStore>> {
+    let manifest = version(node, address).await?;
+    Ok(node.site(manifest).await?)
+}
+
+fn manifest_of(cid: &cid::Cid) -> Option<BlobHash> {
+    manifest_from_cid_bytes(&cid.to_bytes())
+}
+
+/// Fetches a site into a folder that is empty or not there.
+///
+/// # Errors
+/// `Usage` if the folder holds something, `Node`, `File`.
+pub async fn fetch(site: &Site<DiskStore>, folder: &Path, report: &mut impl Report) -> Result<()> {
+    folder::make_empty(folder)?;
+    site.fetch(|progress| report.fetching(progress)).await?;
+    folder::unpack(site, folder).await
+}
+
+/// What a version changes of another, in a person's words.
+pub fn describe(diff: &Diff) -> String {
+    match diff.is_empty() {
+        true => "Nothing has changed.".into(),
+        false => format!(
+            "{} files added, {} changed, {} removed, {} as they were; {} new bytes.",
+            diff.added.len(),
+            diff.changed.len(),
+            diff.removed.len(),
+            diff.unchanged,
+            diff.new_bytes
+        ),
+    }
+}

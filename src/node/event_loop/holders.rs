@@ -1,0 +1,113 @@
+//! Who has all of a site: what we tell the peers of a site of what we have, and what they tell us.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::{Either, select};
+use futures::{AsyncReadExt, AsyncWriteExt};
+use libp2p::{PeerId, Stream};
+
+use super::{Event, EventLoop};
+use crate::net::session as streams;
+use crate::proto::holding::{Holding, MESSAGE_LEN};
+use crate::proto::types::{BlobHash, PeerKey};
+use crate::rt;
+use crate::store::Store;
+
+/// Messages read at once; a stream beyond it is reset.
+const MAX_READING: usize = 32;
+
+/// Messages waiting for their stream; more are not sent.
+const MAX_SENDING: usize = 64;
+
+/// Time for one message, either way.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+impl<S: Store> EventLoop<S> {
+    /// We have this much of a site now: its peers are told.
+    pub(super) fn hold(&mut self, holding: Holding) {
+        let told = self.sites.set_own(holding);
+        for peer in told {
+            self.tell_holding(holding.manifest, peer);
+        }
+    }
+
+    /// Tells a peer of a site, if there is something to be told and a link.
+    pub(super) fn tell_holding(&mut self, manifest: BlobHash, peer: PeerKey) {
+        let Some(own) = self.sites.own(&manifest) else {
+            return;
+        };
+        let Some(peer) = self.peers.get(peer).filter(|peer| peer.is_linked()) else {
+            return;
+        };
+        if self.holdings.len() >= MAX_SENDING || !self.gate.may_send() {
+            return;
+        }
+        let id = peer.id;
+        let open = streams::OpenId(self.fresh_id());
+        self.holdings.insert(open, own.encode());
+        self.swarm.behaviour_mut().sites.get_mut().open(id, open);
+    }
+
+    pub(super) fn on_holding_stream(&mut self, event: streams::Event) {
+        match event {
+            streams::Event::Inbound { peer, stream } => {
+                let banned = self.peers.by_id(&peer).is_none_or(|peer| peer.banned);
+                if banned || self.hearing >= MAX_READING {
+                    return; // dropping the stream resets it
+                }
+                self.hearing += 1;
+                self.spawn(async move {
+                    let bytes = in_time(read(stream)).await.flatten();
+                    Event::Holding { peer, bytes }
+                });
+            }
+            streams::Event::Opened { id, stream } => {
+                if let Some(bytes) = self.holdings.remove(&id) {
+                    rt::spawn(async move {
+                        in_time(write(stream, bytes)).await;
+                    });
+                }
+            }
+            streams::Event::Failed { id } => drop(self.holdings.remove(&id)),
+        }
+    }
+
+    /// A message came, or a stream that carried none ended.
+    pub(super) fn on_holding(&mut self, peer: PeerId, bytes: Option<Bytes>) {
+        self.hearing -= 1;
+        let Some(holding) = bytes.and_then(|bytes| Holding::decode(&bytes)) else {
+            return;
+        };
+        let Some(peer) = self.peers.by_id(&peer).map(|peer| peer.key) else {
+            return;
+        };
+        if self.is_manifest(holding.manifest) {
+            self.on_site_peers(holding.manifest, vec![peer]);
+            self.sites.heard(holding, peer);
+        }
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = T>) -> Option<T> {
+    let work = std::pin::pin!(work);
+    match select(work, std::pin::pin!(rt::sleep(TIMEOUT))).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
+    }
+}
+
+async fn read(stream: Stream) -> Option<Bytes> {
+    let mut bytes = Vec::new();
+    // One byte more than there may be, so that what is too long does not look whole.
+    let mut bounded = stream.take(MESSAGE_LEN as u64 + 1);
+    bounded.read_to_end(&mut bytes).await.ok()?;
+    let mut stream = bounded.into_inner();
+    let _ = stream.close().await;
+    Some(bytes.into())
+}
+
+async fn write(mut stream: Stream, bytes: Bytes) -> Option<()> {
+    stream.write_all(&bytes).await.ok()?;
+    stream.close().await.ok()
+}

@@ -1,0 +1,142 @@
+//! Making a manifest out of files in any order.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::headers::{Headers, is_media_type};
+use super::path::{Normalise, folded, normal_path, order};
+use super::{Extra, MAX_FILES, Manifest, ManifestError, bad_path, encode};
+use crate::proto::types::BlobHash;
+
+/// Files on their way into a manifest.
+#[derive(Debug)]
+pub struct Builder {
+    normalise: Normalise,
+    files: Vec<File>,
+}
+
+#[derive(Debug)]
+struct File {
+    path: String,
+    size: u64,
+    blob: BlobHash,
+    media_type: String,
+    headers: Option<Headers>,
+}
+
+impl Builder {
+    /// No file yet.
+    pub fn new(normalise: Normalise) -> Self {
+        Self {
+            normalise,
+            files: Vec::new(),
+        }
+    }
+
+    /// The path that a file of this name gets, if it may be published: to be asked before its bytes are read.
+    ///
+    /// # Errors
+    /// `BadPath`.
+    pub fn path(&self, name: &str) -> Result<String, ManifestError> {
+        normal_path(name, self.normalise).map_err(|reason| bad_path(name, reason))
+    }
+
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// `BadPath`, `BadValue` for its type or headers, `TooMany`.
+    pub fn add(
+        &mut self,
+        name: &str,
+        blob: BlobHash,
+        size: u64,
+        media_type: &str,
+        headers: Option<Headers>,
+    ) -> Result<(), ManifestError> {
+        if self.files.len() >= MAX_FILES {
+            return Err(ManifestError::TooMany("files"));
+        }
+        let path = self.path(name)?;
+        if !is_media_type(media_type) {
+            return Err(ManifestError::BadValue("media type"));
+        }
+        if headers.as_ref().is_some_and(|headers| !headers.is_valid()) {
+            return Err(ManifestError::BadValue("header"));
+        }
+        self.files.push(File {
+            path,
+            size,
+            blob,
+            media_type: media_type.to_owned(),
+            headers,
+        });
+        Ok(())
+    }
+
+    /// Files that there are.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Paths that are the same on disks that do not tell upper and lower case apart, one of each group. They can be published, and
+    /// not be unpacked there.
+    pub fn same_but_for_case(&self) -> Vec<String> {
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        for file in &self.files {
+            *seen.entry(folded(&file.path)).or_default() += 1;
+        }
+        let twice = |file: &&File| {
+            seen.get(&folded(&file.path))
+                .is_some_and(|count| *count > 1)
+        };
+        let mut paths: Vec<_> = self
+            .files
+            .iter()
+            .filter(twice)
+            .map(|file| file.path.clone())
+            .collect();
+        paths.sort_unstable_by_key(|path| folded(path));
+        paths.dedup_by_key(|path| folded(path));
+        paths
+    }
+
+    /// The manifest.
+    ///
+    /// # Errors
+    /// Any that [`Manifest::parse`] has: above all `Collision`, and `NoSuchFile` for a page that is not among the files.
+    pub fn finish(mut self, extra: &Extra) -> Result<Manifest, ManifestError> {
+        self.files.sort_unstable_by(|a, b| order(&a.path, &b.path));
+        let mut types: Vec<String> = self.files.iter().map(|f| f.media_type.clone()).collect();
+        types.sort_unstable();
+        types.dedup();
+        let mut headers: Vec<Headers> = self
+            .files
+            .iter()
+            .filter_map(|f| f.headers.clone())
+            .collect();
+        headers.sort_unstable();
+        headers.dedup();
+        let count = self.files.len();
+        let bytes = encode(extra, &types, &headers, count, |out| {
+            for file in &self.files {
+                out.array(4 + usize::from(file.headers.is_some()));
+                out.text(&file.path);
+                out.uint(file.size);
+                out.bytes(&file.blob.0);
+                let place = types.binary_search(&file.media_type);
+                out.uint(place.expect("every type was put there") as u64);
+                if let Some(own) = &file.headers {
+                    let place = headers.binary_search(own);
+                    out.uint(place.expect("all headers were put there") as u64);
+                }
+            }
+        });
+        Manifest::parse(Bytes::from(bytes), self.normalise)
+    }
+}
