@@ -12,7 +12,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use libp2p::kad::store::{Error, RecordStore, Result};
@@ -55,7 +55,7 @@ pub struct ProviderIndex {
     /// Who brings what is put next.
     source: Source,
     /// Names whose head is another since this was last asked for.
-    changed: BTreeSet<Name>,
+    changed: Vec<Name>,
     /// Which of many are named; `providers` of the trait takes `&self`.
     random: RefCell<Random>,
 }
@@ -85,7 +85,7 @@ impl ProviderIndex {
             introduced: HashSet::new(),
             heads: Heads::new(limits.heads),
             source: source_of(&local),
-            changed: BTreeSet::new(),
+            changed: Vec::new(),
             random: RefCell::new(Random::new(seed)),
         }
     }
@@ -123,7 +123,7 @@ impl ProviderIndex {
     }
 
     /// Names whose head is another since the last call.
-    pub fn take_changed(&mut self) -> BTreeSet<Name> {
+    pub fn take_changed(&mut self) -> Vec<Name> {
         std::mem::take(&mut self.changed)
     }
 
@@ -221,8 +221,8 @@ impl RecordStore for ProviderIndex {
             .bring(name, &record.value, self.source, clock(), rt::unix_millis());
         match taken {
             Ok(taken) => {
-                if taken.changed() {
-                    self.changed.insert(name);
+                if taken.changed() && !self.changed.contains(&name) {
+                    self.changed.push(name);
                 }
                 Ok(())
             }
@@ -587,7 +587,7 @@ mod tests {
         let kept = index.get(&RecordKey::from(here.to_vec())).unwrap();
         let kept = Head::verify(name, &kept.value).unwrap();
         assert_eq!(kept.sequence(), 2);
-        assert_eq!(index.take_changed().into_iter().collect::<Vec<_>>(), [name]);
+        assert_eq!(index.take_changed(), [name]);
         assert!(index.take_changed().is_empty());
     }
 
