@@ -704,27 +704,27 @@ mod native {
 
             tree.insert("new.html".into(), content(100, 4));
             write(&tree, &source);
-            let serving = tokio::task::spawn_local(output(publish(true)));
-            let fetch = |into: PathBuf| {
-                let mut fetch = gyre(&scene, folder.path().join("b.redb"));
-                fetch.args(["fetch", &name]).arg(into);
-                output(fetch)
-            };
-            // Until the second version is out, the first may be what the name leads to, which nobody serves.
-            let mut tries = 0;
-            let fetched = loop {
-                let fetched = fetch(folder.path().join(format!("copy{tries}"))).await;
-                if fetched.status.success() || tries == 5 {
-                    break fetched;
-                }
-                tries += 1;
-            };
+            let mut serving = publish(true).spawn().unwrap();
+            let stdout = serving.stdout.take().unwrap();
+            let said = tokio::task::spawn_blocking(move || {
+                BufReader::new(stdout).lines().next().unwrap().unwrap()
+            });
+            // Said when the new version is what the name leads to.
+            assert_eq!(said.await.unwrap(), name);
+            let copy = folder.path().join("copy");
+            let mut fetch = gyre(&scene, folder.path().join("b.redb"));
+            fetch.args(["fetch", &name]).arg(&copy);
+            let fetched = output(fetch).await;
             assert!(fetched.status.success(), "{}", text(fetched.stderr));
-            assert!(read(&folder.path().join(format!("copy{tries}"))) == tree);
-            let served = serving.await.unwrap();
-            let words = text(served.stderr);
-            assert!(served.status.success(), "{words}");
-            assert_eq!(text(served.stdout).trim(), name);
+            assert!(read(&copy) == tree);
+            let ended = tokio::task::spawn_blocking(move || {
+                let mut words = String::new();
+                let stderr = serving.stderr.as_mut().unwrap();
+                stderr.read_to_string(&mut words).unwrap();
+                (serving.wait().unwrap(), words)
+            });
+            let (status, words) = ended.await.unwrap();
+            assert!(status.success(), "{words}");
             assert!(
                 words.contains("Version 1") && words.contains("1 files added"),
                 "{words}"
