@@ -84,7 +84,11 @@ const RINGS: &[Ring] = &[
 const WWW: &[(&str, &[&str], &[&str])] = &[
     // folder, folders it may import from, packages it may import
     ("www/sdk", &["www/sdk", "pkg"], &[]),
-    ("www/app", &["www/app", "www/sdk"], &["lit", "gyre"]),
+    (
+        "www/app",
+        &["www/app", "www/sdk"],
+        &["lit", "gyre", "uplot"],
+    ),
     ("www/sw", &["www/sw", "www/sdk/stream-messages"], &[]),
 ];
 

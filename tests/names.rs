@@ -316,6 +316,7 @@ fn a_fork_is_reported_and_all_choose_the_same() {
         assert!(Stranger::at(one).await.put(&record(6, 3, 1)).await);
         assert!(Stranger::at(other).await.put(&record(6, 3, 2)).await);
         let mut seen = Vec::new();
+        let mut readers = Vec::new();
         for relays in [[one, other], [other, one]] {
             let reader = loner(&scene).at(&relays).await;
             until("both relays hold a reservation", || {
@@ -331,11 +332,16 @@ fn a_fork_is_reported_and_all_choose_the_same() {
                 while watched.next().await.unwrap().fork.is_none() {}
             }
             seen.push(resolve(&reader, name).await);
+            readers.push(reader);
         }
         // The first has put the relays right; whoever comes later sees one record.
         assert_eq!(seen[0].cid, seen[1].cid);
         assert_ne!(seen[0].fork, Some(seen[0].value.clone()));
         assert_eq!(seen[1].fork, None);
+        // The next number settles it, also for the value that counts already.
+        let (signer, cid) = (key(6), seen[0].cid.unwrap());
+        let settled = readers[0].names().publish(&signer, &cid).await.unwrap();
+        assert_eq!((settled.sequence, settled.fork), (4, None));
     });
 }
 

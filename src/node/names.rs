@@ -128,8 +128,8 @@ impl<S: Store> Names<'_, S> {
         asked.await?
     }
 
-    /// Follows a name: what is known now, if anything, and every newer head as it comes. Ends when the stream is dropped, when the
-    /// node stops, or when whoever watches lets [`WATCH_QUEUE`](self) heads pile up.
+    /// Follows a name until the stream is dropped: what is known now, if anything, and every newer head as it comes. Ends when the
+    /// node stops, or when whoever watches lets 16 heads pile up.
     ///
     /// # Errors
     /// `Closed`, or `Record` if the node follows as many names as it can.

@@ -308,8 +308,8 @@ impl WebSeed {
     /// The chunk that a server should be asked for now.
     fn choose(&mut self, view: &View, now: Time) -> Option<ChunkIndex> {
         let floor = match view.next_read {
-            Some(_) => READER_FLOOR,
-            None => FLOOR,
+            Some(_) if self.settled => READER_FLOOR,
+            _ => FLOOR,
         };
         let short = self.flights.is_empty() && self.rate.per_second(now) < floor;
         let turn = best_turn(view, self.ticket);
@@ -431,7 +431,7 @@ const SETTLE_MIN: Duration = Duration::from_secs(4);
 const SETTLE_MAX: Duration = Duration::from_secs(20);
 /// Bytes a second to which the server tops up what the swarm brings. Ours: a chunk every eight seconds.
 const FLOOR: u64 = 32 * 1024;
-/// The same while a reader waits.
+/// The same while a reader waits, for a peer that has had time to be found.
 const READER_FLOOR: u64 = 64 * 1024;
 /// Time without anything of our own to fetch, for each rival that comes first, before a chunk of others is fetched.
 const HEDGE: Duration = Duration::from_secs(2);

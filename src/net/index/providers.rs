@@ -12,7 +12,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use libp2p::kad::store::{Error, RecordStore, Result};
@@ -55,7 +55,7 @@ pub struct ProviderIndex {
     /// Who brings what is put next.
     source: Source,
     /// Names whose head is another since this was last asked for.
-    changed: BTreeSet<Name>,
+    changed: Vec<Name>,
     /// Which of many are named; `providers` of the trait takes `&self`.
     random: RefCell<Random>,
 }
@@ -85,7 +85,7 @@ impl ProviderIndex {
             introduced: HashSet::new(),
             heads: Heads::new(limits.heads),
             source: source_of(&local),
-            changed: BTreeSet::new(),
+            changed: Vec::new(),
             random: RefCell::new(Random::new(seed)),
         }
     }
@@ -123,7 +123,7 @@ impl ProviderIndex {
     }
 
     /// Names whose head is another since the last call.
-    pub fn take_changed(&mut self) -> BTreeSet<Name> {
+    pub fn take_changed(&mut self) -> Vec<Name> {
         std::mem::take(&mut self.changed)
     }
 
@@ -221,8 +221,8 @@ impl RecordStore for ProviderIndex {
             .bring(name, &record.value, self.source, clock(), rt::unix_millis());
         match taken {
             Ok(taken) => {
-                if taken.changed() {
-                    self.changed.insert(name);
+                if taken.changed() && !self.changed.contains(&name) {
+                    self.changed.push(name);
                 }
                 Ok(())
             }
@@ -557,6 +557,38 @@ mod tests {
             .sum();
         assert!(!answer.is_empty() && bytes < MAX_ANSWER_BYTES);
         assert!(answer.iter().all(|r| r.addresses.len() == MAX_ADDRESSES));
+    }
+
+    #[test]
+    fn only_records_of_names_are_stored_and_none_over_a_newer() {
+        use crate::proto::keys::SiteKey;
+        use crate::proto::name::record::{Draft, Record as Head};
+        use crate::proto::name::validity::Validity;
+
+        let mut index = index(10);
+        let key = SiteKey::from_seed([1; 32]);
+        let put = |index: &mut ProviderIndex, name: &[u8], sequence: u64| {
+            let draft = Draft {
+                value: "/ipfs/bafkqaaa".into(),
+                sequence,
+                validity: Validity::from_unix_millis(rt::unix_millis() + 60_000),
+                ttl_nanos: 0,
+            };
+            let head = Head::sign(&key, draft).unwrap();
+            index.put(Record::new(name.to_vec(), head.bytes().to_vec()))
+        };
+        let name = key.name();
+        let here = name.routing_key();
+        assert!(put(&mut index, &here, 2).is_ok());
+        assert!(put(&mut index, &here, 1).is_err(), "older");
+        let other = SiteKey::from_seed([2; 32]).name().routing_key();
+        assert!(put(&mut index, &other, 3).is_err(), "signed by another");
+        assert!(put(&mut index, b"/pk/anything", 3).is_err(), "no name");
+        let kept = index.get(&RecordKey::from(here.to_vec())).unwrap();
+        let kept = Head::verify(name, &kept.value).unwrap();
+        assert_eq!(kept.sequence(), 2);
+        assert_eq!(index.take_changed(), [name]);
+        assert!(index.take_changed().is_empty());
     }
 
     proptest! {

@@ -277,13 +277,14 @@ impl<S: Store> EventLoop<S> {
     fn sign_head(&mut self, key: &SiteKey, cid: &Cid) -> Result<()> {
         let (name, unix) = (key.name(), rt::unix_millis());
         let mut validity = Validity::from_unix_millis(unix.saturating_add(LIFETIME_MILLIS));
-        let sequence = match self.names.heads.get(&name).map(|held| &held.record) {
-            // The same again: the number stays, the end moves, and never back.
-            Some(known) if known.cid() == Some(*cid) => {
-                validity = validity.max(known.validity());
-                known.sequence()
+        let sequence = match self.names.heads.get(&name) {
+            // The same again: the number stays, the end moves, and never back. A fork is settled by the next number.
+            Some(known) if known.record.cid() == Some(*cid) && known.fork.is_none() => {
+                validity = validity.max(known.record.validity());
+                known.record.sequence()
             }
             Some(known) => known
+                .record
                 .sequence()
                 .checked_add(1)
                 .ok_or_else(|| Error::BadOptions("this name has used up its numbers".into()))?,

@@ -51,6 +51,12 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
         advice: message || 'Copy the whole link again, up to its last character.',
         remedy: 'home',
       };
+    case 'BAD_SITE':
+      return {
+        title: 'This site cannot be shown',
+        advice: message || 'What its publisher put together is not a site that Gyre can read.',
+        remedy: 'home',
+      };
     case 'WRONG_KEY':
       return {
         title: 'The key in this link does not fit',
@@ -89,6 +95,90 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
         advice:
           'Gyre needs WebRTC, IndexedDB and WebAssembly. A current Firefox, Chrome, Edge or Safari has them, unless an extension or a setting turns them off.',
         remedy: null,
+      };
+    case 'BAD_NAME':
+      return {
+        title: 'This is not an address',
+        advice: message || 'Copy the whole address again, up to its last character.',
+        remedy: 'home',
+      };
+    case 'RECORD_MALFORMED':
+      return {
+        title: 'What this address leads to cannot be read',
+        advice: 'Somebody sent bytes that are no record of it. Gyre goes on asking others.',
+        remedy: 'retry',
+      };
+    case 'RECORD_TOO_LARGE':
+      return {
+        title: 'What this address leads to is too long',
+        advice: 'A record may have 10 KiB. Whoever publishes here has to make it shorter.',
+        remedy: 'home',
+      };
+    case 'RECORD_BAD_SIGNATURE':
+      return {
+        title: 'This was not signed by its owner',
+        advice: 'What was received is not from whoever owns this address. Gyre goes on asking others.',
+        remedy: 'retry',
+      };
+    case 'RECORD_WRONG_NAME':
+      return {
+        title: 'This belongs to another address',
+        advice: 'What was received is signed for another address. Gyre goes on asking others.',
+        remedy: 'retry',
+      };
+    case 'RECORD_EXPIRED':
+      return {
+        title: 'This address has not been renewed',
+        advice: 'What it led to was valid for some time only. Ask its owner to publish again.',
+        remedy: 'retry',
+      };
+    case 'RECORD_STALE':
+      return {
+        title: 'There is something newer already',
+        advice: 'A newer version than this one is known. Reload to see it.',
+        remedy: 'reload',
+      };
+    case 'RECORD_REFUSED':
+      return {
+        title: 'The address could not be kept anywhere',
+        advice: 'Nobody who is reachable has room for it now. Try again later.',
+        remedy: 'retry',
+      };
+    case 'NO_KEYS':
+      return {
+        title: 'You have no keys here yet',
+        advice: 'Make some, or bring yours with the 24 words, then try again.',
+        remedy: null,
+      };
+    case 'KEYS_EXIST':
+      return {
+        title: 'There are keys here already',
+        advice: 'Keep a copy of those first: others would take their place.',
+        remedy: null,
+      };
+    case 'LOCKED':
+      return {
+        title: 'Your keys are locked',
+        advice: 'Unlock them with your passphrase, then try again.',
+        remedy: 'retry',
+      };
+    case 'WRONG_PASSPHRASE':
+      return {
+        title: 'This passphrase does not fit',
+        advice: 'Type it again; upper and lower case matter.',
+        remedy: 'retry',
+      };
+    case 'BAD_KEY_FILE':
+      return {
+        title: 'This is not a file of keys',
+        advice: 'Choose the file that you kept when you made your keys, unchanged.',
+        remedy: 'retry',
+      };
+    case 'BAD_PHRASE':
+      return {
+        title: 'These words do not fit together',
+        advice: 'Check each of the 24 words and their order.',
+        remedy: 'retry',
       };
     case 'BAD_OPTIONS':
     case 'INTERNAL':
