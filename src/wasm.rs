@@ -6,8 +6,10 @@ mod error;
 mod file;
 #[cfg(feature = "interop")]
 mod interop;
+#[cfg(feature = "names")]
 mod keys;
 mod log;
+#[cfg(feature = "names")]
 mod names;
 mod node;
 mod source;

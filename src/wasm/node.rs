@@ -38,6 +38,7 @@ fn load() {
 #[derive(Debug)]
 pub struct WasmNode(PageNode);
 
+#[cfg(feature = "names")]
 impl WasmNode {
     /// The node, for a call that may outlive this handle.
     pub(super) fn node(&self) -> PageNode {

@@ -21,6 +21,7 @@
 //! must never be given to these functions.
 
 mod answerer;
+mod candidate;
 mod offerer;
 mod session;
 #[cfg(all(test, not(target_arch = "wasm32")))]

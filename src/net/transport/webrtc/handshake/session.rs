@@ -21,6 +21,7 @@ use super::{
         signal::Message,
     },
     CLOSE_TIMEOUT, Established, MAX_INBOUND_BACKLOG, Progress, Signalling,
+    candidate::{is_end_of_candidates, shows_address},
     wire::{Read, Wire},
 };
 
@@ -236,47 +237,5 @@ fn check(state: ConnectionState) -> Result<(), HandshakeError> {
         | ConnectionState::Connecting
         | ConnectionState::Connected
         | ConnectionState::Disconnected => Ok(()),
-    }
-}
-
-/// Whether a candidate says where we are: anything but one of type `relay`. The platform gathers no other when it is asked
-/// for relays only; this is what holds when it was asked after it had begun.
-fn shows_address(json: &str) -> bool {
-    use serde_json::Value;
-    let line = match serde_json::from_str(json) {
-        Ok(Value::Object(init)) => init
-            .get("candidate")
-            .and_then(Value::as_str)
-            .map(str::to_owned),
-        _ => None,
-    };
-    // `raddr` of a relayed candidate would be the reflexive address behind it.
-    line.is_none_or(|line| {
-        let mut words = line.split_ascii_whitespace();
-        let relayed =
-            words.by_ref().find(|word| *word == "typ").is_some() && words.next() == Some("relay");
-        let related = line
-            .split_ascii_whitespace()
-            .skip_while(|word| *word != "raddr")
-            .nth(1);
-        !relayed || related.is_some_and(|address| !matches!(address, "0.0.0.0" | "::"))
-    })
-}
-
-/// Nothing, `null`, `""` or a candidate that is an empty string: js-libp2p sends none of these and skips them all.
-fn is_end_of_candidates(json: &str) -> bool {
-    use serde_json::Value;
-    if json.trim().is_empty() {
-        return true;
-    }
-    match serde_json::from_str(json) {
-        Ok(Value::Null) => true,
-        Ok(Value::String(text)) => text.is_empty(),
-        Ok(Value::Object(init)) => init
-            .get("candidate")
-            .and_then(Value::as_str)
-            .is_some_and(str::is_empty),
-        // The platform judges what this is.
-        _ => false,
     }
 }
