@@ -193,7 +193,7 @@ const hostTarget = once(async () => (await rustVersion()).match(/^host: (.+)$/m)
  * none but tiny ones moved into their only caller (a tenth less to load together, for 1 % more before compression).
  */
 const wasmOptArgs = [
-  '-Oz', '--one-caller-inline-max-function-size=20', '--reorder-functions-by-name', '--strip-debug', '--strip-producers',
+  '--flatten', '--rereloop', '-Oz', '-Oz', '--one-caller-inline-max-function-size=20', '--reorder-functions-by-name', '--strip-debug', '--strip-producers',
   '--enable-simd', '--enable-bulk-memory', '--enable-bulk-memory-opt', '--enable-nontrapping-float-to-int', '--enable-sign-ext',
   '--enable-mutable-globals', '--enable-reference-types', '--enable-multivalue',
 ];
