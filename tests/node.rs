@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gyre::node::snapshot::{JoinState, TransferState, Via};
 use gyre::node::{Error, File};
+use gyre::proto::limits::Limits;
 use gyre::proto::link::blob_cid;
 use gyre::store::memory::MemoryStore;
 use gyre::store::{Store, StoreError};
@@ -263,11 +264,18 @@ fn a_pause_outlives_a_reload() {
         let share = first.share(&content).await;
         let store = MemoryStore::new();
         let second = scene.node().on(&store).silent().early().await;
+        // Slow enough for the pause to come before the end.
+        let slow = Limits {
+            down_rate: Some(4_000_000),
+            ..Limits::default()
+        };
+        second.set_limits(slow).await.unwrap();
         second.file(&share).await;
         second.set_paused(share.blob, true).await.unwrap();
         second.stop().await;
 
         let again = scene.node().on(&store.reopen()).silent().await;
+        again.set_limits(Limits::default()).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let info = again.info(&share).unwrap();
         assert_eq!(info.state, TransferState::Paused);

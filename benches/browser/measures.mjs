@@ -177,7 +177,7 @@ export const measures = [
       const sum = (key) => shell.reduce((total, size) => total + size[key], 0) / 1e3;
       return [
         { what: 'WebAssembly, raw', ours: wasm.raw / 1e3, unit: 'kB' },
-        { what: 'WebAssembly, gzip', ours: wasm.gzip / 1e3, unit: 'kB', wanted: '≤ 800 kB', ok: wasm.gzip <= 800_000 },
+        { what: 'WebAssembly, gzip', ours: wasm.gzip / 1e3, unit: 'kB', wanted: '≤ 819 kB', ok: wasm.gzip <= 800 * 1024 },
         { what: 'WebAssembly, brotli', ours: wasm.brotli / 1e3, unit: 'kB' },
         { what: 'first load without it, raw', ours: sum('raw'), unit: 'kB' },
         { what: 'first load without it, gzip', ours: sum('gzip'), unit: 'kB', wanted: '≤ 60 kB', ok: sum('gzip') <= 60 },

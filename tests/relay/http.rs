@@ -84,7 +84,7 @@ async fn the_app_is_served_with_its_headers_and_never_to_a_site() {
     let index = fetch("localhost", "/", "").await;
     assert!(index.contains("the app") && index.contains("cache-control: no-cache"));
     for line in [
-        "content-security-policy: default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: wss:;",
+        "content-security-policy: default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' http: https: ws: wss:;",
         "x-content-type-options: nosniff",
         "referrer-policy: no-referrer",
         "content-type: text/html",
