@@ -1,0 +1,315 @@
+//! Native nodes: no WebRTC, a store on disk, sockets of their own.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use gyre::cli::{self, NativeNode, Report, Setup};
+use gyre::node::snapshot::Via;
+
+use super::*;
+
+struct Silent;
+
+impl Report for Silent {
+    fn publishing(&mut self, _: Publishing) {}
+    fn fetching(&mut self, _: Fetching) {}
+    fn say(&mut self, _: &str) {}
+}
+
+fn setup(scene: &Scene, folder: &Path, name: &str, listens: bool) -> Setup {
+    Setup {
+        store: folder.join(name).join("store.redb"),
+        relays: vec![scene.relay.address().clone()],
+        listen: listens
+            .then(|| "/ip4/127.0.0.1/tcp/0/ws".parse().unwrap())
+            .into_iter()
+            .collect(),
+        announce: Vec::new(),
+    }
+}
+
+async fn native(scene: &Scene, folder: &Path, name: &str, listens: bool) -> NativeNode {
+    let node = cli::start(setup(scene, folder, name, listens))
+        .await
+        .unwrap();
+    cli::join(&node, &mut Silent).await;
+    node
+}
+
+fn write(tree: &Tree, folder: &Path) {
+    for (path, bytes) in tree {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+fn read(folder: &Path) -> Tree {
+    let mut tree = Tree::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(at) = open.pop() {
+        for entry in fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path
+                    .strip_prefix(folder)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                tree.insert(name, fs::read(&path).unwrap().into());
+            }
+        }
+    }
+    tree
+}
+
+#[test]
+fn sites_pass_between_native_nodes_and_to_pages_by_socket() {
+    run(|scene: Scene| async move {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = thousand();
+        let source = folder.path().join("site");
+        write(&tree, &source);
+        let publisher = native(&scene, folder.path(), "publisher", true).await;
+        let began = Instant::now();
+        let options = PublishOptions::default();
+        let published = cli::publish(&publisher, &source, false, options, &mut Silent)
+            .await
+            .unwrap();
+        println!("published from and to disk in {:?}", began.elapsed());
+        assert_eq!(
+            publisher.holders(published.manifest.hash()).await.unwrap(),
+            0
+        );
+
+        let reader = native(&scene, folder.path(), "reader", false).await;
+        let address = published.manifest.cid().parse().unwrap();
+        let site = cli::open(&reader, &address).await.unwrap();
+        let copy = folder.path().join("copy");
+        let began = Instant::now();
+        cli::fetch(&site, &copy, &mut Silent).await.unwrap();
+        println!(
+            "fetched by socket, from and to disk, in {:?}",
+            began.elapsed()
+        );
+        assert!(read(&copy) == tree);
+        assert_eq!(
+            cli::until_held(&publisher, &published.manifest)
+                .await
+                .unwrap(),
+            1
+        );
+        let refused = cli::fetch(&site, &copy, &mut Silent).await;
+        assert!(
+            matches!(refused, Err(cli::Error::Usage(_))),
+            "into a folder that is not empty"
+        );
+
+        // A page has no socket to listen on, but can dial one.
+        let page = scene.node().await;
+        let site = page.site(published.manifest.hash()).await.unwrap();
+        site.fetch(|_| {}).await.unwrap();
+        assert_same(&site, &tree).await;
+        let by_socket = |node: &Peer| {
+            node.peers()
+                .iter()
+                .any(|peer| peer.via == Via::Websocket && peer.down > 0)
+        };
+        assert!(by_socket(&page));
+        let id = published.manifest.hash();
+        for _ in 0..600 {
+            if publisher.holders(id).await.unwrap() == 2 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert_eq!(publisher.holders(id).await.unwrap(), 2);
+
+        // After a restart everything is there.
+        publisher.stop().await;
+        let again = native(&scene, folder.path(), "publisher", true).await;
+        let site = again.site(id).await.unwrap();
+        assert!(site.progress().await.unwrap().is_whole());
+        let options = PublishOptions {
+            previous: Some(id),
+            ..PublishOptions::default()
+        };
+        let same = cli::publish(&again, &source, false, options, &mut Silent)
+            .await
+            .unwrap();
+        assert!(!same.changed);
+        assert_eq!(same.done.new_files, 0);
+    });
+}
+
+fn gyre(scene: &Scene, store: PathBuf) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gyre"));
+    command
+        .env("GYRE_RELAYS", scene.relay.address().to_string())
+        .env("GYRE_STORE", store)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+async fn output(mut command: Command) -> std::process::Output {
+    let done = tokio::task::spawn_blocking(move || command.output().unwrap());
+    done.await.unwrap()
+}
+
+#[test]
+fn a_key_keeps_the_address_from_version_to_version() {
+    run(|scene: Scene| async move {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tree: Tree = thousand().into_iter().take(30).collect();
+        let source = folder.path().join("site");
+        write(&tree, &source);
+        let publish = |serves: bool| {
+            let mut command = gyre(&scene, folder.path().join("a.redb"));
+            command.arg("publish").arg(&source).arg("--key");
+            command.arg(folder.path().join("site.key"));
+            if serves {
+                command.args(["--listen", "/ip4/127.0.0.1/tcp/0/ws", "--serve"]);
+            }
+            command
+        };
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let first = output(publish(false)).await;
+        let words = text(first.stderr);
+        assert!(first.status.success(), "{words}");
+        assert!(
+            words.contains("A new key") && words.contains("Version 0"),
+            "{words}"
+        );
+        let name = text(first.stdout).trim().to_owned();
+        assert!(name.starts_with("k51"), "{name}");
+
+        tree.insert("new.html".into(), content(100, 4));
+        write(&tree, &source);
+        let mut serving = publish(true).spawn().unwrap();
+        let stdout = serving.stdout.take().unwrap();
+        let said = tokio::task::spawn_blocking(move || {
+            BufReader::new(stdout).lines().next().unwrap().unwrap()
+        });
+        // Said when the new version is what the name leads to.
+        assert_eq!(said.await.unwrap(), name);
+        let copy = folder.path().join("copy");
+        let mut fetch = gyre(&scene, folder.path().join("b.redb"));
+        fetch.args(["fetch", &name]).arg(&copy);
+        let fetched = output(fetch).await;
+        assert!(fetched.status.success(), "{}", text(fetched.stderr));
+        assert!(read(&copy) == tree);
+        let ended = tokio::task::spawn_blocking(move || {
+            let mut words = String::new();
+            let stderr = serving.stderr.as_mut().unwrap();
+            stderr.read_to_string(&mut words).unwrap();
+            (serving.wait().unwrap(), words)
+        });
+        let (status, words) = ended.await.unwrap();
+        assert!(status.success(), "{words}");
+        assert!(
+            words.contains("Version 1") && words.contains("1 files added"),
+            "{words}"
+        );
+        assert!(words.contains("1 other peer has everything"), "{words}");
+    });
+}
+
+#[test]
+fn the_command_publishes_serves_fetches_and_resolves() {
+    run(|scene: Scene| async move {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tree = thousand();
+        tree.retain(|path, _| !path.starts_with("docs/1"));
+        let source = folder.path().join("site");
+        write(&tree, &source);
+        fs::write(source.join(".hidden"), "no").unwrap();
+        let mut publisher = gyre(&scene, folder.path().join("a.redb"))
+            .arg("publish")
+            .arg(&source)
+            .args([
+                "--name",
+                "A site",
+                "--listen",
+                "/ip4/127.0.0.1/tcp/0/ws",
+                "--serve",
+            ])
+            .spawn()
+            .unwrap();
+        let stdout = publisher.stdout.take().unwrap();
+        let address = tokio::task::spawn_blocking(move || {
+            BufReader::new(stdout).lines().next().unwrap().unwrap()
+        })
+        .await
+        .unwrap();
+
+        let store = folder.path().join("b.redb");
+        let copy = folder.path().join("copy");
+        let mut fetch = gyre(&scene, store.clone());
+        fetch.args(["fetch", &address]).arg(&copy);
+        let fetched = tokio::task::spawn_blocking(move || fetch.output().unwrap())
+            .await
+            .unwrap();
+        assert!(
+            fetched.status.success(),
+            "{}",
+            String::from_utf8_lossy(&fetched.stderr)
+        );
+        assert!(read(&copy) == tree);
+
+        let ended = tokio::task::spawn_blocking(move || {
+            let mut words = String::new();
+            publisher
+                .stderr
+                .take()
+                .unwrap()
+                .read_to_string(&mut words)
+                .unwrap();
+            (publisher.wait().unwrap(), words)
+        });
+        let (status, words) = ended.await.unwrap();
+        assert!(status.success(), "{words}");
+        assert!(words.contains("1 other peer has everything"), "{words}");
+        assert!(words.contains("1 hidden files"), "{words}");
+
+        // What was fetched is here: no network is needed to look at it.
+        let resolve = |path: &'static str| {
+            let mut resolve = gyre(&scene, store.clone());
+            resolve
+                .env_remove("GYRE_RELAYS")
+                .args(["resolve", &address]);
+            if !path.is_empty() {
+                resolve.arg(path);
+            }
+            async {
+                let done = tokio::task::spawn_blocking(move || resolve.output().unwrap())
+                    .await
+                    .unwrap();
+                String::from_utf8(done.stdout).unwrap()
+            }
+        };
+        let about = resolve("").await;
+        assert!(
+            about.contains(&format!(
+                "manifest {address}\nname A site\nfiles {}\n",
+                tree.len()
+            )),
+            "{about}"
+        );
+        assert!(resolve("/").await.starts_with("200 index.html text/html"));
+        assert_eq!(resolve("/old/x").await, "302 /docs/x\n");
+        assert!(resolve("/nowhere").await.starts_with("404 404.html"));
+
+        let bad = gyre(&scene, store.clone())
+            .args(["fetch", "hello", "x"])
+            .output()
+            .unwrap();
+        assert!(!bad.status.success());
+    });
+}
