@@ -313,6 +313,13 @@ pub(super) fn percent_decode(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return text.into();
     }
+    String::from_utf8_lossy(&percent_bytes(text))
+        .into_owned()
+        .into()
+}
+
+/// The bytes that a percent-encoded text stands for; a `%` that begins no byte stays.
+pub(super) fn percent_bytes(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
@@ -327,7 +334,7 @@ pub(super) fn percent_decode(text: &str) -> Cow<'_, str> {
         }
         bytes.push(byte);
     }
-    String::from_utf8_lossy(&bytes).into_owned().into()
+    bytes
 }
 
 /// Codec `raw` of the multicodec table.

@@ -9,6 +9,7 @@ pub mod redirects;
 
 use std::fmt::Write;
 
+use super::link::percent_bytes;
 use super::manifest::media::known_media_type_of;
 use super::manifest::path::{MAX_DEPTH, MAX_PATH_LEN, Normalise};
 use super::manifest::{Entry, Manifest};
@@ -204,21 +205,7 @@ fn decode_segment(segment: &str) -> Option<String> {
     if !segment.contains('%') {
         return Some(segment.to_owned());
     }
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = after;
-        let mut byte = *first;
-        if let (b'%', Some((&[high, low], after))) = (byte, after.split_first_chunk()) {
-            let digits = (char::from(high).to_digit(16), char::from(low).to_digit(16));
-            if let (Some(high), Some(low)) = digits {
-                byte = (high << 4 | low) as u8;
-                rest = after;
-            }
-        }
-        bytes.push(byte);
-    }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(percent_bytes(segment)).ok()
 }
 
 /// Encodes one segment so that it stands for itself in an address: unreserved characters and those that every URL parser leaves
