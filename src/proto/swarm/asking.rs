@@ -80,8 +80,9 @@ impl Swarm {
             .hints
             .retain(|hint| !ledger.verified.contains(hint.0));
         let wanted = |hint: &ChunkIndex| picker.wants(hint.0) && peer.holds.contains(hint.0);
-        if let Some(at) = source.hints.iter().position(wanted) {
-            return source.hints.remove(at);
+        // It stays a hint until it has been asked for, which a bound may forbid now.
+        if let Some(hint) = source.hints.iter().find(|hint| wanted(hint)) {
+            return Some(*hint);
         }
         let found = match source.spreading {
             true => None,
@@ -117,6 +118,7 @@ impl Swarm {
             return Ask::NoCredit;
         }
         let before = peer.source.bytes;
+        peer.source.hints.retain(|hint| *hint != index);
         peer.source.asked.push(Asked {
             index,
             len,

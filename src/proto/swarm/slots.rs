@@ -86,7 +86,10 @@ impl Swarm {
         {
             peer.client.interested = interested;
             self.slots_stale = true;
-            self.suggest(key);
+            if !interested {
+                // What it was to pass on and did not ask for is given to somebody anew.
+                self.spread.take_back_hints(&mut peer.client);
+            }
         }
     }
 
@@ -144,6 +147,15 @@ impl Swarm {
                 self.suggest(key);
                 self.send(key, Message::Unchoke);
             }
+        }
+        let served: Vec<PeerKey> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| !peer.client.choked)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in served {
+            self.suggest(key);
         }
     }
 

@@ -44,6 +44,13 @@ impl Spread {
         }
     }
 
+    /// A peer wants nothing more: what it was to pass on and has not asked for is free for others, and for itself.
+    pub(super) fn take_back_hints(&mut self, client: &mut Client) {
+        for index in std::mem::take(&mut client.hints) {
+            self.free(index);
+        }
+    }
+
     /// Nobody is about to be sent this chunk any more: if it has not been sent at all, it is to be given to somebody anew.
     fn free(&mut self, index: ChunkIndex) {
         self.exhausted &= self.sent.contains(index.0) || !self.given.remove(index.0);

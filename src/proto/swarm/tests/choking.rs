@@ -175,3 +175,71 @@ fn a_last_chunk_asked_for_when_the_size_is_proved_is_not_asked_for_again() {
     bench.input(Input::Disconnected { peer: PeerKey(1) });
     assert!(wanted(&bench) || bench.asked(2).contains(&(CHUNKS - 1)));
 }
+
+#[test]
+fn a_hint_that_a_bound_forbids_to_follow_is_followed_later() {
+    let mut bench = Bench::leech();
+    bench.input(Input::Disconnected { peer: PeerKey(1) });
+    let size = bench.tree.size();
+    bench.modern(2, Some(size));
+    bench.receive(2, Message::HaveAll { size });
+    bench.swarm.bound_unstored(Some(CHUNK_SIZE));
+    for index in [3, 5, 7].map(ChunkIndex) {
+        bench.receive(2, Message::Suggest { index });
+    }
+    bench.receive(2, Message::Unchoke);
+    for index in [3, 5, 7] {
+        assert_eq!(bench.asked(2), [index], "one at a time, none left out");
+        let message = bench.chunk(index);
+        bench.receive(2, message);
+        bench.input(Input::Stored {
+            index: ChunkIndex(index),
+        });
+    }
+}
+
+#[test]
+fn what_was_hinted_to_one_that_wants_nothing_is_hinted_anew() {
+    let mut bench = Bench::new(true);
+    let size = bench.tree.size();
+    let hints = |outputs: &[Output], to| -> Vec<u32> {
+        let index = |message| match message {
+            Message::Suggest { index } => Some(index.0),
+            _ => None,
+        };
+        sent(outputs, to).into_iter().filter_map(index).collect()
+    };
+    bench.modern(1, Some(size));
+    bench.modern(2, Some(size));
+    let mut given = hints(&bench.receive(1, Message::Interested), 1);
+    let other = bench.receive(2, Message::Interested);
+    given.extend(hints(&other, 2));
+    assert!(!given.is_empty());
+    // One of them loses interest again and again, and asks for nothing; the other takes all that it is told.
+    let mut asked = Vec::new();
+    for _ in 0..10 * CHUNKS {
+        bench.receive(1, Message::NotInterested);
+        bench.receive(1, Message::Interested);
+        let told = hints(&bench.log, 2);
+        if let Some(index) = told.into_iter().find(|index| !asked.contains(index)) {
+            asked.push(index);
+            bench.receive(
+                2,
+                Message::Request {
+                    index: ChunkIndex(index),
+                },
+            );
+            bench.receive(
+                2,
+                Message::Cancel {
+                    index: ChunkIndex(index),
+                },
+            );
+        }
+    }
+    let told: std::collections::BTreeSet<u32> = hints(&bench.log, 1)
+        .into_iter()
+        .chain(hints(&bench.log, 2))
+        .collect();
+    assert_eq!(told.len(), CHUNKS as usize, "nothing is lost between them");
+}
