@@ -105,11 +105,13 @@ for (const kind of kinds) {
     assert.ok(moving.charts >= 1 && moving.charts <= 7, `asked at most twice a second: ${moving.charts} times in 3 s`);
 
     // Each neighbour is reached with the keyboard, and tells about itself.
-    const labels = await me.page.$$eval('[data-testid="swarm-peer"]', (found) => found.map((peer) => {
-      peer.focus();
-      return [document.activeElement === peer, peer.getAttribute('aria-label')];
-    }));
-    assert.equal(labels.length, 2);
+    const labels = await until('both neighbours in the drawing', async () => {
+      const found = await me.page.$$eval('[data-testid="swarm-peer"]', (peers) => peers.map((peer) => {
+        peer.focus();
+        return [document.activeElement === peer, peer.getAttribute('aria-label')];
+      }));
+      return found.length === 2 && found;
+    });
     for (const [focused, label] of labels) {
       assert.equal(focused, true);
       assert.match(label, /^Peer ….{8}, (Direct|Via relay, slow), has \d+ %, /);
