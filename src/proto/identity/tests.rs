@@ -140,7 +140,6 @@ fn an_operation_is_checked_quickly() {
 #[test]
 fn what_does_not_follow_is_refused() {
     let root = root();
-    let owner = Owner::new(&root, 0);
     let chain = full();
     let signer = root.identity_key(0, 3);
     assert_eq!(chain.state().keys.key, Key::from(signer.name()));
@@ -236,7 +235,6 @@ fn what_does_not_follow_is_refused() {
         Err(IdentityError::FromTheFuture)
     );
     assert_eq!(chain.check_time(chain.state().time - MAX_AHEAD), Ok(()));
-    drop(owner);
 }
 
 #[test]
