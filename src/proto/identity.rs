@@ -14,6 +14,7 @@ pub mod chain;
 pub mod fork;
 pub mod op;
 pub mod owner;
+pub mod petnames;
 pub mod record;
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

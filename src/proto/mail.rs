@@ -2,7 +2,7 @@
 //!
 //! A [`letter`](message::Letter) is signed by a device of its sender and sealed to a weekly key of its recipient: an
 //! [`Envelope`](envelope::Envelope) of [`ENVELOPE_LEN`] bytes, whatever it says. What does not fit goes into the swarm as padded, encrypted
-//! [parts](part), once for any number of recipients, with their keys inside each envelope. The keys of a week ([`prekey`]) are
+//! [enclosures](enclosure), once for any number of recipients, with their keys inside each envelope. The keys of a week ([`prekey`]) are
 //! deleted after it, so that who takes a machine cannot read what came before; the current one stands in the signed
 //! [`record`]. Whoever opens an envelope holds an [`Unverified`](message::Unverified), which the sender's identity turns into
 //! a message, and which [`seen`] lets in once. The bytes are in `docs/mail.md`.
@@ -10,10 +10,10 @@
 //! Sealed sender as in NIP-59 (message, signature, sealed wrap); HPKE (RFC 9180) in base mode with X-Wing (draft-connolly-cfrg-xwing-kem-10),
 //! HKDF-SHA256 and ChaCha20-Poly1305. Its own cargo feature, as no page but the one for mail needs it.
 
+pub mod enclosure;
 pub mod envelope;
 pub mod kem;
 pub mod message;
-pub mod part;
 pub mod prekey;
 pub mod record;
 pub mod seen;
@@ -122,15 +122,15 @@ pub enum MailError {
     /// More than an envelope holds: the body goes into the swarm then.
     #[error("this letter does not fit into an envelope")]
     TooLong,
-    /// More parts, receipts or bytes than a message may have.
+    /// More enclosures, receipts or bytes than a message may have.
     #[error("too many attachments, or too large ones")]
     TooMany,
-    /// A part does not open, in whole or in order.
+    /// An enclosure does not open, in whole or in order.
     #[error("an attachment is damaged: {0}")]
-    BrokenPart(ShareError),
-    /// A part ends before its end.
+    BrokenEnclosure(ShareError),
+    /// An enclosure ends before its end.
     #[error("an attachment is cut off")]
-    PartCutOff,
+    EnclosureCutOff,
 }
 
 impl MailError {
@@ -156,8 +156,8 @@ impl MailError {
             Self::Full => "MAIL_FULL",
             Self::TooLong => "MAIL_TOO_LONG",
             Self::TooMany => "MAIL_TOO_MANY",
-            Self::BrokenPart(_) => "MAIL_BROKEN_PART",
-            Self::PartCutOff => "MAIL_PART_CUT_OFF",
+            Self::BrokenEnclosure(_) => "MAIL_BROKEN_ENCLOSURE",
+            Self::EnclosureCutOff => "MAIL_ENCLOSURE_CUT_OFF",
         }
     }
 }

@@ -123,6 +123,34 @@ fn a_chain_says_what_counts() {
     );
 }
 
+#[test]
+fn every_refusal_has_a_code_of_its_own() {
+    let all = [
+        IdentityError::TooLong,
+        IdentityError::Malformed,
+        IdentityError::NotCanonical,
+        IdentityError::Version(1),
+        IdentityError::UnknownOp(1),
+        IdentityError::OtherIdentity,
+        IdentityError::NoGenesis,
+        IdentityError::BrokenLink,
+        IdentityError::OutOfTime,
+        IdentityError::FromTheFuture,
+        IdentityError::WrongKey,
+        IdentityError::BadSignature,
+        IdentityError::NoChange,
+        IdentityError::TooMany,
+        IdentityError::Ended,
+        IdentityError::NotOurs,
+    ];
+    let document = include_str!("../../../docs/identity.md");
+    let codes: std::collections::BTreeSet<_> = all.iter().map(IdentityError::code).collect();
+    assert_eq!(codes.len(), all.len());
+    for code in codes {
+        assert!(document.contains(&format!("`{code}`")), "{code}");
+    }
+}
+
 /// Printed, not asserted: a loaded machine takes as long as it takes.
 #[test]
 fn an_operation_is_checked_quickly() {

@@ -4,7 +4,7 @@
 //! written it to somebody else. What is read is [`Unverified`] until the sender's identity says that the device is theirs; only
 //! a [`Message`] can be shown.
 
-use super::part::{MAX_PARTS, MAX_PARTS_LEN, Part};
+use super::enclosure::{Enclosure, MAX_ENCLOSURES, MAX_ENCLOSURES_LEN};
 use super::prekey::read_week;
 use super::{MailError, Suite, VERSION, Week, exactly};
 use crate::proto::cbor::{Reader, Writer};
@@ -28,7 +28,7 @@ pub enum Body {
     /// A MIME entity (RFC 5322, RFC 2045), or nothing for a message that only carries receipts.
     Here(Vec<u8>),
     /// The same, in the swarm, as it is too long.
-    There(Part),
+    There(Enclosure),
 }
 
 /// What happened to a message.
@@ -65,7 +65,7 @@ pub struct Letter {
     /// The text.
     pub body: Body,
     /// What is attached.
-    pub parts: Vec<Part>,
+    pub enclosures: Vec<Enclosure>,
     /// What is told by the way.
     pub receipts: Vec<Receipt>,
 }
@@ -180,13 +180,13 @@ impl Message {
         let thread = MessageId(reader.fixed_bytes()?);
         let (sequence, time_millis) = (reader.uint()?, reader.uint()?);
         let here = reader.bytes()?.to_vec();
-        let mut there = read_parts(reader, 1)?;
+        let mut there = read_enclosures(reader, 1)?;
         let body = match there.pop() {
             None => Body::Here(here),
-            Some(part) if here.is_empty() => Body::There(part),
+            Some(enclosure) if here.is_empty() => Body::There(enclosure),
             Some(_) => return Err(MailError::Malformed),
         };
-        let parts = read_parts(reader, MAX_PARTS)?;
+        let enclosures = read_enclosures(reader, MAX_ENCLOSURES)?;
         let receipts = read_receipts(reader)?;
         let letter = Letter {
             from,
@@ -195,7 +195,7 @@ impl Message {
             sequence,
             time_millis,
             body,
-            parts,
+            enclosures,
             receipts,
         };
         letter.check()?;
@@ -233,11 +233,11 @@ impl Letter {
         out.uint(self.time_millis);
         let (here, there) = match &self.body {
             Body::Here(bytes) => (&bytes[..], None),
-            Body::There(part) => (&[][..], Some(part)),
+            Body::There(enclosure) => (&[][..], Some(enclosure)),
         };
         out.bytes(here);
-        write_parts(&mut out, there.as_slice());
-        write_parts(&mut out, &self.parts.iter().collect::<Vec<_>>());
+        write_enclosures(&mut out, there.as_slice());
+        write_enclosures(&mut out, &self.enclosures.iter().collect::<Vec<_>>());
         out.array(self.receipts.len());
         for receipt in &self.receipts {
             out.array(2);
@@ -258,12 +258,12 @@ impl Letter {
     fn check(&self) -> Result<(), MailError> {
         let body = match &self.body {
             Body::Here(_) => None,
-            Body::There(part) => Some(part),
+            Body::There(enclosure) => Some(enclosure),
         };
-        let bytes: u64 = self.parts.iter().chain(body).map(Part::len).sum();
-        if self.parts.len() > MAX_PARTS
+        let bytes: u64 = self.enclosures.iter().chain(body).map(Enclosure::len).sum();
+        if self.enclosures.len() > MAX_ENCLOSURES
             || self.receipts.len() > MAX_RECEIPTS
-            || bytes > MAX_PARTS_LEN
+            || bytes > MAX_ENCLOSURES_LEN
         {
             return Err(MailError::TooMany);
         }
@@ -282,17 +282,17 @@ impl std::fmt::Debug for MessageId {
     }
 }
 
-fn read_parts(reader: &mut Reader<'_>, most: usize) -> Result<Vec<Part>, MailError> {
+fn read_enclosures(reader: &mut Reader<'_>, most: usize) -> Result<Vec<Enclosure>, MailError> {
     let count = reader.array()?;
     if count > most {
         return Err(MailError::TooMany);
     }
-    (0..count).map(|_| Part::read(reader)).collect()
+    (0..count).map(|_| Enclosure::read(reader)).collect()
 }
 
-fn write_parts(out: &mut Writer, parts: &[&Part]) {
-    out.array(parts.len());
-    parts.iter().for_each(|part| part.write(out));
+fn write_enclosures(out: &mut Writer, enclosures: &[&Enclosure]) {
+    out.array(enclosures.len());
+    enclosures.iter().for_each(|enclosure| enclosure.write(out));
 }
 
 fn read_receipts(reader: &mut Reader<'_>) -> Result<Vec<Receipt>, MailError> {

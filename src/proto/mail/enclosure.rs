@@ -1,6 +1,6 @@
-//! Parts: attachments and long bodies, sealed once into the swarm for any number of recipients.
+//! Enclosures: attachments and long bodies, sealed once into the swarm for any number of recipients.
 //!
-//! A part is a share ([`share`](crate::proto::share)) under a key of its own, without a name, whose content is filled up with zeros to one of
+//! An enclosure is a share ([`share`](crate::proto::share)) under a key of its own, without a name, whose content is filled up with zeros to one of
 //! [30 sizes](padded_len). What it is, how long, and its key stand in the envelope of each recipient. Chunks that were moved,
 //! left out or cut off do not open; zeros that are none are refused.
 
@@ -14,21 +14,21 @@ use crate::proto::share::{
 };
 use crate::proto::types::{BlobHash, BlobSize, CHUNK_SIZE, ChunkIndex};
 
-/// Parts of one message at most. Ours.
-pub const MAX_PARTS: usize = 16;
+/// Enclosures of one message at most. Ours.
+pub const MAX_ENCLOSURES: usize = 16;
 
-/// Bytes of all parts of one message together: what large mail services allow.
-pub const MAX_PARTS_LEN: u64 = 25 * 1024 * 1024;
+/// Bytes of all enclosures of one message together: what large mail services allow.
+pub const MAX_ENCLOSURES_LEN: u64 = 25 * 1024 * 1024;
 
-/// Longest name of a part in bytes: what common file systems allow.
-pub const MAX_PART_NAME: usize = 255;
+/// Longest name of an enclosure in bytes: what common file systems allow.
+pub const MAX_ENCLOSURE_NAME: usize = 255;
 
-/// Longest media type of a part in bytes. Ours: the longest registered ones are below.
-pub const MAX_PART_TYPE: usize = 127;
+/// Longest media type of an enclosure in bytes. Ours: the longest registered ones are below.
+pub const MAX_ENCLOSURE_TYPE: usize = 127;
 
-/// A part, as an envelope names it.
+/// An enclosure, as an envelope names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct Enclosure {
     hash: BlobHash,
     len: u64,
     key: ShareKey,
@@ -36,9 +36,9 @@ pub struct Part {
     media_type: String,
 }
 
-/// Seals a part as its bytes come.
+/// Seals an enclosure as its bytes come.
 #[derive(Debug)]
-pub struct PartSealer {
+pub struct EnclosureSealer {
     sealer: Sealer,
     key: ShareKey,
     hasher: blake3::Hasher,
@@ -47,16 +47,16 @@ pub struct PartSealer {
     padding: u64,
 }
 
-/// Opens the chunks of a part, in any order.
+/// Opens the chunks of an enclosure, in any order.
 #[derive(Debug)]
-pub struct PartOpener {
+pub struct EnclosureOpener {
     opener: Opener,
     len: u64,
     chunks: u32,
 }
 
-impl Part {
-    /// Names a part that was sealed: [`PartSealer::finish`] gives the hash.
+impl Enclosure {
+    /// Names an enclosure that was sealed: [`EnclosureSealer::finish`] gives the hash.
     pub fn new(hash: BlobHash, key: ShareKey, len: u64, name: &str, media_type: &str) -> Self {
         Self {
             hash,
@@ -64,7 +64,7 @@ impl Part {
             key,
             name: shortened(clean_name(name)),
             media_type: match clean_media_type(media_type) {
-                long if long.len() > MAX_PART_TYPE => String::new(),
+                long if long.len() > MAX_ENCLOSURE_TYPE => String::new(),
                 short => short.to_owned(),
             },
         }
@@ -108,8 +108,8 @@ impl Part {
     }
 
     /// Opens its chunks.
-    pub fn opener(&self) -> PartOpener {
-        PartOpener {
+    pub fn opener(&self) -> EnclosureOpener {
+        EnclosureOpener {
             opener: Opener::new(&self.key, self.sealed_len()),
             len: self.len,
             chunks: self.sealed_len().chunk_count(),
@@ -129,25 +129,25 @@ impl Part {
         exactly(reader.array()?, 5)?;
         let hash = BlobHash(reader.fixed_bytes()?);
         let len = reader.uint()?;
-        if len > MAX_PARTS_LEN {
+        if len > MAX_ENCLOSURES_LEN {
             return Err(MailError::TooMany);
         }
         let key = ShareKey::new(reader.fixed_bytes()?);
         let (name, media_type) = (reader.text()?, reader.text()?);
-        let part = Self::new(hash, key, len, name, media_type);
+        let enclosure = Self::new(hash, key, len, name, media_type);
         // A sender who writes what shows otherwise than it is does not run this program.
-        match part.name == name && part.media_type == media_type {
-            true => Ok(part),
+        match enclosure.name == name && enclosure.media_type == media_type {
+            true => Ok(enclosure),
             false => Err(MailError::Malformed),
         }
     }
 }
 
-impl PartSealer {
-    /// Starts a part of exactly `len` bytes. `key` must never have sealed another.
+impl EnclosureSealer {
+    /// Starts an enclosure of exactly `len` bytes. `key` must never have sealed another.
     ///
     /// # Errors
-    /// `TooMany` above [`MAX_PARTS_LEN`].
+    /// `TooMany` above [`MAX_ENCLOSURES_LEN`].
     pub fn new(key: ShareKey, len: u64) -> Result<Self, MailError> {
         let sealed = padded_len(len).ok_or(MailError::TooMany)?;
         Ok(Self {
@@ -172,18 +172,18 @@ impl PartSealer {
         self.put(plain, out)
     }
 
-    /// Ends the part: what is left to be appended, and what names it.
+    /// Ends the enclosure: what is left to be appended, and what names it.
     ///
     /// # Errors
-    /// `PartCutOff` for fewer bytes than were announced.
+    /// `EnclosureCutOff` for fewer bytes than were announced.
     pub fn finish(
         mut self,
         name: &str,
         media_type: &str,
         out: &mut Vec<Bytes>,
-    ) -> Result<Part, MailError> {
+    ) -> Result<Enclosure, MailError> {
         if self.left > 0 {
-            return Err(MailError::PartCutOff);
+            return Err(MailError::EnclosureCutOff);
         }
         let zeros = [0; 4096];
         while self.padding > 0 {
@@ -197,14 +197,14 @@ impl PartSealer {
         });
         out.extend(last);
         let hash = BlobHash(*self.hasher.finalize().as_bytes());
-        Ok(Part::new(hash, self.key, self.len, name, media_type))
+        Ok(Enclosure::new(hash, self.key, self.len, name, media_type))
     }
 
     fn put(&mut self, plain: &[u8], out: &mut Vec<Bytes>) -> Result<(), MailError> {
         let before = out.len();
         self.sealer
             .push(plain, out)
-            .map_err(MailError::BrokenPart)?;
+            .map_err(MailError::BrokenEnclosure)?;
         out[before..].iter().for_each(|chunk| {
             self.hasher.update(chunk);
         });
@@ -212,7 +212,7 @@ impl PartSealer {
     }
 }
 
-impl PartOpener {
+impl EnclosureOpener {
     /// Chunks of the blob.
     pub fn chunks(&self) -> u32 {
         self.chunks
@@ -221,18 +221,18 @@ impl PartOpener {
     /// Opens one chunk, which has been verified against the blob's hash, and gives the content in it.
     ///
     /// # Errors
-    /// `BrokenPart` if it does not open at this place, `NotCanonical` if what fills it up is not zero.
+    /// `BrokenEnclosure` if it does not open at this place, `NotCanonical` if what fills it up is not zero.
     pub fn open_chunk(&self, index: ChunkIndex, sealed: &[u8]) -> Result<Vec<u8>, MailError> {
         let mut plain = self
             .opener
             .open_chunk(index, sealed)
-            .map_err(MailError::BrokenPart)?;
+            .map_err(MailError::BrokenEnclosure)?;
         // Where the chunk's plaintext begins in the content; the header comes before it.
         let start = u64::from(index.0) * PLAIN_CHUNK as u64;
         if index.0 == 0 {
-            let (header, len) = Opener::header(&plain).map_err(MailError::BrokenPart)?;
+            let (header, len) = Opener::header(&plain).map_err(MailError::BrokenEnclosure)?;
             if header != ShareHeader::default() || len != HEADER_LEN {
-                return Err(MailError::BrokenPart(ShareError::MalformedHeader));
+                return Err(MailError::BrokenEnclosure(ShareError::MalformedHeader));
             }
         }
         let skip = HEADER_LEN.saturating_sub(start as usize).min(plain.len());
@@ -250,13 +250,13 @@ impl PartOpener {
     /// Opens all chunks, in order.
     ///
     /// # Errors
-    /// As [`open_chunk`](Self::open_chunk), and `PartCutOff` for fewer or more chunks than there must be.
+    /// As [`open_chunk`](Self::open_chunk), and `EnclosureCutOff` for fewer or more chunks than there must be.
     pub fn open_all<'a>(
         &self,
         chunks: impl ExactSizeIterator<Item = &'a [u8]>,
     ) -> Result<Vec<u8>, MailError> {
         if chunks.len() != self.chunks as usize {
-            return Err(MailError::PartCutOff);
+            return Err(MailError::EnclosureCutOff);
         }
         let mut content = Vec::with_capacity(self.len as usize);
         for (index, chunk) in (0..).map(ChunkIndex).zip(chunks) {
@@ -266,11 +266,11 @@ impl PartOpener {
     }
 }
 
-/// Bytes of the blob of a part with so much content: 64 KiB, the multiples of 256 KiB up to 1 MiB, and then whole MiB. `None` for more
-/// content than [`MAX_PARTS_LEN`].
+/// Bytes of the blob of an enclosure with so much content: 64 KiB, the multiples of 256 KiB up to 1 MiB, and then whole MiB. `None` for more
+/// content than [`MAX_ENCLOSURES_LEN`].
 pub fn padded_len(len: u64) -> Option<u64> {
     const MIB: u64 = 1024 * 1024;
-    if len > MAX_PARTS_LEN {
+    if len > MAX_ENCLOSURES_LEN {
         return None;
     }
     let small = [CHUNK_SIZE / 4, CHUNK_SIZE, 2 * CHUNK_SIZE, 3 * CHUNK_SIZE];
@@ -288,7 +288,7 @@ fn capacity(sealed: u64) -> u64 {
 
 /// The longest beginning that is short enough; the end of a name says what it is, but a name this long says nothing.
 fn shortened(mut name: String) -> String {
-    let end = (0..=MAX_PART_NAME.min(name.len()))
+    let end = (0..=MAX_ENCLOSURE_NAME.min(name.len()))
         .rev()
         .find(|end| name.is_char_boundary(*end));
     name.truncate(end.unwrap_or_default());
