@@ -12,6 +12,7 @@ pub mod budget;
 pub mod cache;
 pub mod config;
 pub mod container;
+pub mod custody;
 pub mod discovery;
 pub mod fair;
 pub mod focus;
