@@ -13,6 +13,7 @@ pub mod cache;
 mod cbor;
 pub mod config;
 pub mod container;
+pub mod custody;
 pub mod discovery;
 pub mod fair;
 pub mod focus;
