@@ -1,5 +1,6 @@
 //! A site opened for reading: its manifest, and its files as they are asked for.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
@@ -412,11 +413,10 @@ impl<S: Store> Site<S> {
         self.node.tell(Command::Hold(holding)).await
     }
 
+    /// Its blobs in order, each once.
     fn blobs(&self) -> Vec<BlobHash> {
-        let mut blobs: Vec<_> = self.manifest.entries().map(|entry| entry.blob).collect();
-        blobs.sort_unstable();
-        blobs.dedup();
-        blobs
+        let blobs: BTreeSet<_> = self.manifest.entries().map(|entry| entry.blob).collect();
+        blobs.into_iter().collect()
     }
 
     fn nothing(&self) -> Fetching {

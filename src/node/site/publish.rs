@@ -267,6 +267,9 @@ impl<S: Store, P: FnMut(Publishing)> Taking<'_, S, P> {
             .map_err(|error| Error::Internal(error.to_string()))?;
         let tree = tree.finish();
         let (hash, size) = (tree.root(), data.len());
+        if self.batch.iter().any(|blob| blob.hash == hash) {
+            return Ok((hash, size as u64));
+        }
         self.batch.push(SmallBlob {
             hash,
             data,
@@ -325,8 +328,6 @@ impl<S: Store, P: FnMut(Publishing)> Taking<'_, S, P> {
     async fn keep_batch(&mut self) -> Result<()> {
         let mut batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        batch.sort_unstable_by_key(|blob| blob.hash);
-        batch.dedup_by_key(|blob| blob.hash);
         let hashes: Vec<_> = batch.iter().map(|blob| blob.hash).collect();
         let mut held = self.node.held(&hashes).await?.into_iter();
         let mut here = hashes;
