@@ -4,7 +4,6 @@
 //! native nodes and keepers dial them, and so do pages where the browser lets them (on this machine, or under `wss`). What is
 //! said to a person goes to an [`Report`]; the result alone is returned.
 
-mod address;
 mod folder;
 mod key;
 
@@ -13,7 +12,7 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 
-pub use address::{Address, AddressError};
+pub use crate::proto::address::{Address, AddressError};
 pub use key::Key;
 
 use crate::net::transport;

@@ -10,6 +10,7 @@ mod event_loop;
 mod export;
 mod file;
 mod import;
+pub mod keepers;
 pub mod keys;
 mod meta;
 mod meter;
@@ -159,8 +160,8 @@ impl<S: Store> Node<S> {
         hide_address.set(limits.hide_address);
         let parts =
             transports(&key, webrtc).map_err(|error| Error::Unsupported(error.to_string()))?;
-        let mut swarm =
-            behaviour::swarm(&key, parts).map_err(|error| Error::Internal(error.to_string()))?;
+        let mut swarm = behaviour::swarm(&key, parts, !config.announce.is_empty())
+            .map_err(|error| Error::Internal(error.to_string()))?;
         for address in config.listen {
             let listening = swarm.listen_on(address.clone());
             listening.map_err(|error| Error::BadOptions(format!("{address}: {error}")))?;

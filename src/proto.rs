@@ -5,6 +5,7 @@
 //!
 //! The driving law: every `handle` is followed by a full drain of the outputs, and the next deadline is one of them.
 
+pub mod address;
 pub mod availability;
 pub mod bitfield;
 pub mod book;
@@ -16,6 +17,7 @@ pub mod discovery;
 pub mod fair;
 pub mod focus;
 pub mod holding;
+pub mod keeping;
 pub mod keys;
 pub mod limits;
 pub mod link;

@@ -11,6 +11,7 @@ mod app;
 mod client_address;
 mod http;
 mod index;
+mod keeper;
 mod key;
 mod links;
 mod metrics;
@@ -39,6 +40,7 @@ use tokio::task::JoinSet;
 pub use addresses::{Host, PublicAddress, PublicAddressSyntax};
 pub use allowance::ByteRate;
 pub use client_address::ClientAddress;
+pub use keeper::{KeeperConfig, KeeperError};
 pub use key::KeyError;
 pub use rate::{Rate, RateSyntax};
 pub use stun::answer as stun_answer;
@@ -68,6 +70,8 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// What peers may use.
     pub limits: Limits,
+    /// What the keeper beside it keeps, if there is to be one.
+    pub keeper: KeeperConfig,
 }
 
 impl Config {
@@ -84,6 +88,7 @@ impl Config {
             client_address: ClientAddress::direct(),
             tls: None,
             limits: Limits::default(),
+            keeper: KeeperConfig::default(),
         }
     }
 }
@@ -195,6 +200,9 @@ pub enum Error {
     /// TLS could not be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The keeper did not start.
+    #[error(transparent)]
+    Keeper(#[from] KeeperError),
     /// The key cannot be used for Noise.
     #[error("the key cannot be used: {0}")]
     Noise(#[from] libp2p::noise::Error),
@@ -211,6 +219,7 @@ pub struct Relay {
     pub stun_addr: Option<SocketAddr>,
     url: String,
     address: Multiaddr,
+    keeper: Option<Multiaddr>,
     commands: mpsc::Sender<swarm::Command>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -274,6 +283,10 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
     let metrics = Arc::new(metrics::Metrics::new());
     let linked = Arc::new(RwLock::new(Vec::new()));
     let (websockets, listener) = ws_listener::channel();
+    let keeps = config.keeper.is_wanted();
+    let (for_keeper, handed_over) = ws_listener::channel();
+    let keeper_addresses: Vec<Multiaddr> =
+        own.iter().map(PublicAddress::keeper_multiaddr).collect();
     let mut node = swarm::Node::new(
         &key,
         &config.limits,
@@ -300,6 +313,7 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         seats: seats.clone(),
         allowance: allowance::Allowance::new(config.limits.bytes_per_ip),
         websockets,
+        keeper: keeps.then(|| (for_keeper, allowance::Allowance::new(TO_KEEPER))),
         metrics: metrics.clone(),
         app: app::App::new(config.app.as_deref()),
         policy,
@@ -324,6 +338,39 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
     for listener in listeners {
         tasks.spawn(server.clone().run(listener));
     }
+    let mut keeper = None;
+    if keeps {
+        // Whatever the relay is reached by from outside, the keeper beside it takes the short way, without TLS.
+        let short = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let short = short.map_err(KeeperError::from)?;
+        let relay = short.local_addr().map(addresses::socket_multiaddr);
+        let relay = relay
+            .map_err(KeeperError::from)?
+            .with(Protocol::P2p(peer_id));
+        let inside = server::Server {
+            tls: None,
+            ..server.clone()
+        };
+        tasks.spawn(inside.run(short));
+        let start = keeper::Start {
+            store: config
+                .keeper
+                .store
+                .clone()
+                .unwrap_or_else(|| config.data.join("keeper.redb")),
+            config: config.keeper,
+            sockets: handed_over,
+            announce: keeper_addresses.clone(),
+            relays: std::iter::once(relay).chain(config.peers).collect(),
+            metrics: metrics.clone(),
+            stop: stopped.clone(),
+        };
+        let (peer, ended) = keeper::start(start).await?;
+        keeper = keeper_addresses
+            .first()
+            .map(|address| keeper::named(address, peer));
+        tasks.spawn(async move { drop(ended.await) });
+    }
     for socket in stun_sockets {
         tasks.spawn(stun::serve(socket, metrics.clone(), stopped.clone()));
     }
@@ -333,6 +380,7 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         stun_addr,
         url,
         address,
+        keeper,
         commands,
         stop,
         tasks,
@@ -353,6 +401,11 @@ impl Relay {
     /// The first public address, with the peer id.
     pub fn address(&self) -> &Multiaddr {
         &self.address
+    }
+
+    /// The first public address of the keeper beside it, with its peer id.
+    pub fn keeper(&self) -> Option<&Multiaddr> {
+        self.keeper.as_ref()
     }
 
     /// Keeps a link to another relay from now on.
@@ -515,5 +568,10 @@ pub const DEFAULT_PORT: u16 = 8080;
 pub const DEFAULT_STUN_PORT: u16 = 3478;
 /// Wishes that may wait for the loop.
 const COMMANDS: usize = 64;
+/// What one address may send to the keeper: sites come in this way. Ours: as fast as a disk, for the largest of common sites.
+const TO_KEEPER: ByteRate = ByteRate {
+    burst: 1 << 30,
+    per_second: 16 << 20,
+};
 /// Longest shutdown.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);

@@ -82,6 +82,9 @@ impl<S: Store> EventLoop<S> {
         if !self.transfers.contains_key(&blob) {
             return self.wake_for(blob, peer, halves, hello);
         }
+        if self.is_manifest(blob) {
+            self.on_reader(blob);
+        }
         let key = self.peers.enter(peer, rt::unix_millis()).key;
         // Both opened a stream at the same time: the one that the lower peer id opened survives, on both sides.
         let ours_wins = self.swarm.local_peer_id().to_bytes() < peer.to_bytes();

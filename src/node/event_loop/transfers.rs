@@ -138,6 +138,15 @@ impl<S: Store> EventLoop<S> {
                 hold,
                 reply,
             } => drop(reply.send(self.hold_name(name, known, hold))),
+            Command::AskKeepers { address, at, reply } => {
+                let _ = reply.send(self.ask_keepers(address, at));
+            }
+            Command::BeKeeper { asked } => self.be_keeper(asked),
+            Command::AnswerWish {
+                address,
+                peer,
+                verdict,
+            } => self.answer_wish(address, peer, verdict),
             Command::Stop { .. } => {} // taken by `run`
         }
     }
