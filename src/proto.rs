@@ -13,6 +13,7 @@ pub mod budget;
 pub mod cache;
 pub mod config;
 pub mod container;
+pub mod denylist;
 pub mod discovery;
 pub mod fair;
 pub mod focus;
