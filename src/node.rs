@@ -5,6 +5,7 @@
 
 mod command;
 mod config;
+mod denylists;
 mod error;
 mod event_loop;
 mod export;
@@ -211,6 +212,7 @@ impl<S: Store> Node<S> {
             },
             listener: None,
             readers: 0,
+            denylist: Default::default(),
             root: None,
         };
         let shared = Rc::new(RefCell::new(shared));
@@ -304,6 +306,7 @@ impl<S: Store> Node<S> {
         let sources = web_source::of_link(link);
         let link = Link::parse(link)?;
         let blob = link.blob();
+        self.check_blob(blob)?;
         let (key, header) = match &link {
             Link::Share { key, .. } => (Some(key), ShareHeader::default()),
             Link::Public { header, .. } => (None, header.clone()),
@@ -508,6 +511,16 @@ impl<S: Store> Node<S> {
         let blob = row
             .hash
             .ok_or_else(|| Error::Internal("an import without a hash".into()))?;
+        if let Err(denied) = self.check_blob(blob) {
+            if self
+                .ask(|reply| Command::Lookup { blob, reply })
+                .await?
+                .is_none()
+            {
+                self.store.remove(row.id).await?;
+            }
+            return Err(denied);
+        }
         self.store.set_pinned(row.id, true).await?;
         row.pinned = true;
         if meta.kind == Kind::Part {

@@ -9,6 +9,7 @@ mod addresses;
 mod allowance;
 mod app;
 mod client_address;
+mod denylists;
 mod http;
 mod index;
 mod keeper;
@@ -40,6 +41,7 @@ use tokio::task::JoinSet;
 pub use addresses::{Host, PublicAddress, PublicAddressSyntax};
 pub use allowance::ByteRate;
 pub use client_address::ClientAddress;
+pub use denylists::DenylistFileError;
 pub use keeper::{KeeperConfig, KeeperError};
 pub use key::KeyError;
 pub use rate::{Rate, RateSyntax};
@@ -72,6 +74,8 @@ pub struct Config {
     pub limits: Limits,
     /// What the keeper beside it keeps, if there is to be one.
     pub keeper: KeeperConfig,
+    /// Files of what is not introduced and not kept here, in the compact denylist format; later ones override earlier ones.
+    pub denylists: Vec<PathBuf>,
 }
 
 impl Config {
@@ -89,6 +93,7 @@ impl Config {
             tls: None,
             limits: Limits::default(),
             keeper: KeeperConfig::default(),
+            denylists: Vec::new(),
         }
     }
 }
@@ -200,6 +205,9 @@ pub enum Error {
     /// TLS could not be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A denylist cannot be read.
+    #[error(transparent)]
+    Denylist(#[from] DenylistFileError),
     /// The keeper did not start.
     #[error(transparent)]
     Keeper(#[from] KeeperError),
@@ -224,6 +232,7 @@ pub struct Relay {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     tls: Option<tls::Tls>,
+    denylists_again: watch::Sender<()>,
 }
 
 /// Starts a relay on the current tokio runtime.
@@ -241,6 +250,8 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         .iter()
         .map(split_peer)
         .collect::<Result<Vec<_>, _>>()?;
+    let (lists, mut denylist) = watch::channel(Arc::new(denylists::read(&config.denylists)?));
+    denylist.mark_changed();
     let key = key::load_or_create(&config.data)?;
     let peer_id = key.public().to_peer_id();
     let listeners = bind_tcp(&config.listen).await?;
@@ -333,11 +344,19 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
     tasks.spawn(node.run(swarm::Inputs {
         commands: wishes,
         local_seen: seen,
+        denylist: denylist.clone(),
         stop: stopped.clone(),
     }));
     for listener in listeners {
         tasks.spawn(server.clone().run(listener));
     }
+    let (denylists_again, again) = watch::channel(());
+    tasks.spawn(denylists::follow(
+        config.denylists,
+        lists,
+        again,
+        stopped.clone(),
+    ));
     let mut keeper = None;
     if keeps {
         // Whatever the relay is reached by from outside, the keeper beside it takes the short way, without TLS.
@@ -363,6 +382,7 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
             announce: keeper_addresses.clone(),
             relays: std::iter::once(relay).chain(config.peers).collect(),
             metrics: metrics.clone(),
+            denylist,
             stop: stopped.clone(),
         };
         let (peer, ended) = keeper::start(start).await?;
@@ -385,6 +405,7 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         stop,
         tasks,
         tls,
+        denylists_again,
     };
     for (peer, address) in links {
         relay.send(swarm::Command::Link(peer, address)).await;
@@ -423,6 +444,11 @@ impl Relay {
         if let Some(tls) = &self.tls {
             tls.reload();
         }
+    }
+
+    /// Reads the denylists again.
+    pub fn reload_denylists(&self) {
+        self.denylists_again.send_replace(());
     }
 
     /// Returns when a part of the relay ends by itself, which only a defect makes it do. Cancel-safe.

@@ -213,3 +213,51 @@ fn without_a_keeper_nobody_answers() {
         assert!(matches!(asked, Err(Error::NotFound)), "{asked:?}");
     });
 }
+
+#[test]
+fn what_is_denied_is_neither_kept_nor_introduced_nor_opened() {
+    let keeper = KeeperConfig {
+        keep: 10_000_000,
+        ..KeeperConfig::default()
+    };
+    run_beside(keeper, async |scene: Scene| {
+        let folder = tempfile::tempdir().unwrap();
+        let publisher = native(&scene, folder.path(), "publisher", false).await;
+        let good = publish(&publisher, &site(3, 1), PublishOptions::default()).await;
+        let bad = publish(&publisher, &site(4, 9), PublishOptions::default()).await;
+        let ask = async |manifest: &gyre::proto::manifest::Manifest| {
+            let address = Address::Manifest(manifest.hash());
+            publisher.ask_keepers(address, &[]).await.unwrap()
+        };
+        assert_eq!(ask(&bad.manifest).await, Verdict::Taken);
+        cli::until_held(&publisher, &bad.manifest).await.unwrap();
+        until_metric(&scene, "keeper_sites", 1).await;
+
+        // The operator adds a rule; what is kept goes, and nothing leads there any more.
+        let rule = format!("/ipfs/{}/*\n", bad.manifest.cid());
+        scene.relay.deny(&rule);
+        until_metric(&scene, "keeper_denied_total", 1).await;
+        until_metric(&scene, "keeper_sites", 0).await;
+        assert_eq!(ask(&good.manifest).await, Verdict::Taken);
+        cli::until_held(&publisher, &good.manifest).await.unwrap();
+        let reader = scene.node().apart().await;
+        let found = reader.site(bad.manifest.hash()).await;
+        assert!(matches!(found, Err(Error::NotFound)), "{found:?}");
+
+        // And what a person denies is not opened, here or served from here.
+        let rules = format!("/ipfs/{}/seiten/*", good.manifest.cid());
+        reader.set_denylists(&[rules]).await.unwrap();
+        let open = reader.site(good.manifest.hash()).await.unwrap();
+        let entry = open.manifest().get("index.html").unwrap();
+        assert_eq!(open.read(&entry, 0, 10).await.unwrap().len(), 10);
+        let entry = open.manifest().get("seiten/ü0.html").unwrap();
+        let denied = open.read(&entry, 0, 10).await;
+        assert!(matches!(denied, Err(Error::Denied)), "{denied:?}");
+        assert_eq!(denied.unwrap_err().code(), "DENIED");
+        publisher.set_denylists(&[rule]).await.unwrap();
+        let own = publisher.site(bad.manifest.hash()).await;
+        assert!(matches!(own, Err(Error::Denied)), "{own:?}");
+        let bad_list = publisher.set_denylists(&["version: 7\n---\n"]).await;
+        assert!(matches!(bad_list, Err(Error::BadOptions(_))));
+    });
+}

@@ -81,6 +81,15 @@ struct Cli {
     /// How to write the log; RUST_LOG sets what is in it
     #[arg(long, env = "GYRE_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+    /// Denylist (.deny, IPFS compact format) of what is neither introduced nor kept; read again when it changes, and on SIGHUP
+    /// (repeat for several)
+    #[arg(
+        long,
+        env = "GYRE_DENYLISTS",
+        value_name = "FILE",
+        value_delimiter = ','
+    )]
+    denylist: Vec<PathBuf>,
     #[command(flatten)]
     tls: TlsArgs,
     #[command(flatten)]
@@ -338,6 +347,7 @@ fn config(cli: Cli) -> Result<Config, &'static str> {
             keep: cli.keeper.keep.map_or(0, |size| size.0),
             store: cli.keeper.keeper_store,
         },
+        denylists: cli.denylist,
         data,
     })
 }
@@ -475,7 +485,10 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return true,
                 _ = self.interrupt.recv() => return true,
-                _ = self.hang_up.recv() => relay.reload_certificates(),
+                _ = self.hang_up.recv() => {
+                    relay.reload_certificates();
+                    relay.reload_denylists();
+                }
                 () = relay.failed() => return false,
             }
         }

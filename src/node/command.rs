@@ -174,6 +174,8 @@ pub(super) enum Command {
         peer: PeerId,
         verdict: Verdict,
     },
+    /// Other denylists are in force.
+    DenylistChanged,
     /// Room was made, or taken away.
     QuotaChanged,
     /// End.

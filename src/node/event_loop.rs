@@ -2,6 +2,7 @@
 //! does what they ask for. It decides nothing that `proto` could decide.
 
 mod book;
+mod denying;
 mod dialling;
 mod holders;
 mod integrity;

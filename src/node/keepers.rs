@@ -62,14 +62,6 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Whether all of a blob is here.
-    ///
-    /// # Errors
-    /// `Closed` once stopped.
-    pub async fn is_whole(&self, blob: BlobHash) -> Result<bool> {
-        Ok(self.whole(blob).await?.is_some())
-    }
-
     /// Is a keeper from now on: others find it as one, and what they ask is handed over. [`answer`](Self::answer) owes them a word.
     ///
     /// # Errors

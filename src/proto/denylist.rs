@@ -311,12 +311,11 @@ impl Denylist {
             let digest = Multihash::<64>::from_bytes(&bytes).ok()?;
             (digest.size() == 32).then(|| (digest.code(), digest.digest().to_vec()))
         }) {
-            match code {
-                SHA2_256 => self.hashed.sha2 = true,
-                BLAKE3 => self.hashed.blake3 = true,
-                _ => return Err(LineError::BadHash),
+            self.hashed.sha2 |= code == SHA2_256;
+            self.hashed.blake3 |= code == BLAKE3;
+            if matches!(code, SHA2_256 | BLAKE3) {
+                self.take(hashed(code, &digest), allows, nothing());
             }
-            self.take(hashed(code, &digest), allows, nothing());
         }
         match self.rules.len() - before {
             0 => Err(LineError::BadHash),

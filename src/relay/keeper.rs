@@ -24,6 +24,7 @@ use crate::net::transport;
 use crate::node::keepers::Asked;
 use crate::node::{self, Node};
 use crate::proto::address::Address;
+use crate::proto::denylist::Denylist;
 use crate::rt;
 use crate::store::StoreError;
 use crate::store::disk::DiskStore;
@@ -74,6 +75,8 @@ pub(super) struct Start {
     /// The relay, and others.
     pub relays: Vec<Multiaddr>,
     pub metrics: Arc<Metrics>,
+    /// What is not kept; marked as changed at first.
+    pub denylist: watch::Receiver<Arc<Denylist>>,
     pub stop: watch::Receiver<bool>,
 }
 
@@ -116,6 +119,7 @@ struct Keeper {
     sites: Rc<Sites>,
     pins: BTreeSet<Address>,
     metrics: Arc<Metrics>,
+    denylist: watch::Receiver<Arc<Denylist>>,
     stop: watch::Receiver<bool>,
 }
 
@@ -135,6 +139,9 @@ impl Keeper {
         .await?;
         // Whoever runs a keeper means to serve what it keeps.
         node.set_upload(true).await?;
+        let mut denylist = start.denylist;
+        let first = denylist.borrow_and_update().clone();
+        node.set_denylist(first).await?;
         let sites = Sites::open(
             node.clone(),
             store,
@@ -147,6 +154,7 @@ impl Keeper {
             sites: Rc::new(sites),
             pins: start.config.pins.into_iter().collect(),
             metrics: start.metrics,
+            denylist,
             stop: start.stop,
         })
     }
@@ -157,6 +165,7 @@ impl Keeper {
             Err(error) => return tracing::error!(%error, "the keeper cannot begin"),
         };
         self.sites.begin(&self.pins).await;
+        self.sites.drop_denied().await;
         let mut look = tokio::time::interval(LOOK);
         let mut sent = 0;
         loop {
@@ -165,6 +174,12 @@ impl Keeper {
                     Asked::Keep(address, peer) => self.sites.wish(address, peer),
                     Asked::Read(version) => self.sites.on_read(version),
                 },
+                Ok(()) = self.denylist.changed() => {
+                    let denylist = self.denylist.borrow_and_update().clone();
+                    if self.node.set_denylist(denylist).await.is_ok() {
+                        self.sites.drop_denied().await;
+                    }
+                }
                 _ = look.tick() => {
                     let up = self.node.stats().up;
                     self.metrics.keeper_sent.inc_by(up.saturating_sub(sent));

@@ -33,6 +33,7 @@ pub(crate) struct Metrics {
     pub(crate) keeper_refused: Counter,
     pub(crate) keeper_brought: Counter,
     pub(crate) keeper_let_go: Counter,
+    pub(crate) keeper_denied: Counter,
     pub(crate) keeper_failures: Counter,
     pub(crate) keeper_sent: Counter<u64, AtomicU64>,
     pub(crate) received: Counter<u64, AtomicU64>,
@@ -76,6 +77,7 @@ impl Metrics {
         let keeper_refused = counter("keeper_refused", "Wishes that were not taken");
         let keeper_brought = counter("keeper_brought", "Versions of sites that came whole");
         let keeper_let_go = counter("keeper_let_go", "Addresses that made way");
+        let keeper_denied = counter("keeper_denied", "Addresses let go of because of a denylist");
         let keeper_failures = counter("keeper_failures", "Attempts to bring a version that failed");
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
@@ -116,6 +118,7 @@ impl Metrics {
             keeper_refused,
             keeper_brought,
             keeper_let_go,
+            keeper_denied,
             keeper_failures,
             keeper_sent,
             connections,

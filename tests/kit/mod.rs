@@ -11,7 +11,7 @@
 //! ```
 
 // Every test binary compiles the whole kit and uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,9 +1,13 @@
 //! A real relay that a test can stop and start again.
 
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use gyre::relay::{self, Config, KeeperConfig, Listen, Relay, Stun};
 use libp2p::Multiaddr;
+
+/// Name of its denylist in its data directory.
+const DENYLIST: &str = "test.deny";
 
 /// A relay on loopback; one that was stopped comes back under the same address and with the same identity.
 pub struct RelayHost {
@@ -54,6 +58,16 @@ impl RelayHost {
         self.keeper = keeper;
     }
 
+    /// Adds a rule to its denylist, and has it read.
+    pub fn deny(&self, rule: &str) {
+        let mut list = std::fs::OpenOptions::new()
+            .append(true)
+            .open(self.data.path().join(DENYLIST))
+            .unwrap();
+        list.write_all(rule.as_bytes()).unwrap();
+        self.running.as_ref().expect("it runs").reload_denylists();
+    }
+
     /// Stops it; whoever was connected sees the connection close.
     pub async fn stop(&mut self) {
         self.running.take().expect("it runs").shutdown().await;
@@ -67,10 +81,15 @@ impl RelayHost {
 }
 
 async fn start(data: &tempfile::TempDir, socket: SocketAddr, keeper: KeeperConfig) -> Relay {
+    let list = data.path().join(DENYLIST);
+    if !list.exists() {
+        std::fs::write(&list, "version: 1\n---\n").unwrap();
+    }
     let config = Config {
         listen: Listen::At(vec![socket]),
         stun: Stun::Off,
         keeper,
+        denylists: vec![list],
         ..Config::local(data.path().to_path_buf())
     };
     relay::start(config).await.unwrap()

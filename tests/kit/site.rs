@@ -102,7 +102,7 @@ pub async fn native(scene: &Scene, folder: &Path, name: &str, listens: bool) -> 
             .then(|| "/ip4/127.0.0.1/tcp/0/ws".parse().unwrap())
             .into_iter()
             .collect(),
-        announce: Vec::new(),
+        ..Setup::default()
     };
     let node = cli::start(setup).await.unwrap();
     cli::join(&node, &mut Silent).await;

@@ -7,18 +7,18 @@
 mod kit;
 mod native;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
-use futures::StreamExt;
-use gyre::node::{Fetching, PublishOptions, Published, Publishing, Site, SiteFile};
+use gyre::node::{Fetching, PublishOptions, Published, Publishing};
 use gyre::proto::manifest::diff::Diff;
 use gyre::proto::site::Answer;
 use gyre::proto::types::BlobHash;
 use gyre::store::Store;
 use gyre::store::memory::MemoryStore;
 
-use kit::{Peer, Scene, Tree, assert_same, content, file, publish, run, until, whole};
+use kit::{Peer, Scene, Tree, assert_same, content, file, publish, run, until};
 
 /// A thousand pages and assets in folders, most of them small, some of several chunks, some alike, one empty.
 fn thousand() -> Tree {

@@ -79,6 +79,9 @@ impl<S: Store> EventLoop<S> {
         let Some(Message::Hello { blob, .. }) = hello else {
             return;
         };
+        if self.is_denied(blob) {
+            return; // dropping the stream resets it
+        }
         if !self.transfers.contains_key(&blob) {
             return self.wake_for(blob, peer, halves, hello);
         }

@@ -194,7 +194,11 @@ impl<S: Store> Node<S> {
         })
     }
 
-    async fn manifest_here(&self, manifest: BlobHash) -> Result<Option<Manifest>> {
+    /// The list of files of a version, if all of it is here; whether it is denied does not matter.
+    ///
+    /// # Errors
+    /// `BadSite` if it is no such list, `Store`, `Closed`.
+    pub async fn manifest_here(&self, manifest: BlobHash) -> Result<Option<Manifest>> {
         match self.whole(manifest).await? {
             Some((_, meta)) => Ok(Some(self.read_manifest(manifest, meta).await?)),
             None => Ok(None),

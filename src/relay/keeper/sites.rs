@@ -128,6 +128,32 @@ impl Sites {
         self.changed.set(true);
     }
 
+    /// Lets go of what is denied by now.
+    pub async fn drop_denied(self: &Rc<Self>) {
+        let denylist = self.node.denylist();
+        let denied: Vec<_> = {
+            let shelf = self.shelf.borrow();
+            let denied = shelf.iter().filter(|(address, kept)| {
+                let by_address = match address {
+                    Address::Manifest(version) => denylist.denies_blob(*version),
+                    Address::Name(name) => denylist.denies_name(*name),
+                };
+                by_address
+                    || kept
+                        .version
+                        .is_some_and(|version| denylist.denies_blob(version))
+            });
+            denied.map(|(address, _)| *address).collect()
+        };
+        for address in denied {
+            self.metrics.keeper_denied.inc();
+            let kept = self.shelf.borrow_mut().remove(&address);
+            if let Some(kept) = kept {
+                self.let_go(vec![(address, kept)]).await;
+            }
+        }
+    }
+
     /// A peer wants an address to be kept.
     pub fn wish(self: &Rc<Self>, address: Address, peer: PeerId) {
         self.metrics.keeper_asked.inc();
@@ -227,6 +253,9 @@ impl Sites {
             Ok(found) => found,
             Err(error) => {
                 let error: Error = error;
+                if matches!(error, Error::Denied) {
+                    return Verdict::Refused;
+                }
                 tracing::info!(%address, %error, "asked to keep what cannot be had");
                 return Verdict::NotFound;
             }
@@ -397,13 +426,14 @@ impl Sites {
             return Ok(());
         }
         // One whose list of files is not here whole has no files.
-        let progress = self.node.is_whole(version).await?;
-        if progress {
-            let mut loose = blobs_of(self.node.site(version).await?.manifest());
+        if let Some(manifest) = self.node.manifest_here(version).await? {
+            let mut loose = blobs_of(&manifest);
             for (other, _) in here {
-                if other != version && self.node.is_whole(other).await? {
-                    let others = self.node.site(other).await?;
-                    for entry in others.manifest().entries() {
+                if other == version {
+                    continue;
+                }
+                if let Some(others) = self.node.manifest_here(other).await? {
+                    for entry in others.entries() {
                         loose.remove(&entry.blob);
                     }
                 }
