@@ -38,6 +38,12 @@ export const suites = [
     run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail', '--no-fail-fast'], { timeout: 20 * MINUTE }),
   },
   {
+    name: 'sites',
+    about: 'real static sites from packages, published and fetched byte for byte',
+    needs: ['npm'],
+    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils', '--test', 'sites_real'], { timeout: 20 * MINUTE }),
+  },
+  {
     name: 'www',
     about: 'unit tests of the SDK and the app',
     needs: ['npm'],
