@@ -12,7 +12,7 @@ class MemoryStorage {
 }
 
 const site = (number: number, change: Partial<MySite> = {}): MySite => ({
-  site: number, name: `k51-${number}`, title: `Site ${number}`, cid: `cid-${number}`, sequence: 0, files: 1, bytes: 2, time: 3, confirmed: false, fallback: null, ...change,
+  site: number, name: `k51-${number}`, title: `Site ${number}`, cid: `cid-${number}`, sequence: 0, files: 1, bytes: 2, time: 3, confirmed: false, fallback: null, earlier: [], ...change,
 });
 
 test('a list keeps what was set last, to its bound, and reads only what it knows', () => {

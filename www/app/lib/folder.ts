@@ -13,6 +13,8 @@ export interface FoundFile {
   readonly size: number;
   /** Its bytes, from the start. */
   readonly open: () => Promise<Blob | ReadableStream<Uint8Array>>;
+  /** How it is served, if that is known: media type, `Cache-Control`, a further content security policy. */
+  readonly served?: { readonly type: string; readonly cache?: string; readonly csp?: string };
 }
 
 /** Why a file stays behind. */
