@@ -10,7 +10,7 @@ import { session } from './session.js';
 export const mySites = new MySites();
 
 /** What is being published. */
-export const publication = new Publication((signal) => session.ready(signal), mySites);
+export const publication = new Publication((signal) => session.ready(signal), mySites, (thrown) => GyreError.from(thrown));
 publication.addEventListener('published', () => keepStorage());
 
 /** Looks for sites of the person's keys that this browser does not know. Resolves with how many there are. */

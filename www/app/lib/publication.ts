@@ -5,7 +5,7 @@
  * broken off; the same folder chosen again is read again, and only what is missing is stored.
  */
 
-import { GyreError, type FileEntry, type PublishOptions, type PublishProgress, type SiteChange, type SiteInfo, type SiteVersion } from 'gyre';
+import type { FileEntry, GyreError, PublishOptions, PublishProgress, SiteChange, SiteInfo, SiteVersion } from 'gyre';
 import { FolderError, within, type Folder } from './folder.js';
 import type { GatherOptions } from './folder-sources.js';
 import { Kept, ownStorage, type KeptStorage } from './kept.js';
@@ -23,6 +23,9 @@ export interface Publisher {
   site(address: string, options?: { follow?: boolean; signal?: AbortSignal }): Promise<OpenedSite>;
   readonly keys: { state(): Promise<{ state: 'missing' | 'locked' | 'unlocked' }>; siteName(site: number): Promise<string> };
 }
+
+/** What the peer failed with. */
+export type Trouble = Pick<GyreError, 'code' | 'message'>;
 
 /** A site that was opened. */
 export interface OpenedSite {
@@ -58,19 +61,22 @@ export class Publication extends EventTarget {
   change: SiteChange | null = null;
   version: SiteVersion | null = null;
   info: SiteInfo | null = null;
-  problem: GyreError | FolderError | null = null;
+  problem: Trouble | FolderError | null = null;
   /** It was cancelled: what was stored so far stays. */
   cancelled = false;
   readonly #ready: (signal?: AbortSignal) => Promise<Publisher>;
+  readonly #read: (thrown: unknown) => Trouble;
   readonly #mine: MySites;
   readonly #interrupted: Kept<Interrupted>;
   #abort: AbortController | null = null;
   #answer: ((agreed: boolean) => void) | null = null;
   #announced = false;
 
-  constructor(ready: (signal?: AbortSignal) => Promise<Publisher>, mine: MySites, storage: KeptStorage | null = ownStorage()) {
+  /** `read` makes one of the peer's errors of whatever was thrown. */
+  constructor(ready: (signal?: AbortSignal) => Promise<Publisher>, mine: MySites, read: (thrown: unknown) => Trouble, storage: KeptStorage | null = ownStorage()) {
     super();
     this.#ready = ready;
+    this.#read = read;
     this.#mine = mine;
     this.#interrupted = new Kept('gyre.publishing', readInterrupted, 1, storage);
   }
@@ -125,7 +131,7 @@ export class Publication extends EventTarget {
       this.#take(folder, plan);
     } catch (thrown) {
       if (abort.signal.aborted) return;
-      this.#set({ stage: 'choose', problem: thrown instanceof FolderError ? thrown : GyreError.from(thrown) });
+      this.#set({ stage: 'choose', problem: thrown instanceof FolderError ? thrown : this.#read(thrown) });
     }
   }
 
@@ -164,8 +170,8 @@ export class Publication extends EventTarget {
       this.#done(site, title, version);
     } catch (thrown) {
       if (this.#abort !== abort) return;
-      const error = thrown instanceof FolderError ? thrown : readingFailed(thrown);
-      const given = abort.signal.aborted || (error instanceof GyreError && error.code === 'ABORTED');
+      const error = folderErrorIn(thrown) ?? this.#read(thrown);
+      const given = abort.signal.aborted || ('code' in error && error.code === 'ABORTED');
       this.#set({ stage: 'plan', problem: given ? null : error, cancelled: given });
       // What was given up on purpose is not offered again.
       if (given) this.#interrupted.clear();
@@ -293,9 +299,9 @@ async function* entries(folder: Folder, signal: AbortSignal): AsyncGenerator<Fil
 }
 
 /** An error of the peer may carry what a file of the folder failed with. */
-function readingFailed(thrown: unknown): GyreError | FolderError {
-  for (let cause: unknown = thrown; cause instanceof Error; cause = cause.cause) if (cause instanceof FolderError) return cause;
-  return GyreError.from(thrown);
+function folderErrorIn(thrown: unknown): FolderError | null {
+  for (let cause = thrown; cause instanceof Error; cause = cause.cause) if (cause instanceof FolderError) return cause;
+  return null;
 }
 
 function readInterrupted(value: unknown): Interrupted | null {
