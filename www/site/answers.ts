@@ -42,8 +42,9 @@ export interface SiteFetch {
 
 /** Whether a request is for the site, and not for its loader or for somebody else. */
 export function isForSite(scope: SiteScope, url: string): boolean {
-  const { origin, pathname } = new URL(url);
-  return origin === scope.location.origin && !pathname.startsWith(RESERVED);
+  const { origin, pathname, search } = new URL(url);
+  // Nothing but the loader's own files goes to the relay: an address there could carry a message.
+  return origin === scope.location.origin && !(search === '' && LOADER.has(pathname));
 }
 
 /** Answers a request for the site. */
@@ -66,6 +67,7 @@ export async function answerSite(scope: SiteScope, event: SiteFetch): Promise<Re
   for (const [name, value] of head.headers) if (PASSED.has(name.toLowerCase())) passed.append(name, value);
   if (!head.body || BODILESS.has(head.status)) {
     line.close();
+    if (navigate && head.status >= 400) return absent(scope, head.status, pathname + search);
     return new Response(null, { status: head.status, headers: passed });
   }
   let end = (): void => undefined;
@@ -97,21 +99,33 @@ function refusal(scope: SiteScope, request: SiteFetch['request'], { code, messag
   const link = appLink(app, siteAddress(scope.location), place);
   // Opened by itself, not in the app: that is where it can be read.
   if (code === NO_PAGE && request.mode === 'navigate' && request.destination === 'document') return Response.redirect(link, 302);
-  const shown = request.mode === 'navigate';
   const { status, heading, sentence } = wordsFor(code, message);
+  const stable = /^[A-Z_]{1,40}$/.test(code) ? code : 'INTERNAL';
+  if (request.mode !== 'navigate') return told(app, status, 'text/plain', `${heading}. ${sentence}\n`, stable);
   const way = code === NO_PAGE ? { href: link, words: 'Open it in Gyre' } : { href: place, words: 'Try again' };
-  return new Response(shown ? notice(heading, sentence, way) : `${heading}. ${sentence}\n`, {
-    status,
-    headers: {
-      'Content-Type': `${shown ? 'text/html' : 'text/plain'}; charset=utf-8`,
-      'Content-Security-Policy': `default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self' ${app}`,
-      'Cache-Control': 'no-store',
-      'Gyre-Error': /^[A-Z_]{1,40}$/.test(code) ? code : 'INTERNAL',
-      'X-Content-Type-Options': 'nosniff',
-    },
-  });
+  return told(app, status, 'text/html', notice(heading, sentence, way), stable);
 }
 
+/** A page for what the site says it has not got, and has no page of its own about. */
+function absent(scope: SiteScope, status: number, place: string): Response {
+  const way = { href: '/', words: 'Go to its first page' };
+  const text = notice('There is no such page', `This site has nothing at ${place.slice(0, 200)}.`, way);
+  return told(appOrigin(scope.location), status, 'text/html', text);
+}
+
+function told(app: string, status: number, type: string, text: string, code?: string): Response {
+  const headers = new Headers({
+    'Content-Type': `${type}; charset=utf-8`,
+    'Content-Security-Policy': `default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self' ${app}`,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+  });
+  if (code !== undefined) headers.set('Gyre-Error', code);
+  return new Response(text, { status, headers });
+}
+
+/** What the relay has for the frames of the app. */
+const LOADER: ReadonlySet<string> = new Set(['bridge', 'bridge.js', 'watch', 'watch.js', 'open.js'].map((name) => RESERVED + name));
 /** Bridges asked for one request: tabs that show the same site. */
 const MAX_BRIDGES = 16;
 /** Headers of an answer that reach the site's page; all others, such as cookies, do not. */

@@ -11,7 +11,10 @@ import { OUTSIDE_HEADER, readSiteAsk, type SiteAsk } from '../../site/messages.j
 
 /** What is needed of an opened site. */
 export interface SiteSource {
-  fetch(target: string | Request, options?: { signal?: AbortSignal }): Promise<Response>;
+  fetch(
+    target: string,
+    options: { method: string; headers: Record<string, string>; signal: AbortSignal },
+  ): Promise<Response>;
 }
 
 /** What the host needs to know beside the site. */
@@ -124,7 +127,8 @@ class Session {
     try {
       if (signal.aborted) return;
       const site = await cutShort(this.#source, signal);
-      const response = await cutShort(site.fetch(this.#request(), { signal }), signal);
+      const { target, method, headers } = this.#ask;
+      const response = await cutShort(site.fetch(target, { method, headers: { ...headers }, signal }), signal);
       await this.#answer(response);
     } catch (thrown) {
       if (signal.aborted) return;
@@ -144,12 +148,6 @@ class Session {
     if (this.#cut.signal.aborted) return;
     this.#say({ type: 'gone' });
     this.#cut.abort();
-  }
-
-  #request(): Request {
-    const { method, target, headers } = this.#ask;
-    // The host is nobody's; a site looks at path and query alone. Two slashes would make it another host.
-    return new Request(`http://site.invalid/${target.replace(/^\/+/, '')}`, { method: METHODS.has(method) ? method : 'POST', headers });
   }
 
   async #answer(response: Response): Promise<void> {
@@ -220,8 +218,6 @@ function whole(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return alone ? (bytes as Uint8Array<ArrayBuffer>) : bytes.slice();
 }
 
-/** Methods that a request may be made with; all but the first two are refused by the site. */
-const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 /** Requests that wait or are answered at once; a page with more files than this would not work from a server either. */
 const MAX_SESSIONS = 2_000;
 /** Requests answered at a time: bodies that stand still keep their place, such as those of players. */

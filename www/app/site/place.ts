@@ -79,11 +79,6 @@ export function readablePath(path: string): string {
   }
 }
 
-/** The beginning and the end of an address, by which people compare it. */
-export function shortAddress(address: string): string {
-  return `${address.slice(0, 8)}…${address.slice(-6)}`;
-}
-
 function normalised(rest: string): string {
   return rest.startsWith('/') ? rest.replace(/^\/+/, '/') : `/${rest}`;
 }
