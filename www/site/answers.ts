@@ -28,7 +28,7 @@ export interface BridgeClient extends Page {
 
 /** What is needed of the worker's global scope. */
 export interface SiteScope {
-  readonly location: Pick<Location, 'protocol' | 'host' | 'hostname' | 'origin'>;
+  readonly location: { readonly protocol: string; readonly host: string; readonly hostname: string; readonly origin: string };
   readonly clients: {
     matchAll(options: { type: 'window'; includeUncontrolled: true }): Promise<readonly BridgeClient[]>;
   };

@@ -81,12 +81,12 @@ export const SITE_HEADERS_USED = ['range', 'if-range', 'if-none-match', 'if-matc
 export const OUTSIDE_HEADER = 'gyre-outside';
 
 /** The origin of the app that shows the site at `location`: a site's name is one label in front of it. */
-export function appOrigin(location: Pick<Location, 'protocol' | 'host'>): string {
+export function appOrigin(location: { protocol: string; host: string }): string {
   return `${location.protocol}//${location.host.slice(location.host.indexOf('.') + 1)}`;
 }
 
 /** The address of the site at `location`. */
-export function siteAddress(location: Pick<Location, 'hostname'>): string {
+export function siteAddress(location: { hostname: string }): string {
   return location.hostname.slice(0, Math.max(0, location.hostname.indexOf('.')));
 }
 

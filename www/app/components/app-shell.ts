@@ -8,6 +8,7 @@ import { parseRoute, type Route } from '../lib/router.js';
 import '../pages/file-page.js';
 import '../pages/home-page.js';
 import { session } from '../session.js';
+import { placeLink, readTyped } from '../site/place.js';
 import './error-note.js';
 import { icon, mark } from './icons.js';
 import './join-status.js';
@@ -18,8 +19,8 @@ export class AppElement extends SessionElement {
   @state() private route: Route = parseRoute(location.hash);
   @state() private dragging = false;
   @state() private public = false;
-  /** How far the code of the swarm view is. */
-  @state() private swarmView: 'unknown' | 'loading' | 'here' | 'failed' = 'unknown';
+  /** How far the code of pages is that is loaded when they are asked for. */
+  @state() private code: ReadonlyMap<string, 'loading' | 'here' | 'failed'> = new Map();
   readonly #listeners = new AbortController();
   #focused: Element | null = null;
 
@@ -42,11 +43,16 @@ export class AppElement extends SessionElement {
   }
 
   protected override willUpdate(): void {
-    if (this.route.page !== 'swarm' || this.swarmView !== 'unknown') return;
-    this.swarmView = 'loading';
-    import('../pages/swarm-page.js').then(
-      () => (this.swarmView = 'here'),
-      () => (this.swarmView = 'failed'),
+    const { page } = this.route;
+    // A site has the window to itself.
+    this.classList.toggle('browsing', page === 'site');
+    const load = LATE_PAGES[page];
+    if (!load || this.code.has(page)) return;
+    const note = (state: 'loading' | 'here' | 'failed'): void => void (this.code = new Map(this.code).set(page, state));
+    note('loading');
+    load().then(
+      () => note('here'),
+      () => note('failed'),
     );
   }
 
@@ -76,24 +82,31 @@ export class AppElement extends SessionElement {
       case 'file':
         return html`<gyre-file-page .fragment=${this.route.fragment}></gyre-file-page>`;
       case 'swarm':
-        return this.swarmPage(this.route.cid);
+        return this.late(html`<gyre-swarm-page .cid=${this.route.cid}></gyre-swarm-page>`);
+      case 'site':
+        return this.late(html`<gyre-site-page .place=${this.route.place}></gyre-site-page>`);
       case 'unknown':
         return html`<div class="hero"><h1>There is no such page</h1></div>
           <gyre-error .error=${{ code: 'BAD_LINK', message: 'This address is not one that this version of Gyre can open.' }}></gyre-error>`;
     }
   }
 
-  /** Drawing takes a library, which is loaded when there is something to draw. */
-  private swarmPage(cid: string): unknown {
-    if (this.swarmView === 'here') return html`<gyre-swarm-page .cid=${cid}></gyre-swarm-page>`;
-    if (this.swarmView === 'loading') return html`<p class="soft">Loading the view…</p>`;
+  /** A page whose code may still be on its way. */
+  private late(page: unknown): unknown {
+    const state = this.code.get(this.route.page);
+    if (state === 'here') return page;
+    if (state !== 'failed') return html`<p class="soft">Loading the view…</p>`;
+    const again = (): void => void (this.code = new Map([...this.code].filter(([name]) => name !== this.route.page)));
     return html`<div class="hero"><h1>The view could not be loaded</h1>
       <p class="lead">Check your connection, then try again.</p>
-      <p><button class="button primary" @click=${() => (this.swarmView = 'unknown')}>${icon('retry')} Try again</button></p></div>`;
+      <p><button class="button primary" @click=${again}>${icon('retry')} Try again</button></p></div>`;
   }
 
   private navigated(): void {
+    const before = this.route;
     this.route = parseRoute(location.hash);
+    // Within a site the keyboard stays where it is.
+    if (before.page === 'site' && this.route.page === 'site' && before.place.address === this.route.place.address) return;
     window.scrollTo(0, 0);
     void this.updateComplete.then(() => this.querySelector<HTMLElement>('#main')?.focus({ preventScroll: true }));
   }
@@ -132,8 +145,10 @@ export class AppElement extends SessionElement {
       return;
     }
     if (event.target instanceof HTMLInputElement) return;
+    const text = event.clipboardData?.getData('text/plain') ?? '';
+    const place = text.trim().startsWith('/') ? null : readTyped(text, '');
     try {
-      location.hash = parseLink(event.clipboardData?.getData('text/plain') ?? '').fragment;
+      location.hash = place ? placeLink(place) : parseLink(text).fragment;
     } catch {
       // Other text on the clipboard is none of this page's business.
     }
@@ -157,3 +172,9 @@ export class AppElement extends SessionElement {
     if (dialog instanceof SettingsElement) dialog.show();
   }
 }
+
+/** Pages whose code is loaded when they are asked for: few visits need it, and some of it is large. */
+const LATE_PAGES: Partial<Record<Route['page'], () => Promise<unknown>>> = {
+  swarm: () => import('../pages/swarm-page.js'),
+  site: () => import('../pages/site-page.js'),
+};

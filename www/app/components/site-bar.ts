@@ -47,7 +47,7 @@ export class SiteBarElement extends PlainElement {
     const petname = petnames.get(address);
     const name = petname ?? shortAddress(address);
     return html`<nav class="site-bar" aria-label="Site">
-      ${this.button('back', 'Back', 'back')} ${this.button('forward', 'Forward', 'forward')}
+      ${this.button('back', 'Back', 'back')} ${this.button('forward', 'Forward', 'back')}
       ${this.button('reload', this.loading ? 'Loading; load again' : 'Load again', 'retry', this.loading ? 'turning' : '')}
       <form class="site-address" novalidate @submit=${this.submit}>
         <button
@@ -91,7 +91,7 @@ export class SiteBarElement extends PlainElement {
               ${icon('pin')}
             </button>`
       }
-      ${this.button('share', 'Copy the link to this place', 'share')} ${this.button('info', 'About this site', 'settings')}
+      ${this.button('share', 'Copy the link to this place', 'share')}
     </nav>`;
   }
 

@@ -5,7 +5,7 @@
  * stores nothing, as whatever it could store the site's own code could change.
  */
 
-import { answerSite, isForSite, type SiteScope } from './answers.js';
+import { answerSite, isForSite, type SiteScope } from '../answers.js';
 
 declare const self: ServiceWorkerGlobalScope;
 
