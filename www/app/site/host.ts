@@ -5,7 +5,6 @@
  * one that nobody pulls is let go, and the worker asks again for the rest when it needs more.
  */
 
-import { GyreError } from 'gyre';
 import { readWish, SIGN_OF_LIFE_MS, type Answer } from '../../sdk/stream-messages.js';
 import { OUTSIDE_HEADER, readSiteAsk, type SiteAsk } from '../../site/messages.js';
 
@@ -132,8 +131,8 @@ class Session {
       await this.#answer(response);
     } catch (thrown) {
       if (signal.aborted) return;
-      const { code, message } = GyreError.from(thrown);
-      this.#say({ type: 'fail', code, message });
+      const { code, message } = thrown as { code?: unknown; message?: unknown };
+      this.#say({ type: 'fail', code: typeof code === 'string' ? code : 'INTERNAL', message: String(message ?? thrown) });
     } finally {
       clearInterval(this.#life);
       clearTimeout(this.#idle);
@@ -205,7 +204,7 @@ class Session {
 /** Settles as `work` does, or rejects as soon as `signal` fires. */
 function cutShort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const abort = (): void => reject(new GyreError('ABORTED', 'Cancelled.'));
+    const abort = (): void => reject(new Error('Cancelled.'));
     if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
