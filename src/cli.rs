@@ -167,7 +167,7 @@ pub async fn publish(
 /// `Node` once the node has stopped.
 pub async fn until_held(node: &NativeNode, site: &Manifest) -> Result<usize> {
     loop {
-        let holders = node.holders(site.hash()).await?;
+        let holders = node.holders(site.hash()).await?.day;
         if holders > 0 {
             return Ok(holders);
         }

@@ -49,8 +49,8 @@ pub use export::Export;
 pub use file::{File, MAX_READ};
 pub use import::ImportOptions;
 #[cfg(target_arch = "wasm32")]
-pub use page::{PageExport, PageFile, PageNode};
-pub use site::{Fetching, PublishOptions, Published, Publishing, Site, SiteFile};
+pub use page::{PageExport, PageFile, PageNode, PageSite};
+pub use site::{Fetching, Holders, PublishOptions, Published, Publishing, Site, SiteFile};
 
 use command::{COMMAND_QUEUE, Command};
 use event_loop::{ADDRESSES, EventLoop, Gate, Part, Shared, Start};
@@ -211,6 +211,7 @@ impl<S: Store> Node<S> {
             listener: None,
             readers: 0,
             root: None,
+            shelf: site::shelf::Shelf::default(),
         };
         let shared = Rc::new(RefCell::new(shared));
         let (commands, queue) = mpsc::channel(COMMAND_QUEUE);

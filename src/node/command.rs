@@ -10,6 +10,7 @@ use super::event_loop::Part;
 use super::meta::BlobMeta;
 use super::names::{Head, Stored};
 use super::readers::ReaderId;
+use super::site::Holders;
 use super::snapshot::SwarmChart;
 use crate::proto::holding::Holding;
 use crate::proto::keys::SiteKey;
@@ -48,10 +49,15 @@ pub(super) enum Command {
     },
     /// This much of a site is here: its peers are told.
     Hold(Holding),
+    /// Drop these files of sites; answers with the rows that may go now.
+    DropParts {
+        blobs: Vec<BlobHash>,
+        reply: oneshot::Sender<Vec<RowId>>,
+    },
     /// How many other peers say that they have all of a site.
     Holders {
         manifest: BlobHash,
-        reply: oneshot::Sender<usize>,
+        reply: oneshot::Sender<Holders>,
     },
     /// The manifests of the sites that are here, and whether each is kept on purpose.
     Manifests {

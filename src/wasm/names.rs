@@ -2,13 +2,13 @@
 
 use cid::Cid;
 use futures::StreamExt;
-use js_sys::{Function, Object, Reflect, Uint8Array};
+use js_sys::{Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use super::error::to_js;
 use super::node::WasmNode;
 use super::source::abortable;
-use super::types::{JsCallOptions, JsHead, JsHeadListener};
+use super::types::{JsHead, JsWork};
 use crate::node::Error;
 use crate::node::names::Head;
 use crate::proto::name::Name;
@@ -30,9 +30,15 @@ impl WasmNode {
 
     /// What a name leads to, asked of others.
     #[wasm_bindgen(js_name = resolveName)]
-    pub async fn resolve_name(&self, name: String) -> Result<JsHead, JsValue> {
+    pub async fn resolve_name(
+        &self,
+        name: String,
+        work: Option<JsWork>,
+    ) -> Result<JsHead, JsValue> {
         let name = parse(&name)?;
-        let resolved = self.node().names().resolve(name).await;
+        let node = self.node();
+        let signal = work.and_then(|work| work.work_signal());
+        let resolved = abortable(signal, async move { node.names().resolve(name).await }).await;
         resolved.map(head).map_err(|error| to_js(&error))
     }
 
@@ -54,26 +60,23 @@ impl WasmNode {
         held.map_err(|error| to_js(&error))
     }
 
-    /// Calls `on_head` with what is known and with every newer head, until the signal fires; resolves when the node lets go of it.
+    /// Tells what is known and every newer head, until the signal fires; resolves when the node lets go of it.
     #[wasm_bindgen(js_name = watchName)]
-    pub async fn watch_name(
-        &self,
-        name: String,
-        on_head: JsHeadListener,
-        options: JsCallOptions,
-    ) -> Result<(), JsValue> {
+    pub async fn watch_name(&self, name: String, work: JsWork) -> Result<(), JsValue> {
         let name = parse(&name)?;
-        let on_head: Function = JsValue::from(on_head).unchecked_into();
+        let on_head = work.on_work_progress();
         let node = self.node();
         let watching = async move {
             let mut watched = node.names().watch(name).await?;
             while let Some(next) = watched.next().await {
-                // A listener that throws is the page's own affair.
-                let _ = on_head.call1(&JsValue::NULL, &head(next));
+                if let Some(on_head) = &on_head {
+                    // A listener that throws is the page's own affair.
+                    let _ = on_head.call1(&JsValue::NULL, &head(next));
+                }
             }
             Ok(())
         };
-        abortable(options.call_signal(), watching)
+        abortable(work.work_signal(), watching)
             .await
             .map_err(|error| to_js(&error))
     }

@@ -12,6 +12,7 @@ use web_sys::ReadableStreamDefaultReader;
 
 use super::error::to_js;
 use super::file::WasmFile;
+use super::sites;
 use super::source::{abortable, chunks};
 use super::types::{
     JsCallOptions, JsExportInfo, JsImportOptions, JsLimits, JsListener, JsNodeOptions, JsPeers,
@@ -38,7 +39,6 @@ fn load() {
 #[derive(Debug)]
 pub struct WasmNode(PageNode);
 
-#[cfg(feature = "names")]
 impl WasmNode {
     /// The node, for a call that may outlive this handle.
     pub(super) fn node(&self) -> PageNode {
@@ -156,7 +156,7 @@ impl WasmNode {
         Ok(shared(&share, &share.link.fragment()))
     }
 
-    /// Opens a link; ends when name and size are known.
+    /// Opens a link to a file, alone or of a site; ends when name and size are known.
     #[wasm_bindgen(js_name = openLink)]
     pub async fn open_link(
         &self,
@@ -165,7 +165,13 @@ impl WasmNode {
     ) -> Result<WasmFile, JsValue> {
         let signal = options.and_then(|options| options.call_signal());
         let node = self.0.clone();
-        let file = abortable(signal, async move { node.open(&link).await })
+        let opening = async move {
+            match link.strip_prefix("#/s/") {
+                Some(link) => sites::open_file(&node, link).await,
+                None => node.open(&link).await,
+            }
+        };
+        let file = abortable(signal, opening)
             .await
             .map_err(|error| to_js(&error))?;
         Ok(WasmFile(Rc::new(file)))
@@ -353,13 +359,13 @@ fn sources(texts: Option<Vec<String>>) -> Result<Vec<WebSource>, JsValue> {
 }
 
 /// Settings as a page gives them.
-fn plain<T: DeserializeOwned>(value: JsValue) -> Result<T, JsValue> {
+pub(super) fn plain<T: DeserializeOwned>(value: JsValue) -> Result<T, JsValue> {
     serde_wasm_bindgen::from_value(value)
         .map_err(|error| to_js(&Error::BadOptions(error.to_string())))
 }
 
 /// Plain objects, `null` for what is not known, numbers as numbers.
-fn snapshot<T: JsCast>(value: &impl Serialize) -> T {
+pub(super) fn snapshot<T: JsCast>(value: &impl Serialize) -> T {
     let serializer = Serializer::new()
         .serialize_missing_as_null(true)
         .serialize_large_number_types_as_bigints(false);

@@ -486,7 +486,7 @@ fn readers_keep_a_site_up_without_its_publisher_and_without_relays() {
         let mut held = 0;
         while held < 3 {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            held = publisher.holders(id).await.unwrap();
+            held = publisher.holders(id).await.unwrap().now;
         }
         // A fourth who knows one of the readers, and has nothing of the site.
         let fourth = scene.node().with(soon).await;

@@ -83,7 +83,11 @@ fn sites_pass_between_native_nodes_and_to_pages_by_socket() {
             .unwrap();
         println!("published from and to disk in {:?}", began.elapsed());
         assert_eq!(
-            publisher.holders(published.manifest.hash()).await.unwrap(),
+            publisher
+                .holders(published.manifest.hash())
+                .await
+                .unwrap()
+                .day,
             0
         );
 
@@ -123,12 +127,12 @@ fn sites_pass_between_native_nodes_and_to_pages_by_socket() {
         assert!(by_socket(&page));
         let id = published.manifest.hash();
         for _ in 0..600 {
-            if publisher.holders(id).await.unwrap() == 2 {
+            if publisher.holders(id).await.unwrap().now == 2 {
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
-        assert_eq!(publisher.holders(id).await.unwrap(), 2);
+        assert_eq!(publisher.holders(id).await.unwrap().day, 2);
 
         // After a restart everything is there.
         publisher.stop().await;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Event, EventLoop, now};
+use crate::node::site::shelf::Shelf;
 use crate::node::snapshot::{
     Bringer, Cells, ChartPeer, JoinState, RelayInfo, RelayState, Snapshot, Stats, SwarmChart,
 };
@@ -29,6 +30,8 @@ pub(in crate::node) struct Shared {
     pub readers: u64,
     /// The person's secret, while it is unlocked.
     pub root: Option<RootSecret>,
+    /// The lists of files of sites that were read last.
+    pub shelf: Shelf,
 }
 
 /// Which part of the snapshot changed.

@@ -39,7 +39,8 @@ impl<S: Store> EventLoop<S> {
                 reply,
             } => drop(reply.send(self.pin_parts(&blobs, pinned))),
             Command::Hold(holding) => self.hold(holding),
-            Command::Holders { manifest, reply } => drop(reply.send(self.sites.holders(&manifest))),
+            Command::Holders { manifest, reply } => drop(reply.send(self.holders(manifest))),
+            Command::DropParts { blobs, reply } => drop(reply.send(self.drop_parts(&blobs))),
             Command::Manifests { reply } => drop(reply.send(self.manifests())),
             Command::Await { blob, chunk, reply } => match self.transfers.get_mut(&blob) {
                 Some(transfer) => {

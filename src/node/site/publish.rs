@@ -158,9 +158,10 @@ impl<S: Store> Node<S> {
             redirects: rules.rules,
         };
         let previous = match options.previous {
-            Some(previous) => self.manifest_here(previous).await?,
+            Some(previous) => self.site_here(previous).await?,
             None => None,
         };
+        let previous = previous.map(|site| site.manifest().clone());
         let unchanged = previous.filter(|previous| {
             let same_extra = Extra {
                 time: previous.extra().time,
@@ -192,13 +193,6 @@ impl<S: Store> Node<S> {
             same_but_for_case,
             skipped_redirects: rules.skipped,
         })
-    }
-
-    async fn manifest_here(&self, manifest: BlobHash) -> Result<Option<Manifest>> {
-        match self.whole(manifest).await? {
-            Some((_, meta)) => Ok(Some(self.read_manifest(manifest, meta).await?)),
-            None => Ok(None),
-        }
     }
 
     async fn keep_manifest(&self, manifest: &Manifest) -> Result<()> {
