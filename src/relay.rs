@@ -18,6 +18,7 @@ mod names;
 mod rate;
 mod seats;
 mod server;
+mod site;
 mod stun;
 mod swarm;
 mod tls;
@@ -302,6 +303,7 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         websockets,
         metrics: metrics.clone(),
         app: app::App::new(config.app.as_deref()),
+        loader: site::Loader::new(config.app.as_deref()),
         policy,
     };
     let (local_seen, seen) = mpsc::channel(COMMANDS);

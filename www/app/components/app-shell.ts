@@ -9,6 +9,7 @@ import { parseRoute, publishAddress, type Route } from '../lib/router.js';
 import '../pages/file-page.js';
 import '../pages/home-page.js';
 import { session } from '../session.js';
+import { placeLink, readTyped } from '../site/place.js';
 import './error-note.js';
 import { icon, mark } from './icons.js';
 import './join-status.js';
@@ -44,6 +45,8 @@ export class AppElement extends SessionElement {
 
   protected override willUpdate(): void {
     const { page } = this.route;
+    // A site has the window to itself.
+    this.classList.toggle('browsing', page === 'site');
     const load = LATE_PAGES[page];
     if (!load || this.code.has(page)) return;
     const note = (state: 'loading' | 'here' | 'failed'): void => void (this.code = new Map(this.code).set(page, state));
@@ -88,6 +91,8 @@ export class AppElement extends SessionElement {
         return this.late(html`<gyre-publish-page .site=${this.route.site}></gyre-publish-page>`);
       case 'keys':
         return this.late(html`<gyre-keys-page .fragment=${this.route.fragment}></gyre-keys-page>`);
+      case 'site':
+        return this.late(html`<gyre-site-page .place=${this.route.place}></gyre-site-page>`);
       case 'unknown':
         return html`<div class="hero"><h1>There is no such page</h1></div>
           <gyre-error .error=${{ code: 'BAD_LINK', message: 'This address is not one that this version of Gyre can open.' }}></gyre-error>`;
@@ -106,7 +111,10 @@ export class AppElement extends SessionElement {
   }
 
   private navigated(): void {
+    const before = this.route;
     this.route = parseRoute(location.hash);
+    // Within a site the keyboard stays where it is.
+    if (before.page === 'site' && this.route.page === 'site' && before.place.address === this.route.place.address) return;
     window.scrollTo(0, 0);
     void this.updateComplete.then(() => this.querySelector<HTMLElement>('#main')?.focus({ preventScroll: true }));
   }
@@ -144,8 +152,10 @@ export class AppElement extends SessionElement {
       return;
     }
     if (event.target instanceof HTMLInputElement) return;
+    const text = event.clipboardData?.getData('text/plain') ?? '';
+    const place = text.trim().startsWith('/') ? null : readTyped(text, '');
     try {
-      location.hash = parseLink(event.clipboardData?.getData('text/plain') ?? '').fragment;
+      location.hash = place ? placeLink(place) : parseLink(text).fragment;
     } catch {
       // Other text on the clipboard is none of this page's business.
     }
@@ -176,4 +186,5 @@ const LATE_PAGES: Partial<Record<Route['page'], () => Promise<unknown>>> = {
   sites: () => import('../pages/sites-page.js'),
   publish: () => import('../pages/publish-page.js'),
   keys: () => import('../pages/keys-page.js'),
+  site: () => import('../pages/site-page.js'),
 };

@@ -1,5 +1,7 @@
 /** Which page the address bar asks for. The fragment stays in the browser: it may hold a key. */
 
+import { parsePlace, type SitePlace } from '../site/place.js';
+
 /** A page and what it needs. */
 export type Route =
   | { page: 'home' }
@@ -10,6 +12,7 @@ export type Route =
   | { page: 'publish'; site: number | null }
   /** `fragment` may carry a locked file of keys. */
   | { page: 'keys'; fragment: string }
+  | { page: 'site'; place: SitePlace }
   | { page: 'unknown'; fragment: string };
 
 /** Reads `location.hash`. */
@@ -23,6 +26,8 @@ export function parseRoute(hash: string): Route {
   const publish = /^\/?publish(?:\/(\d{1,9}))?\/?$/.exec(path);
   if (publish) return { page: 'publish', site: publish[1] === undefined ? null : Number(publish[1]) };
   if (/^\/?keys(\/|$)/.test(path)) return { page: 'keys', fragment: `#${path.startsWith('/') ? '' : '/'}${path}` };
+  const place = parsePlace(path);
+  if (place) return { page: 'site', place };
   return { page: 'unknown', fragment: hash };
 }
 
