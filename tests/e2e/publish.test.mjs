@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
 import { test } from 'node:test';
 import { BlobReader, BlobWriter, ZipWriter } from '@zip.js/zip.js/lib/zip-core-custom.js';
 import { Scene, Visitor } from './lib/app.mjs';
@@ -40,8 +40,26 @@ function folderOn(root, name, files, more = {}) {
 
 async function choose(visitor, path, input = 'folder-input') {
   const field = await until('the field for the folder', () => visitor.find(input));
-  await field.uploadFile(path);
+  // Firefox cannot be told to choose a folder, so it is given the files that it would give.
+  if (visitor.kind === 'firefox' && input === 'folder-input') await giveFiles(field, path);
+  else await field.uploadFile(path);
   await visitor.see('plan');
+}
+
+function giveFiles(field, folder) {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => {
+    const at = join(entry.parentPath, entry.name);
+    return [relative(dirname(folder), at).split(sep).join('/'), readFileSync(at).toString('base64')];
+  });
+  return field.evaluate((input, list) => {
+    const found = list.map(([path, text]) => {
+      const file = new File([Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0))], path.split('/').at(-1));
+      return Object.defineProperty(file, 'webkitRelativePath', { value: path });
+    });
+    Object.defineProperty(input, 'files', { value: found, configurable: true });
+    input.dispatchEvent(new Event('change', { bubbles: true }));
+    delete input.files;
+  }, files);
 }
 
 /** Goes to a page of the app by its address. */
