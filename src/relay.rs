@@ -20,6 +20,7 @@ mod names;
 mod rate;
 mod seats;
 mod server;
+mod site;
 mod stun;
 mod swarm;
 mod tls;
@@ -327,6 +328,7 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         keeper: keeps.then(|| (for_keeper, allowance::Allowance::new(TO_KEEPER))),
         metrics: metrics.clone(),
         app: app::App::new(config.app.as_deref()),
+        loader: site::Loader::new(config.app.as_deref()),
         policy,
     };
     let (local_seen, seen) = mpsc::channel(COMMANDS);
