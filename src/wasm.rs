@@ -6,12 +6,12 @@ mod error;
 mod file;
 #[cfg(feature = "interop")]
 mod interop;
-#[cfg(feature = "names")]
 mod keys;
 mod log;
-#[cfg(feature = "names")]
 mod names;
 mod node;
+mod promise;
+mod sites;
 mod source;
 mod types;
 

@@ -102,9 +102,9 @@ export function buildSteps({ fast = false } = {}) {
       id: 'sdk',
       title: 'Compiling the SDK',
       needs: ['npm'],
-      inputs: ['www/sdk', 'tsconfig.json'],
+      inputs: ['www/sdk', 'src/proto/keys/english.txt', 'tsconfig.json', 'package-lock.json'],
       key: sdkTscArgs.join(' '),
-      outputs: ['pkg/index.js', 'pkg/index.d.ts'],
+      outputs: ['pkg/index.js', 'pkg/index.d.ts', 'pkg/argon2.js', 'pkg/english.txt'],
       run: async () => {
         // What was removed from the sources must not stay in the package.
         if (existsSync(join(root, 'pkg'))) {
@@ -113,6 +113,20 @@ export function buildSteps({ fast = false } = {}) {
           }
         }
         await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...sdkTscArgs], { cwd: root, label: 'tsc' });
+        // The package stands alone: what it takes from another one is in it, with that one's notice.
+        const { build: bundle } = await import('esbuild');
+        await bundle({
+          entryPoints: [join(root, 'www/sdk/argon2.ts')],
+          outfile: join(root, 'pkg/argon2.js'),
+          bundle: true,
+          format: 'esm',
+          platform: 'browser',
+          target: 'es2022',
+          minify: true,
+          legalComments: 'inline',
+          logLevel: 'error',
+        });
+        copyFileSync(join(root, 'src/proto/keys/english.txt'), join(root, 'pkg/english.txt'));
       },
     },
     {
@@ -139,9 +153,36 @@ export function buildSteps({ fast = false } = {}) {
       },
     },
     {
+      id: 'loader',
+      title: 'Bundling the loader of sites',
+      needs: ['npm', 'sdk'],
+      inputs: ['www/site', 'www/sw', 'www/sdk/stream-messages.ts', 'tsconfig.json'],
+      key: String(fast),
+      outputs: ['pkg/site/sw.js', 'pkg/site/bridge.html'],
+      run: async () => {
+        for (const project of ['www/site', 'www/site/worker']) {
+          await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--project', `${project}/tsconfig.json`], { cwd: root, label: 'tsc' });
+        }
+        const to = join(root, 'pkg/site');
+        rmSync(to, { recursive: true, force: true });
+        const { build: bundle } = await import('esbuild');
+        await bundle({
+          entryPoints: { bridge: join(root, 'www/site/bridge.ts'), watch: join(root, 'www/site/watch.ts'), open: join(root, 'www/site/open.ts'), sw: join(root, 'www/site/worker/index.ts') },
+          outdir: to,
+          bundle: true,
+          format: 'iife',
+          platform: 'browser',
+          target: 'es2022',
+          minify: !fast,
+          logLevel: 'error',
+        });
+        for (const page of ['bridge', 'watch', 'open']) copyFileSync(join(root, `www/site/${page}.html`), join(to, `${page}.html`));
+      },
+    },
+    {
       id: 'pkg',
       title: 'Writing the npm package',
-      needs: ['wasm-opt', 'sdk', 'worker'],
+      needs: ['wasm-opt', 'sdk', 'worker', 'loader'],
       inputs: ['Cargo.toml', 'docs/sdk.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'scripts/lib/build.mjs'],
       outputs: ['pkg/package.json', 'pkg/README.md'],
       run: writePackage,
@@ -150,7 +191,7 @@ export function buildSteps({ fast = false } = {}) {
       id: 'app',
       title: 'Bundling the app',
       needs: ['pkg'],
-      inputs: ['www/app', 'webpack.config.js', 'tsconfig.json'],
+      inputs: ['www/app', 'www/site', 'www/sdk/stream-messages.ts', 'webpack.config.js', 'tsconfig.json'],
       key: String(fast),
       outputs: ['www/dist/index.html'],
       run: async () => {
@@ -203,7 +244,7 @@ const sdkTscArgs = ['--project', 'www/sdk/tsconfig.json'];
 /** Lays a .gz and a .br beside every file that gains by it, so that the relay need not compress while it serves. */
 async function compress(folder) {
   for (const name of readdirSync(folder, { recursive: true })) {
-    if (!/\.(wasm|js|css|html|svg|json|webmanifest)$/.test(name)) continue;
+    if (!/\.(wasm|js|css|html|svg|json|txt|webmanifest)$/.test(name)) continue;
     const bytes = readFileSync(join(folder, name));
     const [gzipped, brotlied] = await Promise.all([
       promisify(gzip)(bytes, { level: 9 }),
@@ -237,7 +278,7 @@ async function writePackage() {
       './gyre-sw.js': './gyre-sw.js',
       './package.json': './package.json',
     },
-    files: ['*.js', '*.d.ts', 'tabs', 'wasm', 'README.md', 'LICENSE*'],
+    files: ['*.js', '*.d.ts', 'english.txt', 'tabs', 'wasm', 'site', 'README.md', 'LICENSE*'],
     sideEffects: ['./gyre-sw.js'],
   }, null, 2)}\n`);
   // wasm-bindgen would otherwise be hidden from npm by an ignore file of its own.

@@ -4,14 +4,19 @@ use std::ops::Range;
 
 use cid::Cid;
 use futures::channel::{mpsc, oneshot};
+use libp2p::{Multiaddr, PeerId};
 
 use super::error::Result;
 use super::event_loop::Part;
+use super::keepers::Asked;
 use super::meta::BlobMeta;
 use super::names::{Head, Stored};
 use super::readers::ReaderId;
+use super::site::Holders;
 use super::snapshot::SwarmChart;
+use crate::proto::address::Address;
 use crate::proto::holding::Holding;
+use crate::proto::keeping::Verdict;
 use crate::proto::keys::SiteKey;
 use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::name::Name;
@@ -48,10 +53,15 @@ pub(super) enum Command {
     },
     /// This much of a site is here: its peers are told.
     Hold(Holding),
+    /// Drop these files of sites; answers with the rows that may go now.
+    DropParts {
+        blobs: Vec<BlobHash>,
+        reply: oneshot::Sender<Vec<RowId>>,
+    },
     /// How many other peers say that they have all of a site.
     Holders {
         manifest: BlobHash,
-        reply: oneshot::Sender<usize>,
+        reply: oneshot::Sender<Holders>,
     },
     /// The manifests of the sites that are here, and whether each is kept on purpose.
     Manifests {
@@ -156,6 +166,22 @@ pub(super) enum Command {
         hold: bool,
         reply: oneshot::Sender<Result<Vec<Name>>>,
     },
+    /// Go on asking keepers to keep something; answers with what they have said.
+    AskKeepers {
+        address: Address,
+        at: Vec<(PeerId, Multiaddr)>,
+        reply: oneshot::Sender<Vec<Verdict>>,
+    },
+    /// Be a keeper from now on.
+    BeKeeper { asked: mpsc::Sender<Asked> },
+    /// Tell a peer what comes of its wish.
+    AnswerWish {
+        address: Address,
+        peer: PeerId,
+        verdict: Verdict,
+    },
+    /// Other denylists are in force.
+    DenylistChanged,
     /// Room was made, or taken away.
     QuotaChanged,
     /// End.

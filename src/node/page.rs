@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Config, Export, File, Node, Result};
+use super::{Config, Export, File, Node, Result, Site};
 use crate::net::fetch::web::PageFetch;
 use crate::net::transport;
 use crate::store::Store;
@@ -16,6 +16,9 @@ pub type PageFile = File<IndexedDbStore>;
 
 /// A blob exported from it.
 pub type PageExport = Export<IndexedDbStore>;
+
+/// A site opened through it.
+pub type PageSite = Site<IndexedDbStore>;
 
 impl PageNode {
     /// Opens the database and starts the node on it.

@@ -1,5 +1,6 @@
 //! A site opened for reading: its manifest, and its files as they are asked for.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
@@ -19,6 +20,7 @@ use crate::rt;
 use crate::store::{BlobRow, Store, StoreError};
 
 mod publish;
+pub(super) mod shelf;
 
 pub use publish::{PublishOptions, Published, Publishing, SiteFile};
 
@@ -52,6 +54,17 @@ impl<S: Store> std::fmt::Debug for Site<S> {
     }
 }
 
+/// How many other peers had all of a site, as far as they have said so since the node started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holders {
+    /// They are linked, or said so within the last minutes.
+    pub now: usize,
+    /// That, or said so within the last hour.
+    pub hour: usize,
+    /// That, or said so within the last day.
+    pub day: usize,
+}
+
 /// How much of a site is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Fetching {
@@ -76,8 +89,9 @@ impl<S: Store> Node<S> {
     /// Opens a site: starts fetching its manifest, and ends when that is here and has been read. Files come when they are asked for.
     ///
     /// # Errors
-    /// `BadSite` if it is no manifest, `NotFound` or `NoRelay` after a bounded wait (the node goes on looking), `Store`.
+    /// `Denied`, `BadSite` if it is no manifest, `NotFound` or `NoRelay` after a bounded wait (the node goes on looking), `Store`.
     pub async fn site(&self, manifest: BlobHash) -> Result<Site<S>> {
+        self.check_blob(manifest)?;
         let known = self
             .ask(|reply| Command::Lookup {
                 blob: manifest,
@@ -85,6 +99,13 @@ impl<S: Store> Node<S> {
             })
             .await?;
         let fresh = known.is_none();
+        let at_hand = self.shared.borrow_mut().shelf.get(manifest);
+        if let (Some(manifest), false) = (at_hand, fresh) {
+            return Ok(Site {
+                node: self.clone(),
+                manifest,
+            });
+        }
         let meta = match known {
             Some((row, mut meta)) => {
                 if meta.kind != Kind::Manifest {
@@ -106,10 +127,35 @@ impl<S: Store> Node<S> {
             // Nobody could ever open it.
             self.remove(manifest).await?;
         }
-        Ok(Site {
-            node: self.clone(),
-            manifest: Rc::new(read?),
-        })
+        Ok(self.shelve(read?))
+    }
+
+    /// Opens a site if its list of files is here whole.
+    ///
+    /// # Errors
+    /// `BadSite`, `Closed`, `Store`.
+    pub async fn site_here(&self, manifest: BlobHash) -> Result<Option<Site<S>>> {
+        let Some((_, meta)) = self.whole(manifest).await? else {
+            return Ok(None);
+        };
+        if meta.kind != Kind::Manifest {
+            return Ok(None);
+        }
+        let at_hand = self.shared.borrow_mut().shelf.get(manifest);
+        if let Some(manifest) = at_hand {
+            let node = self.clone();
+            return Ok(Some(Site { node, manifest }));
+        }
+        let read = self.read_manifest(manifest, meta).await?;
+        Ok(Some(self.shelve(read)))
+    }
+
+    /// Remembers a list of files that was just read or made.
+    fn shelve(&self, manifest: Manifest) -> Site<S> {
+        let manifest = Rc::new(manifest);
+        let node = self.clone();
+        node.shared.borrow_mut().shelf.put(manifest.clone());
+        Site { node, manifest }
     }
 
     /// The sites that are here, each by its manifest, and whether it is kept on purpose.
@@ -124,7 +170,7 @@ impl<S: Store> Node<S> {
     ///
     /// # Errors
     /// `Closed` once stopped.
-    pub async fn holders(&self, manifest: BlobHash) -> Result<usize> {
+    pub async fn holders(&self, manifest: BlobHash) -> Result<Holders> {
         self.ask(|reply| Command::Holders { manifest, reply }).await
     }
 
@@ -138,15 +184,51 @@ impl<S: Store> Node<S> {
         if pinned {
             return self.pin_parts(site.blobs(), true).await;
         }
-        let mut loose = site.blobs();
-        for (other, kept) in self.sites().await? {
-            if kept && other != manifest {
-                let kept: std::collections::BTreeSet<_> =
-                    self.site(other).await?.blobs().into_iter().collect();
-                loose.retain(|blob| !kept.contains(blob));
+        let loose = self.only_in(&site, |kept| kept).await?;
+        self.pin_parts(loose, false).await
+    }
+
+    /// Drops a site, and the files of it that no other site here has.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not here, `Store`.
+    pub async fn remove_site(&self, manifest: BlobHash) -> Result<()> {
+        let files = match self.site_here(manifest).await? {
+            Some(site) => self.only_in(&site, |_| true).await?,
+            None => Vec::new(),
+        };
+        self.remove(manifest).await?;
+        self.shared.borrow_mut().shelf.drop(manifest);
+        for some in files.chunks(ASKED_AT_ONCE) {
+            let rows = self.ask(|reply| Command::DropParts {
+                blobs: some.to_vec(),
+                reply,
+            });
+            for row in rows.await? {
+                self.store.remove(row).await?;
             }
         }
-        self.pin_parts(loose, false).await
+        Ok(())
+    }
+
+    /// The files of a site that are in no other site here; `counts` says which others count, by whether they are kept on purpose.
+    async fn only_in(
+        &self,
+        site: &Site<S>,
+        counts: impl Fn(bool) -> bool,
+    ) -> Result<Vec<BlobHash>> {
+        let mut only = site.blobs();
+        for (other, kept) in self.sites().await? {
+            if other == site.manifest.hash() || !counts(kept) {
+                continue;
+            }
+            // One whose list has not come yet has no files here either.
+            if let Some(other) = self.site_here(other).await? {
+                let others = other.blobs();
+                only.retain(|blob| others.binary_search(blob).is_err());
+            }
+        }
+        Ok(only)
     }
 
     async fn read_manifest(&self, blob: BlobHash, meta: BlobMeta) -> Result<Manifest> {
@@ -322,6 +404,16 @@ impl<S: Store> Site<S> {
         })
     }
 
+    fn check(&self, entry: &Entry<'_>) -> Result<()> {
+        let denylist = self.node.denylist();
+        let denied = denylist.denies_path(self.manifest.hash(), entry.path)
+            || denylist.denies_blob(entry.blob);
+        match denied {
+            true => Err(Error::Denied),
+            false => Ok(()),
+        }
+    }
+
     /// Tells the site's peers how much is here.
     async fn hold(&self, progress: Fetching) -> Result<()> {
         let holding = Holding {
@@ -332,11 +424,10 @@ impl<S: Store> Site<S> {
         self.node.tell(Command::Hold(holding)).await
     }
 
+    /// Its blobs in order, each once.
     fn blobs(&self) -> Vec<BlobHash> {
-        let mut blobs: Vec<_> = self.manifest.entries().map(|entry| entry.blob).collect();
-        blobs.sort_unstable();
-        blobs.dedup();
-        blobs
+        let blobs: BTreeSet<_> = self.manifest.entries().map(|entry| entry.blob).collect();
+        blobs.into_iter().collect()
     }
 
     fn nothing(&self) -> Fetching {
@@ -364,6 +455,7 @@ impl<S: Store> Site<S> {
 
     /// Sees to it that the event loop has the file, and asks for what is missing.
     async fn awake(&self, entry: &Entry<'_>) -> Result<BlobMeta> {
+        self.check(entry)?;
         let blob = entry.blob;
         let known = self
             .node
@@ -401,6 +493,7 @@ impl<S: Store> Site<S> {
 
     /// A small file that is here and asleep, straight from the store: nobody else need hear of it.
     async fn at_hand(&self, entry: &Entry<'_>) -> Result<Option<Bytes>> {
+        self.check(entry)?;
         let held = self.node.ask(|reply| Command::Held {
             blobs: vec![entry.blob],
             reply,

@@ -29,7 +29,8 @@ pub(super) fn chunks(
     })
 }
 
-struct Cancel(ReadableStreamDefaultReader);
+/// A reader that is cancelled when it is dropped.
+pub(super) struct Cancel(pub ReadableStreamDefaultReader);
 
 impl Drop for Cancel {
     fn drop(&mut self) {
@@ -38,17 +39,26 @@ impl Drop for Cancel {
 }
 
 async fn next(reader: &ReadableStreamDefaultReader) -> Result<Option<Bytes>, String> {
-    let read = JsFuture::from(reader.read())
-        .await
-        .map_err(|error| describe(&error))?;
-    let done = Reflect::get(&read, &"done".into()).map_err(|error| describe(&error))?;
-    if done.is_truthy() {
+    let Some(value) = next_value(reader).await? else {
         return Ok(None);
-    }
-    let value = Reflect::get(&read, &"value".into()).map_err(|error| describe(&error))?;
+    };
     match value.dyn_into::<Uint8Array>() {
         Ok(array) => Ok(Some(array.to_vec().into())),
         Err(_) => Err("the stream holds something other than Uint8Array".into()),
+    }
+}
+
+/// What a reader yields next, `None` at its end.
+pub(super) async fn next_value(
+    reader: &ReadableStreamDefaultReader,
+) -> Result<Option<JsValue>, String> {
+    let read = JsFuture::from(reader.read())
+        .await
+        .map_err(|error| describe(&error))?;
+    let field = |name: &str| Reflect::get(&read, &name.into()).map_err(|error| describe(&error));
+    match field("done")?.is_truthy() {
+        true => Ok(None),
+        false => field("value").map(Some),
     }
 }
 

@@ -28,6 +28,16 @@ export interface Head { name: string; cid?: string; value: string; sequence: num
 export type KeyLock = { kind: 'none' } | { kind: 'passphrase'; salt: Uint8Array; memory: number; passes: number; lanes: number } | { kind: 'external'; salt: Uint8Array };
 export type KeyUnlock = { kind: 'none' } | (Exclude<KeyLock, { kind: 'none' }> & { key: Uint8Array });
 export interface KeyState { state: 'missing' | 'locked' | 'unlocked'; locks: KeyLock[] }
+export interface Work { signal?: AbortSignal; onProgress?: (progress: any) => void }
+export interface WasmPublishOptions extends Work { name?: string; previous?: string; index?: string; missing?: string; fallback?: string }
+export interface SiteChange { cid: string; previous: string | null; added: string[]; changed: string[]; removed: string[]; addedCount: number; changedCount: number;
+  removedCount: number; newBytes: number; files: number; bytes: number; sameButForCase: string[]; skippedRedirects: { line: number; reason: string }[] }
+export interface SiteInfo { cid: string; title: string; files: number; bytes: number; previous: string | null; time: number | null; index: string; pinned: boolean;
+  here: { files: number; bytes: number }; holders: number; seenHour: number; seenDay: number }
+export interface SiteFileInfo { path: string; size: number; type: string; hash: string }
+export interface SiteAnswer { kind: 'file' | 'redirect' | 'missing'; status: number; path: string | null; size: number; type: string; etag: string | null;
+  location: string | null; cache: string | null; csp: string | null }
+export interface HeldSite { cid: string; pinned: boolean; title: string; bytes: number; files: number }
 export interface Limits { upRate: number | null; downRate: number | null; upPerDay: number | null; sendOnMetered: boolean; pauseOnBattery: boolean; hideAddress: boolean }
 export interface Surroundings { metered: boolean; onBattery: boolean }
 export interface Stats { peerId: string; state: 'connecting' | 'joined' | 'peers' | 'offline';
@@ -95,25 +105,39 @@ extern "C" {
     #[wasm_bindgen(method, getter, structural)]
     pub fn lanes(this: &JsWith) -> Option<u32>;
 
-    #[wasm_bindgen(typescript_type = "KeyState")]
-    pub type JsKeyState;
-    #[wasm_bindgen(typescript_type = "Head")]
-    pub type JsHead;
-    #[wasm_bindgen(typescript_type = "(head: Head) => void")]
-    pub type JsHeadListener;
+    /// What a long call takes beside its values.
+    #[wasm_bindgen(typescript_type = "Work")]
+    pub type JsWork;
+    #[wasm_bindgen(method, getter, structural, js_name = signal)]
+    pub fn work_signal(this: &JsWork) -> Option<AbortSignal>;
+    #[wasm_bindgen(method, getter, structural, js_name = onProgress)]
+    pub fn on_work_progress(this: &JsWork) -> Option<js_sys::Function>;
+
+    /// Texts, and what `JsWork` has.
+    #[wasm_bindgen(typescript_type = "WasmPublishOptions")]
+    pub type JsPublishOptions;
+    #[wasm_bindgen(method, getter, structural, js_name = signal)]
+    pub fn publish_signal(this: &JsPublishOptions) -> Option<AbortSignal>;
+    #[wasm_bindgen(method, getter, structural, js_name = name)]
+    pub fn title(this: &JsPublishOptions) -> Option<String>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn previous(this: &JsPublishOptions) -> Option<String>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn index(this: &JsPublishOptions) -> Option<String>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn missing(this: &JsPublishOptions) -> Option<String>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn fallback(this: &JsPublishOptions) -> Option<String>;
+    #[wasm_bindgen(method, getter, structural, js_name = onProgress)]
+    pub fn on_publish_progress(this: &JsPublishOptions) -> Option<js_sys::Function>;
+
     #[wasm_bindgen(typescript_type = "Limits")]
     pub type JsLimits;
     #[wasm_bindgen(typescript_type = "Surroundings")]
     pub type JsSurroundings;
 
-    #[wasm_bindgen(typescript_type = "{ name: string; size: number; pieces: number }")]
-    pub type JsExportInfo;
-    #[wasm_bindgen(typescript_type = "WasmShare")]
-    pub type JsShare;
     #[wasm_bindgen(typescript_type = "SwarmInfo[]")]
     pub type JsSwarms;
-    #[wasm_bindgen(typescript_type = "SwarmChart")]
-    pub type JsSwarmChart;
     #[wasm_bindgen(typescript_type = "PeerInfo[]")]
     pub type JsPeers;
     #[wasm_bindgen(typescript_type = "Stats")]

@@ -7,6 +7,7 @@
 
 import { GyreError, guarded, raced, throwIfAborted } from './errors.js';
 import type { NodeFile } from './node.js';
+import { pulledStream } from './pulled.js';
 import { resolveRange } from './range.js';
 import { answer } from './stream-response.js';
 import type { ByteRange, Progress, SwarmInfo } from './types.js';
@@ -53,43 +54,7 @@ export class GyreFile {
    */
   stream(range?: ByteRange, options: { signal?: AbortSignal | undefined } = {}): ReadableStream<Uint8Array> {
     const span = resolveRange(range, this.size);
-    const cut = new AbortController();
-    const follow = (): void => cut.abort(options.signal?.reason);
-    let at = span.start;
-    const release = (): void => options.signal?.removeEventListener('abort', follow);
-    return new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        cut.signal.addEventListener(
-          'abort',
-          () => controller.error(new GyreError('ABORTED', 'Cancelled.', { cause: cut.signal.reason })),
-          { once: true },
-        );
-        if (options.signal?.aborted) follow();
-        else options.signal?.addEventListener('abort', follow, { once: true });
-      },
-      pull: async (controller) => {
-        if (at < span.end) {
-          try {
-            const piece = await this.#read(at, span.end - at, cut.signal);
-            if (cut.signal.aborted) return;
-            at += piece.byteLength;
-            controller.enqueue(piece);
-          } catch (thrown) {
-            release();
-            if (!cut.signal.aborted) controller.error(GyreError.from(thrown));
-            return;
-          }
-        }
-        if (at >= span.end) {
-          release();
-          controller.close();
-        }
-      },
-      cancel: (reason) => {
-        release();
-        cut.abort(reason);
-      },
-    });
+    return pulledStream(span, (at, length, signal) => this.#read(at, length, signal), options.signal);
   }
 
   /** Waits for the whole file and returns its bytes in one buffer. For large files prefer {@link stream} or {@link blob}. */
@@ -182,11 +147,7 @@ export class GyreFile {
 
   async #read(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
     if (this.#closed) throw new GyreError('CLOSED', 'This file handle is closed.', { cid: this.cid });
-    const piece = await this.#file.read(offset, Math.min(length, PIECE_BYTES), { signal });
-    if (piece.byteLength === 0 || piece.byteLength > length) {
-      throw new GyreError('INTERNAL', `A read of ${length} bytes returned ${piece.byteLength}.`, { cid: this.cid });
-    }
-    return piece;
+    return this.#file.read(offset, length, { signal });
   }
 
   async #each(
@@ -205,7 +166,5 @@ export class GyreFile {
   }
 }
 
-/** Bytes asked for at a time: four chunks, the most that one read of the node returns. */
-const PIECE_BYTES = 1024 * 1024;
 /** Bytes after which parts become a `Blob`, which browsers may move out of memory. */
 const SPILL_BYTES = 32 * 1024 * 1024;

@@ -9,9 +9,13 @@
 import { fetchBootstrap } from './bootstrap.js';
 import { GyreError, guarded, throwIfAborted } from './errors.js';
 import { GyreFile } from './file.js';
-import { defaultLinkBase, formatLink, parseLink, webSources, withSources } from './link.js';
+import { checkSiteNumber, Keys } from './keys.js';
+import { defaultLinkBase, formatLink, formatSiteLink, parseLink, parseSiteLink, webSources, withSources } from './link.js';
 import { RelayMemory } from './memory.js';
 import { LocalNode, type GyreNode } from './node.js';
+import { siteSource, type SiteFiles } from './publish.js';
+import { Site, siteHead } from './site.js';
+import type { HeldSite, PublishOptions, SiteHead, SiteVersion } from './site-types.js';
 import { readSurroundings, watchSurroundings } from './surroundings.js';
 import { openSource, type ShareSource } from './source.js';
 import type { Network } from './tabs/messages.js';
@@ -25,6 +29,8 @@ import type { WasmNodeOptions } from './wasm/gyre.js';
 export class Gyre extends EventTarget {
   /** Resolves once a relay holds a reservation, so that others can reach this peer; rejects with `CLOSED` if it is left before. */
   readonly joined: Promise<void>;
+  /** The person's keys, with which sites are signed. */
+  readonly keys: Keys;
   readonly #node: GyreNode;
   readonly #linkBase: string;
   readonly #failed = new Set<string>();
@@ -37,6 +43,7 @@ export class Gyre extends EventTarget {
     super();
     this.#node = node;
     this.#linkBase = linkBase;
+    this.keys = new Keys(() => this.#open());
     this.joined = new Promise<void>((resolve, reject) => (this.#settleJoined = { resolve, reject }));
     this.joined.catch(() => undefined);
     for (const swarm of node.swarms()) if (swarm.error) this.#failed.add(swarm.cid);
@@ -257,6 +264,77 @@ export class Gyre extends EventTarget {
     });
   }
 
+  /**
+   * Publishes files as one version of a site, and signs that the site's name leads to it if `site` is given. Streams of any
+   * length pass through; what is here already is not stored again, and if nothing has changed no new version is made. Others
+   * can fetch it once sending is allowed.
+   *
+   * @throws GyreError `BAD_SITE` for paths, media types or headers that no site may have, `BAD_OPTIONS` if there is no file or one
+   * cannot be read, `NO_KEYS`, `LOCKED`, `QUOTA_EXCEEDED`, `STORE_FAILED`, `ABORTED`, `CLOSED`, and `INTERRUPTED` if another tab ran
+   * the peer, was closed, and the files cannot be read twice.
+   */
+  async publish(files: SiteFiles, options: PublishOptions = {}): Promise<SiteVersion> {
+    return guarded(async () => {
+      const node = this.#open();
+      const { site, signal, review, onProgress: report } = options;
+      throwIfAborted(signal);
+      // Before all the work: without the key it would be in vain.
+      const name = site === undefined ? null : await node.call('siteName', checkSiteNumber(site));
+      const before = options.previous == null ? null : parseSiteLink(options.previous);
+      if (before && !before.isVersion) throw new GyreError('BAD_OPTIONS', 'The version before is named by its CID.');
+      const asked = name !== null && options.previous === undefined;
+      const previous = before?.address ?? (asked ? ((await this.#headOf(name, signal))?.cid ?? null) : null);
+      let path: string | null = null;
+      const source = siteSource(files, (reading) => (path = reading));
+      const { name: title, index, missing, fallback } = options;
+      const settings = { name: title, previous: previous ?? undefined, index, missing, fallback };
+      const change = await node.publishSite(source, definedOnly(settings), {
+        ...(signal ? { signal } : {}),
+        ...(report ? { onProgress: (done) => report({ ...done, path }) } : {}),
+      });
+      const { cid } = change;
+      const isNew = cid !== previous;
+      try {
+        if (review && !(await review(change))) throw new GyreError('ABORTED', 'Given up before it was signed.', { cid });
+        throwIfAborted(signal);
+      } catch (thrown) {
+        if (isNew) await node.call('removeSite', cid).catch(() => undefined);
+        throw thrown;
+      }
+      const link = formatSiteLink(name ?? cid, this.#linkBase);
+      if (name === null || site === undefined) return { cid, name, sequence: null, change, link };
+      const { sequence } = await node.call('publishName', site, cid);
+      await node.call('holdName', name, true);
+      return { cid, name, sequence, change, link };
+    });
+  }
+
+  /**
+   * Opens a site by its name, by the CID of one version, or by a link. Resolves when its list of files is here; files come as they
+   * are asked for. With a name, newer heads are heard of until the site is closed, unless `follow` is `false`.
+   *
+   * @throws GyreError `BAD_LINK`, `BAD_NAME`, `BAD_SITE`, `NOT_FOUND` (nobody reachable has it: try later), `NO_RELAY`, `ABORTED`,
+   * `CLOSED`.
+   */
+  async site(address: string, options: { signal?: AbortSignal; follow?: boolean } = {}): Promise<Site> {
+    return guarded(async () => {
+      const node = this.#open();
+      const { signal } = options;
+      throwIfAborted(signal);
+      const at = parseSiteLink(address);
+      const head = at.isVersion ? null : await this.#headOf(at.address, signal);
+      if (!at.isVersion && !head) throw new GyreError('NOT_FOUND', 'Nobody who knows this name is reachable right now.');
+      const cid = head?.cid ?? at.address;
+      await node.work('siteInfo', [cid], signal ? { signal } : {});
+      return new Site({ address: head?.name ?? cid, head, cid }, () => this.#open(), options.follow ?? true);
+    });
+  }
+
+  /** The versions of sites whose lists of files are here. */
+  async sites(): Promise<HeldSite[]> {
+    return guarded(() => this.#open().call('sites'));
+  }
+
   /** Peers this one is, was just, or tries to be connected to. Empty once left. */
   peers(): PeerInfo[] {
     return this.#left ? [] : this.#node.peers();
@@ -351,6 +429,32 @@ export class Gyre extends EventTarget {
     });
   }
 
+  /** What a name leads to: what others say, or what was known here if they do not say it soon; `null` if nobody knows. */
+  async #headOf(name: string, signal: AbortSignal | undefined): Promise<SiteHead | null> {
+    const node = this.#open();
+    const known = await node.call('knownName', name);
+    const cut = new AbortController();
+    const giveUp = (): void => cut.abort(signal?.reason);
+    const timer = known && setTimeout(giveUp, KNOWN_AFTER_MS);
+    signal?.addEventListener('abort', giveUp, { once: true });
+    try {
+      return siteHead(await node.work('resolveName', [name], { signal: cut.signal }));
+    } catch (thrown) {
+      throwIfAborted(signal);
+      const error = GyreError.from(thrown);
+      if (!UNKNOWN.has(error.code)) throw error;
+      return known ? siteHead(known) : null;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
+    }
+  }
+
+  #open(): GyreNode {
+    this.#assertOpen();
+    return this.#node;
+  }
+
   #assertOpen(): void {
     if (this.#left) throw new GyreError('CLOSED', 'The peer was left.');
   }
@@ -417,6 +521,16 @@ function nodeOptions(options: JoinOptions): Partial<WasmNodeOptions> {
     ...(relayOnly === undefined ? {} : { relayOnly }),
   };
 }
+
+/** Without what is undefined. */
+function definedOnly<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as never;
+}
+
+/** Milliseconds after which what was known of a name counts, so that a site opens where nobody can be asked; a newer head is an event. */
+const KNOWN_AFTER_MS = 2_000;
+/** With these it is not known what a name leads to. */
+const UNKNOWN: ReadonlySet<string> = new Set(['NOT_FOUND', 'NO_RELAY', 'ABORTED']);
 
 /** Name of the database where the caller gives none, as in the wasm node. */
 const DATABASE = 'gyre';

@@ -17,7 +17,28 @@ export { ERROR_CODES, GyreError, isErrorCode, type ErrorCode } from './errors.js
 export { GyreFile } from './file.js';
 export { Gyre } from './gyre.js';
 export { FileServer, type FileServerOptions } from './stream.js';
-export { formatLink, parseLink, type FileLink } from './link.js';
+export { Keys } from './keys.js';
+export { formatLink, formatSiteLink, parseLink, parseSiteLink, type FileLink, type SiteLink } from './link.js';
+export type { SiteFiles } from './publish.js';
+export { Site } from './site.js';
+export { siteResponse } from './site-response.js';
+export type {
+  FileEntry,
+  HeldSite,
+  KeepProgress,
+  KeyLock,
+  KeyState,
+  PublishOptions,
+  PublishProgress,
+  SiteAnswer,
+  SiteChange,
+  SiteEventMap,
+  SiteFileInfo,
+  SiteHead,
+  SiteInfo,
+  SiteVersion,
+  SiteVersionInfo,
+} from './site-types.js';
 export type { ShareSource } from './source.js';
 export type {
   ByteRange,

@@ -46,6 +46,48 @@ export function parseLink(input: string): FileLink {
   return { cid, key, fragment: `#/f/${cid}${query === '' ? '' : `?${query}`}` };
 }
 
+/** A link to a site, taken apart. */
+export interface SiteLink {
+  /** The site's name (`k51…`), or the CID of one version (`bafyr4i…`). */
+  readonly address: string;
+  /** Whether it is the CID of one version. */
+  readonly isVersion: boolean;
+  /** What follows: the path in the site with a slash in front, with query and fragment, percent-encoded; `/` if nothing does. */
+  readonly path: string;
+}
+
+/**
+ * Takes the address of a site apart: a link `https://HOST/#/s/<address>/<path>`, its fragment, a name, or a version's CID.
+ *
+ * @throws GyreError `BAD_LINK`, with a sentence that says what is wrong with it.
+ */
+export function parseSiteLink(input: string): SiteLink {
+  const text = input.trim();
+  if (text === '') throw bad('The address is empty.');
+  if (text.length > MAX_LINK_LENGTH) throw bad('This is too long to be an address.');
+  const route = /(?:^|#)\/?s\/(.*)$/s.exec(text)?.[1] ?? text.replace(/^(\/ip[fn]s\/|ip[fn]s:\/\/)/, '');
+  const [, address = '', path = ''] = /^([^/?#]*)(.*)$/s.exec(route) ?? [];
+  if (SITE_NAME.test(address)) return { address, isVersion: false, path: withSlash(path) };
+  if (!/^bafyr4i/.test(address)) throw bad('This is not the address of a site.');
+  if (!CID_ALPHABET.test(address) || address.length > CID_LENGTH) throw bad('The address of this site is malformed.');
+  if (address.length < CID_LENGTH) throw bad('The address of this site is cut short. Copy all of it again.');
+  return { address, isVersion: true, path: withSlash(path) };
+}
+
+/** The link of a site at the page that opens it; `path` as {@link parseSiteLink} gives it. */
+export function formatSiteLink(address: string, base: URL | string, path = '/'): string {
+  return formatLink(`#/s/${address}${withSlash(path)}`, base);
+}
+
+/** What opens one file of a version at a node. @internal */
+export function siteFileLink(cid: string, path: string): string {
+  return `#/s/${cid}/${path.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+function withSlash(path: string): string {
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
 /** Joins a fragment to the page that opens it. */
 export function formatLink(fragment: string, base: URL | string): string {
   const url = new URL(base);
@@ -101,4 +143,6 @@ const CID_START = /^bafk[a-z2-7]*(\?|$)/;
 const CID_ALPHABET = /^b[a-z2-7]*$/;
 const KEY = new RegExp(`^[A-Za-z0-9_-]{${KEY_LENGTH}}$`);
 const FILE_ROUTE = /^\/?f\/([^?/#]+)\/?(?:\?(.*))?$/;
+/** An ed25519 key as a CID in base36. */
+const SITE_NAME = /^k51[0-9a-z]{59}$/;
 const OTHER_KINDS = /^\/?[sm]\//;

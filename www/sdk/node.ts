@@ -7,9 +7,10 @@
  * bytes or handles has a method of its own here.
  */
 
+import type { SiteChange } from './site-types.js';
 import type { Opened } from './source.js';
 import type { PeerInfo, Stats, SwarmInfo } from './types.js';
-import type { WasmEvent, WasmNode, WasmShare } from './wasm/gyre.js';
+import type { SitePiece, WasmEvent, WasmNode, WasmPublishOptions, WasmShare, Work } from './wasm/gyre.js';
 
 /** Calls whose arguments and results are plain values, and which may be made twice. */
 export const PLAIN_CALLS = [
@@ -26,13 +27,72 @@ export const PLAIN_CALLS = [
   'exportPiece',
   'chart',
   'webTree',
+  'siteFiles',
+  'siteAnswer',
+  'pinSite',
+  'unpinSite',
+  'removeSite',
+  'sites',
+  'publishName',
+  'knownName',
+  'holdName',
+  'keyState',
+  'createKeys',
+  'keyPhrase',
+  'restoreKeys',
+  'unlockKeys',
+  'lockKeys',
+  'setKeyLock',
+  'exportKeys',
+  'importKeys',
+  'keyFileState',
+  'siteName',
+  'forgetKeys',
 ] as const satisfies readonly (keyof WasmNode)[];
 
 /** One of {@link PLAIN_CALLS}. */
 export type PlainCall = (typeof PLAIN_CALLS)[number];
 
 /** Those of them that only read: the snapshots are the same after. */
-export const READING_CALLS: readonly PlainCall[] = ['exportInfo', 'exportPiece', 'chart'];
+export const READING_CALLS: readonly PlainCall[] = [
+  'exportInfo',
+  'exportPiece',
+  'chart',
+  'siteFiles',
+  'siteAnswer',
+  'sites',
+  'knownName',
+  'keyState',
+  'keyPhrase',
+  'keyFileState',
+  'siteName',
+];
+
+/**
+ * Calls of plain values that may take long: their last argument is {@link Work}, and they may be made twice. What they tell
+ * meanwhile is plain, too.
+ */
+export const WORK_CALLS = ['siteInfo', 'siteRead', 'siteFetch', 'resolveName', 'watchName'] as const satisfies readonly (keyof WasmNode)[];
+
+/** One of {@link WORK_CALLS}. */
+export type WorkCall = (typeof WORK_CALLS)[number];
+
+/** What one of them is given before its {@link Work}, what it tells, and what it comes to. */
+export type WorkArguments<K extends WorkCall> = Required<Parameters<WasmNode[K]>> extends [...infer A, unknown] ? A : never;
+export type WorkProgress<K extends WorkCall> =
+  Required<Parameters<WasmNode[K]>> extends [...unknown[], Work<infer P>] ? P : never;
+export type WorkResult<K extends WorkCall> = ReturnType<WasmNode[K]>;
+
+/** What a publication is told beside its files. */
+export type PublishSettings = Omit<WasmPublishOptions, 'signal' | 'onProgress'>;
+
+/** The files of a site, as often as they can be read. */
+export interface SiteSource {
+  /** Their pieces from the first one on. */
+  stream(): ReadableStream<SitePiece>;
+  /** Whether that works a second time. */
+  readonly repeatable: boolean;
+}
 
 /** What one of them is given, and what it comes to. */
 export type PlainArguments<K extends PlainCall> = Parameters<WasmNode[K]>;
@@ -69,6 +129,9 @@ export interface Snapshot {
   readonly memoryBytes: number;
 }
 
+/** What a publication tells meanwhile. */
+export type PublishWork = Pick<WasmPublishOptions, 'signal' | 'onProgress'>;
+
 /** A node. */
 export interface GyreNode {
   readonly peerId: string;
@@ -79,6 +142,9 @@ export interface GyreNode {
   call<K extends PlainCall>(name: K, ...args: PlainArguments<K>): PlainResult<K>;
   openLink(link: string, options?: { signal?: AbortSignal }): Promise<NodeFile>;
   importSource(source: Opened, options: ImportOptions): Promise<WasmShare>;
+  /** One of {@link WORK_CALLS}. */
+  work<K extends WorkCall>(name: K, args: WorkArguments<K>, work: Work<WorkProgress<K>>): WorkResult<K>;
+  publishSite(source: SiteSource, settings: PublishSettings, work: PublishWork): Promise<SiteChange>;
   peers(): PeerInfo[];
   swarms(): SwarmInfo[];
   stats(): Stats;
@@ -127,6 +193,21 @@ export class LocalNode implements GyreNode {
         ...(options.signal ? { signal: options.signal } : {}),
         ...(options.onProgress ? { onProgress: options.onProgress } : {}),
       });
+    } catch (thrown) {
+      await reader.cancel(thrown).catch(() => undefined);
+      throw thrown;
+    }
+  }
+
+  work<K extends WorkCall>(name: K, args: WorkArguments<K>, work: Work<WorkProgress<K>>): WorkResult<K> {
+    const method = this.#wasm[name] as unknown as (...args: unknown[]) => WorkResult<K>;
+    return method.call(this.#wasm, ...args, work);
+  }
+
+  async publishSite(source: SiteSource, settings: PublishSettings, work: PublishWork): Promise<SiteChange> {
+    const reader = source.stream().getReader();
+    try {
+      return await this.#wasm.publishSite(reader, { ...settings, ...work });
     } catch (thrown) {
       await reader.cancel(thrown).catch(() => undefined);
       throw thrown;

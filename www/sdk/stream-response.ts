@@ -35,40 +35,47 @@ export function answer(
   options: { download?: boolean } = {},
 ): Head {
   if (method !== 'GET' && method !== 'HEAD') return { status: 405, headers: [['Allow', 'GET, HEAD']], span: null };
-  const etag = `"${file.cid}"`;
-  const headers: [string, string][] = [
-    ['Accept-Ranges', 'bytes'],
-    ['ETag', etag],
+  const head = negotiate(`"${file.cid}"`, file.size, method, header);
+  head.headers.push(
     // The bytes of a CID never change, but a file that was removed here must not go on being shown.
     ['Cache-Control', 'private, no-cache'],
     ['Cross-Origin-Resource-Policy', 'same-origin'],
     ['Referrer-Policy', 'no-referrer'],
     ['X-Content-Type-Options', 'nosniff'],
+  );
+  if (head.status !== 200 && head.status !== 206) return head;
+  const { type, policy, shown } = presentation(file.type);
+  head.headers.push(
+    ['Content-Type', type],
+    ['Content-Security-Policy', policy],
+    ['Content-Disposition', disposition(file.name || file.cid, options.download === true || !shown)],
+  );
+  return head;
+}
+
+/** The part of an answer to `GET` or `HEAD` that conditions and ranges decide: RFC 9110, sections 13 and 14. */
+export function negotiate(etag: string, size: number, method: string, header: (name: string) => string | null): Head {
+  const headers: [string, string][] = [
+    ['Accept-Ranges', 'bytes'],
+    ['ETag', etag],
   ];
   const wanted = header('if-match');
   if (wanted !== null && !names(wanted, etag)) return { status: 412, headers, span: null };
   const known = header('if-none-match');
   if (known !== null && names(known.replace(/W\//g, ''), etag)) return { status: 304, headers, span: null };
-
-  const { type, policy, shown } = presentation(file.type);
   const condition = header('if-range');
   // RFC 9110, 14.2: Range is defined for GET alone.
   const range =
     method === 'GET' && (condition === null || condition.trim() === etag)
-      ? parseRangeHeader(header('range'), file.size)
+      ? parseRangeHeader(header('range'), size)
       : null;
   if (range === 'unsatisfiable') {
-    headers.push(['Content-Range', `bytes */${file.size}`]);
+    headers.push(['Content-Range', `bytes */${size}`]);
     return { status: 416, headers, span: null };
   }
-  const span: Span = range ?? { start: 0, end: file.size };
-  headers.push(
-    ['Content-Type', type],
-    ['Content-Security-Policy', policy],
-    ['Content-Length', String(span.end - span.start)],
-    ['Content-Disposition', disposition(file.name || file.cid, options.download === true || !shown)],
-  );
-  if (range) headers.push(['Content-Range', `bytes ${span.start}-${span.end - 1}/${file.size}`]);
+  const span: Span = range ?? { start: 0, end: size };
+  headers.push(['Content-Length', String(span.end - span.start)]);
+  if (range) headers.push(['Content-Range', `bytes ${span.start}-${span.end - 1}/${size}`]);
   return { status: range ? 206 : 200, headers, span: method === 'HEAD' ? null : span };
 }
 

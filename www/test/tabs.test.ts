@@ -3,7 +3,7 @@ import { test, type TestContext } from 'node:test';
 import type { GyreError } from '../sdk/errors.js';
 import { Gyre } from '../sdk/gyre.js';
 import { LocalNode } from '../sdk/node.js';
-import { readNotice, readToFollower, readToLeader } from '../sdk/tabs/messages.js';
+import { readNotice, readToFollower, readToLeader, VERSION } from '../sdk/tabs/messages.js';
 import type { Timing } from '../sdk/tabs/platform.js';
 import { SharedNode, type Starter } from '../sdk/tabs/shared.js';
 import type { PeerInfo } from '../sdk/types.js';
@@ -375,7 +375,7 @@ test('a tab of another version is told so and does not start a second node', asy
   channel.onmessage = (event) => {
     const { data } = event as MessageEvent<{ kind: string }>;
     if (data.kind === 'hello')
-      channel.postMessage({ kind: 'leader', version: 2, tab: 'future', ready: true, client: null });
+      channel.postMessage({ kind: 'leader', version: VERSION + 1, tab: 'future', ready: true, client: null });
   };
   const leading = origin.browser.locks.holder(`gyre-lead:${origin.database}`);
   leading!.hung = true;

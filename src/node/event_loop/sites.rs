@@ -14,6 +14,7 @@ use super::{Event, EventLoop, now};
 use crate::node::error::Error;
 use crate::node::meta::{BlobMeta, Kind};
 use crate::node::session::Halves;
+use crate::node::site::Holders;
 use crate::proto::cache::Held;
 use crate::proto::discovery::{
     Input, LOOKUP_PAUSE, LOOKUP_PAUSE_MAX, MAX_CANDIDATES, TARGET_SESSIONS,
@@ -29,6 +30,12 @@ const MAX_SITES: usize = 64;
 /// How long nothing happens to a file of a site before it goes to sleep. Ours: a page's next request for it, or another reader
 /// behind the same peer, comes within seconds; each that is awake costs some 10 KiB.
 const REST_AFTER: Duration = Duration::from_secs(10);
+
+/// How long a peer counts as there that is not linked any more. Ours: links of idle peers are closed after a few minutes, and made
+/// again when something is wanted.
+const JUST_NOW: Duration = Duration::from_secs(10 * 60);
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Sessions that are enough for a file of one chunk: one, and one more should it be slow.
 const FEW_SESSIONS: usize = 2;
@@ -75,8 +82,8 @@ struct Peers {
     used: Time,
     /// What we have told them that we have.
     own: Option<Holding>,
-    /// Those of the known that say that they have everything.
-    whole: BTreeSet<PeerKey>,
+    /// Those of the known that say that they have everything, and when they said so last.
+    whole: BTreeMap<PeerKey, Time>,
 }
 
 /// The files that are asleep, and the peers of the sites that are open.
@@ -124,16 +131,12 @@ impl Sites {
 
     /// A peer has said what it has.
     pub fn heard(&mut self, holding: Holding, peer: PeerKey) {
-        let peers = self.peers(holding.manifest, now());
+        let now = now();
+        let peers = self.peers(holding.manifest, now);
         match holding.is_whole() && peers.known.contains(&peer) {
-            true => peers.whole.insert(peer),
+            true => peers.whole.insert(peer, now),
             false => peers.whole.remove(&peer),
         };
-    }
-
-    /// How many peers have said that they have everything.
-    pub fn holders(&self, manifest: &BlobHash) -> usize {
-        self.open.get(manifest).map_or(0, |peers| peers.whole.len())
     }
 
     fn peers(&mut self, manifest: BlobHash, now: Time) -> &mut Peers {
@@ -219,6 +222,37 @@ impl<S: Store> EventLoop<S> {
             }
         }
         rows
+    }
+
+    /// Drops those that are here for the sake of sites; answers with their rows.
+    pub(super) fn drop_parts(&mut self, blobs: &[BlobHash]) -> Vec<RowId> {
+        let mut rows = Vec::new();
+        for blob in blobs {
+            if self.is_part(*blob) || self.sites.asleep.contains_key(blob) {
+                rows.extend(self.remove(*blob));
+            }
+        }
+        rows
+    }
+
+    /// How many peers have said that they have all of a site, and when.
+    pub(super) fn holders(&self, manifest: BlobHash) -> Holders {
+        let now = now();
+        let mut holders = Holders::default();
+        for (peer, said) in self
+            .sites
+            .open
+            .get(&manifest)
+            .into_iter()
+            .flat_map(|peers| &peers.whole)
+        {
+            let linked = self.peers.get(*peer).is_some_and(|peer| peer.is_linked());
+            let within = |span| usize::from(linked || now.since(*said) < span);
+            holders.now += within(JUST_NOW);
+            holders.hour += within(HOUR);
+            holders.day += within(HOUR * 24);
+        }
+        holders
     }
 
     pub(super) fn manifests(&self) -> Vec<(BlobHash, bool)> {

@@ -94,6 +94,20 @@ mod tests {
         }
     }
 
+    /// `www/test/keys.test.ts` holds the same vector against what pages use.
+    #[test]
+    fn it_is_the_argon2id_of_others() {
+        let work = Work {
+            memory: 64,
+            passes: 3,
+            lanes: 4,
+        };
+        let hex = b"cf6de170aee24016fa3f6354e3c904de5de5e00e749b0b87719e0456f343783a";
+        let key = data_encoding::HEXLOWER.decode(hex).unwrap();
+        let key = WrappingKey::new(key.try_into().unwrap());
+        assert!(wrapping_key("a passphräse", &[1; 16], work).unwrap() == key);
+    }
+
     #[test]
     fn work_is_bounded() {
         assert!(Work::RECOMMENDED.is_reasonable() && Work::MOST.is_reasonable());

@@ -14,9 +14,13 @@ import {
   type NodeFile,
   type PlainArguments,
   type PlainCall,
+  type SiteSource,
   type Snapshot,
+  type WorkArguments,
+  type WorkCall,
 } from '../node.js';
 import type { Opened } from '../source.js';
+import type { SitePiece } from '../wasm/gyre.js';
 import { readToLeader, type Changed, type Network, type ToFollower, type ToLeader } from './messages.js';
 import { moved, type Wire } from './wire.js';
 
@@ -145,12 +149,14 @@ class Guest {
     }
   }
 
-  async #answer(said: Extract<ToLeader, { kind: 'call' | 'open' | 'read' | 'import' }>): Promise<void> {
+  async #answer(said: Asked): Promise<void> {
     const { id } = said;
     const abort = new AbortController();
-    const source = said.kind === 'import' && !said.blob ? new Pulled(() => this.#post({ kind: 'pull', id })) : null;
+    const pulls = said.kind === 'publish' || (said.kind === 'import' && !said.blob);
+    const source = pulls ? new Pulled(() => this.#post({ kind: 'pull', id })) : null;
     // What only reads changes no snapshot.
-    const reads = said.kind === 'read' || (said.kind === 'call' && READING_CALLS.includes(said.name));
+    const reads =
+      said.kind === 'read' || said.kind === 'work' || (said.kind === 'call' && READING_CALLS.includes(said.name));
     const after = (): Snapshot | null => (reads || this.#closed ? null : snapshotOf(this.#node));
     try {
       if (this.#calls.size >= MAX_CALLS || this.#calls.has(id))
@@ -174,13 +180,30 @@ class Guest {
   }
 
   async #run(
-    said: Extract<ToLeader, { kind: 'call' | 'open' | 'read' | 'import' }>,
+    said: Asked,
     signal: AbortSignal,
     pulled: Pulled | null,
   ): Promise<unknown> {
     switch (said.kind) {
       case 'call':
         return this.#node.call(said.name, ...(said.args as PlainArguments<PlainCall>));
+      case 'work': {
+        const args = said.args as WorkArguments<WorkCall>;
+        // Every head counts, and they are few; of what tells how far it is the last one does.
+        const pace = said.name === 'watchName' ? 0 : PROGRESS_MS;
+        return this.#paced(said.id, pace, async (onProgress): Promise<unknown> =>
+          this.#node.work(said.name, args, { signal, onProgress }),
+        );
+      }
+      case 'publish': {
+        const source: SiteSource = {
+          repeatable: false,
+          stream: () => (pulled?.stream ?? new ReadableStream()) as ReadableStream<SitePiece>,
+        };
+        return this.#paced(said.id, PROGRESS_MS, (onProgress) =>
+          this.#node.publishSite(source, said.settings, { signal, onProgress }),
+        );
+      }
       case 'open': {
         if (this.#files.size >= MAX_FILES) throw new GyreError('INTERNAL', 'Too many files are open in this tab.');
         const opened = await this.#node.openLink(said.link, { signal });
@@ -206,19 +229,30 @@ class Guest {
           type,
           size,
           blob: () => blob,
-          stream: () => blob?.stream() ?? pulled?.stream ?? new ReadableStream(),
-        };
-        let told = -Infinity;
-        const onProgress = (done: number): void => {
-          const now = performance.now();
-          if (done !== size && now - told < PROGRESS_MS) return;
-          told = now;
-          this.#post({ kind: 'progress', id: said.id, done });
+          // Whoever imports is told if a piece is none.
+          stream: () => blob?.stream() ?? (pulled?.stream as ReadableStream<Uint8Array> | undefined) ?? new ReadableStream(),
         };
         const { public: open, exported, sources } = said;
-        return this.#node.importSource(source, { public: open, exported, sources, signal, onProgress });
+        return this.#paced(said.id, PROGRESS_MS, (onProgress) =>
+          this.#node.importSource(source, { public: open, exported, sources, signal, onProgress }),
+        );
       }
     }
+  }
+
+  /** Passes on what `work` tells, at most once in `pace` milliseconds, and the last of it before its result. */
+  async #paced<T>(id: number, pace: number, work: (tell: (done: unknown) => void) => Promise<T>): Promise<T> {
+    let told = -Infinity;
+    let held: { done: unknown } | null = null;
+    const result = await work((done) => {
+      const now = performance.now();
+      held = now - told < pace ? { done } : null;
+      if (held) return;
+      told = now;
+      this.#post({ kind: 'progress', id, done });
+    });
+    if (held) this.#post({ kind: 'progress', id, done: (held as { done: unknown }).done });
+    return result;
   }
 
   #post(message: ToFollower, transfer?: Transferable[]): void {
@@ -228,13 +262,13 @@ class Guest {
 
 /** A source in the follower's tab, as a stream of the pieces that it is asked for. */
 class Pulled {
-  readonly stream: ReadableStream<Uint8Array>;
-  #controller!: ReadableStreamDefaultController<Uint8Array>;
+  readonly stream: ReadableStream<SitePiece>;
+  #controller!: ReadableStreamDefaultController<SitePiece>;
   #taken: (() => void) | null = null;
   #over = false;
 
   constructor(pull: () => void) {
-    this.stream = new ReadableStream<Uint8Array>(
+    this.stream = new ReadableStream<SitePiece>(
       {
         start: (controller) => void (this.#controller = controller),
         pull: () =>
@@ -249,7 +283,7 @@ class Pulled {
     );
   }
 
-  take(bytes: Uint8Array | null): void {
+  take(bytes: SitePiece | null): void {
     // A piece that nobody asked for would be one too many.
     if (this.#over || !this.#taken) return;
     const taken = this.#taken;
@@ -269,6 +303,9 @@ class Pulled {
     this.#taken?.();
   }
 }
+
+/** What is answered. */
+type Asked = Extract<ToLeader, { kind: 'call' | 'work' | 'open' | 'read' | 'import' | 'publish' }>;
 
 interface Call {
   readonly abort: AbortController;

@@ -6,11 +6,19 @@
  */
 
 import { MAX_LINK_LENGTH } from '../link.js';
-import { PLAIN_CALLS, type PlainCall, type Snapshot } from '../node.js';
+import {
+  PLAIN_CALLS,
+  WORK_CALLS,
+  type PlainCall,
+  type PublishSettings,
+  type Snapshot,
+  type WorkCall,
+} from '../node.js';
 import type { PeerInfo, Stats, SwarmInfo } from '../types.js';
+import type { SitePiece } from '../wasm/gyre.js';
 
 /** Version of these messages; tabs of different versions do not work together. */
-export const VERSION = 1;
+export const VERSION = 2;
 
 /** Relays and STUN servers, as the leader has them, so that a successor need not ask for them. */
 export interface Network {
@@ -38,6 +46,8 @@ export type Notice =
 /** From a follower to the leader, over their own wire. */
 export type ToLeader =
   | { readonly kind: 'call'; readonly id: number; readonly name: PlainCall; readonly args: readonly unknown[] }
+  /** A call that can be given up, and that may tell how far it has come. */
+  | { readonly kind: 'work'; readonly id: number; readonly name: WorkCall; readonly args: readonly unknown[] }
   | { readonly kind: 'open'; readonly id: number; readonly link: string }
   | {
       readonly kind: 'read';
@@ -59,8 +69,10 @@ export type ToLeader =
       readonly exported: boolean;
       readonly sources: readonly string[];
     }
+  /** The leader pulls the pieces of the files. */
+  | { readonly kind: 'publish'; readonly id: number; readonly settings: PublishSettings }
   /** The answer to `pull`; `bytes` is `null` at the end of the source. */
-  | { readonly kind: 'piece'; readonly id: number; readonly bytes: Uint8Array | null }
+  | { readonly kind: 'piece'; readonly id: number; readonly bytes: SitePiece | null }
   | { readonly kind: 'abort'; readonly id: number }
   /** A snapshot of this kind has arrived; the next may follow. */
   | { readonly kind: 'ack'; readonly what: Changed }
@@ -73,7 +85,7 @@ export type ToFollower =
   /** With `snapshot` where the call may have changed it. */
   | { readonly kind: 'done'; readonly id: number; readonly value: unknown; readonly snapshot: Snapshot | null }
   | { readonly kind: 'failed'; readonly id: number; readonly error: Failure; readonly snapshot: Snapshot | null }
-  | { readonly kind: 'progress'; readonly id: number; readonly done: number }
+  | { readonly kind: 'progress'; readonly id: number; readonly done: unknown }
   | { readonly kind: 'pull'; readonly id: number }
   | { readonly kind: 'changed'; readonly what: 'state'; readonly value: Stats; readonly memoryBytes: number }
   | { readonly kind: 'changed'; readonly what: 'swarms'; readonly value: SwarmInfo[] }
@@ -116,7 +128,7 @@ export function readNotice(value: unknown): Notice | null {
 /** Reads what a follower said. */
 export function readToLeader(value: unknown): ToLeader | null {
   if (!isRecord(value)) return null;
-  const { kind, id, name, args, link, file, offset, length, blob, type, size, bytes, what } = value;
+  const { kind, id, name, args, link, file, offset, length, blob, type, size, bytes, what, settings } = value;
   switch (kind) {
     case 'ping':
     case 'bye':
@@ -130,6 +142,8 @@ export function readToLeader(value: unknown): ToLeader | null {
   switch (kind) {
     case 'call':
       return isPlainCall(name) && Array.isArray(args) && args.length <= MAX_ARGUMENTS ? { kind, id, name, args } : null;
+    case 'work':
+      return isWorkCall(name) && Array.isArray(args) && args.length <= MAX_ARGUMENTS ? { kind, id, name, args } : null;
     case 'open':
       return typeof link === 'string' && link.length <= MAX_LINK_LENGTH ? { kind, id, link } : null;
     case 'read':
@@ -147,8 +161,12 @@ export function readToLeader(value: unknown): ToLeader | null {
         return { kind, id, blob, name, type, size, public: flag('public'), exported: flag('exported'), sources };
       }
     }
+    case 'publish':
+      return isRecord(settings) && Object.values(settings).every((text) => typeof text === 'string')
+        ? { kind, id, settings }
+        : null;
     case 'piece':
-      return bytes === null || bytes instanceof Uint8Array ? { kind, id, bytes } : null;
+      return bytes === null || bytes instanceof Uint8Array || isFileStart(bytes) ? { kind, id, bytes } : null;
     case 'abort':
       return { kind, id };
     default:
@@ -182,7 +200,7 @@ export function readToFollower(value: unknown): ToFollower | null {
     case 'failed':
       return isFailure(error) ? { kind, id, error, snapshot: after } : null;
     case 'progress':
-      return isCount(done) ? { kind, id, done } : null;
+      return { kind, id, done };
     case 'pull':
       return { kind, id };
     default:
@@ -217,6 +235,17 @@ function isPlainCall(value: unknown): value is PlainCall {
   return (PLAIN_CALLS as readonly unknown[]).includes(value);
 }
 
+function isWorkCall(value: unknown): value is WorkCall {
+  return (WORK_CALLS as readonly unknown[]).includes(value);
+}
+
+function isFileStart(value: unknown): value is Exclude<SitePiece, Uint8Array> {
+  if (!isRecord(value)) return false;
+  const { path, type, cache, csp, bytes } = value;
+  const texts = [type, cache, csp].every((text) => text === null || typeof text === 'string');
+  return texts && typeof path === 'string' && bytes instanceof Uint8Array;
+}
+
 function isNetwork(value: unknown): value is Network {
   if (!isRecord(value)) return false;
   return [value['relays'], value['stun']].every(
@@ -240,7 +269,7 @@ function isFailure(value: unknown): value is Failure {
 const MAX_NAME_LENGTH = 256;
 /** Web sources that an import may name; the node takes four. */
 const MAX_SOURCES = 16;
-/** Arguments of a plain call; the longest list has two. */
+/** Arguments of a call of plain values; the longest list has four. */
 const MAX_ARGUMENTS = 8;
 /** Bytes that one read may return, as in file.ts. */
 const MAX_READ_BYTES = 1024 * 1024;

@@ -6,10 +6,26 @@
  */
 
 import { GyreError, throwIfAborted } from '../errors.js';
-import type { GyreNode, ImportOptions, NodeFile, PlainArguments, PlainCall, PlainResult, Snapshot } from '../node.js';
+import type {
+  GyreNode,
+  ImportOptions,
+  NodeFile,
+  PlainArguments,
+  PlainCall,
+  PlainResult,
+  PublishSettings,
+  PublishWork,
+  SiteSource,
+  Snapshot,
+  WorkArguments,
+  WorkCall,
+  WorkProgress,
+  WorkResult,
+} from '../node.js';
+import type { SiteChange } from '../site-types.js';
 import type { Opened } from '../source.js';
 import type { PeerInfo, Stats, SwarmInfo } from '../types.js';
-import type { WasmEvent, WasmShare } from '../wasm/gyre.js';
+import type { SitePiece, WasmEvent, WasmShare, Work } from '../wasm/gyre.js';
 import {
   isOpenedFile,
   readToFollower,
@@ -84,6 +100,24 @@ export class RemoteNode implements GyreNode {
     return (await this.#ask({ kind: 'call', name, args })) as Awaited<PlainResult<K>>;
   }
 
+  work<K extends WorkCall>(name: K, args: WorkArguments<K>, work: Work<WorkProgress<K>>): WorkResult<K> {
+    const { signal, onProgress } = work;
+    const extra = { signal, onProgress: onProgress as ((done: unknown) => void) | undefined };
+    return this.#ask({ kind: 'work', name, args }, extra) as WorkResult<K>;
+  }
+
+  async publishSite(source: SiteSource, settings: PublishSettings, work: PublishWork): Promise<SiteChange> {
+    const reader = source.stream().getReader();
+    const { signal, onProgress } = work;
+    try {
+      const extra = { signal, onProgress: onProgress as ((done: unknown) => void) | undefined, reader };
+      return (await this.#ask({ kind: 'publish', settings }, extra)) as SiteChange;
+    } catch (thrown) {
+      await reader.cancel(thrown).catch(() => undefined);
+      throw thrown;
+    }
+  }
+
   async openLink(link: string, options: { signal?: AbortSignal } = {}): Promise<NodeFile> {
     const opened = await this.#ask(
       { kind: 'open', link },
@@ -110,7 +144,7 @@ export class RemoteNode implements GyreNode {
     try {
       const made = await this.#ask(
         { kind: 'import', blob, name, type, size, public: open, exported, sources },
-        { signal, onProgress, reader },
+        { signal, onProgress: onProgress as ((done: unknown) => void) | undefined, reader },
       );
       return made as WasmShare;
     } catch (thrown) {
@@ -239,8 +273,8 @@ export class RemoteNode implements GyreNode {
     try {
       const { value } = await reader.read();
       if (!value) return this.#post({ kind: 'piece', id, bytes: null });
-      const { bytes, transfer } = moved(value.slice());
-      this.#post({ kind: 'piece', id, bytes }, transfer);
+      const { bytes, transfer } = moved((value instanceof Uint8Array ? value : value.bytes).slice());
+      this.#post({ kind: 'piece', id, bytes: value instanceof Uint8Array ? bytes : { ...value, bytes } }, transfer);
     } catch (thrown) {
       this.#settle(id)?.reject(thrown);
       this.#post({ kind: 'abort', id });
@@ -257,13 +291,13 @@ export class RemoteNode implements GyreNode {
 }
 
 /** A message that is answered, before it has an id. */
-type Question = WithoutId<Extract<ToLeader, { kind: 'call' | 'open' | 'read' | 'import' }>>;
+type Question = WithoutId<Extract<ToLeader, { kind: 'call' | 'work' | 'open' | 'read' | 'import' | 'publish' }>>;
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
 
 interface Extra {
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((done: number) => void) | undefined;
-  readonly reader?: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  readonly onProgress?: ((done: unknown) => void) | undefined;
+  readonly reader?: ReadableStreamDefaultReader<SitePiece> | undefined;
   /** Takes an answer that comes after the caller has given up. */
   readonly unwanted?: (value: unknown) => void;
 }

@@ -9,10 +9,26 @@
  */
 
 import { GyreError, raced } from '../errors.js';
-import type { GyreNode, ImportOptions, LocalNode, NodeFile, PlainArguments, PlainCall, PlainResult } from '../node.js';
+import type {
+  GyreNode,
+  ImportOptions,
+  LocalNode,
+  NodeFile,
+  PlainArguments,
+  PlainCall,
+  PlainResult,
+  PublishSettings,
+  PublishWork,
+  SiteSource,
+  WorkArguments,
+  WorkCall,
+  WorkProgress,
+  WorkResult,
+} from '../node.js';
+import type { SiteChange } from '../site-types.js';
 import type { Opened } from '../source.js';
 import type { PeerInfo, Stats, SwarmInfo } from '../types.js';
-import type { WasmEvent, WasmShare } from '../wasm/gyre.js';
+import type { WasmEvent, WasmShare, Work } from '../wasm/gyre.js';
 import { SharedFile } from './file.js';
 import { Host } from './host.js';
 import { connect } from './link.js';
@@ -113,7 +129,7 @@ export class SharedNode implements GyreNode {
         return await node.call(name, ...args);
       } catch (thrown) {
         // The node that was lost may have done it.
-        if (tries > 1 && name === 'remove' && GyreError.from(thrown).code === 'NOT_FOUND') return undefined;
+        if (tries > 1 && DONE_BEFORE[name] === GyreError.from(thrown).code) return undefined;
         throw thrown;
       }
     }, undefined);
@@ -130,6 +146,15 @@ export class SharedNode implements GyreNode {
   importSource(source: Opened, options: ImportOptions): Promise<WasmShare> {
     const repeatable = (): boolean => source.blob() !== null;
     return this.#attempt((node) => node.importSource(source, options), options.signal, repeatable);
+  }
+
+  work<K extends WorkCall>(name: K, args: WorkArguments<K>, work: Work<WorkProgress<K>>): WorkResult<K> {
+    const result = this.#attempt(async (node): Promise<unknown> => node.work(name, args, work), work.signal);
+    return result as WorkResult<K>;
+  }
+
+  publishSite(source: SiteSource, settings: PublishSettings, work: PublishWork): Promise<SiteChange> {
+    return this.#attempt((node) => node.publishSite(source, settings, work), work.signal, () => source.repeatable);
   }
 
   peers(): PeerInfo[] {
@@ -486,3 +511,10 @@ const MAX_LEADERS = 8;
 const STORE_RETRY_MS = 50;
 /** Milliseconds that a timer may be late in a tab that runs. */
 const SLACK_MS = 1_500;
+
+/** What a call fails with if the node that was lost had done it. */
+const DONE_BEFORE: { readonly [K in PlainCall]?: string } = {
+  remove: 'NOT_FOUND',
+  removeSite: 'NOT_FOUND',
+  createKeys: 'KEYS_EXIST',
+};

@@ -5,6 +5,16 @@
  * with one of the codes of errors.ts.
  */
 
+import type {
+  HeldSite,
+  KeepProgress,
+  KeyLock,
+  KeyState,
+  SiteAnswer,
+  SiteChange,
+  SiteFileInfo,
+  SiteInfo,
+} from '../site-types.js';
 import type { Limits, PeerInfo, Stats, Surroundings, SwarmChart, SwarmInfo } from '../types.js';
 
 export default function init(input: {
@@ -44,6 +54,43 @@ export class WasmNode {
   importExported(reader: ReadableStreamDefaultReader<Uint8Array>, options: WasmImportOptions): Promise<WasmShare>;
   /** The file that has to lie beside a blob on a web server; the blob must be here whole. */
   webTree(cid: string): Promise<Uint8Array>;
+  /** Reads the pieces of all files and keeps them as one version of a site; signs nothing. */
+  publishSite(reader: ReadableStreamDefaultReader<SitePiece>, options: WasmPublishOptions): Promise<SiteChange>;
+  /** Opens the site, waiting for its list of files, and says what it is. */
+  siteInfo(cid: string, work?: Work<never>): Promise<SiteInfo>;
+  siteFiles(cid: string, offset: number, limit: number): Promise<SiteFileInfo[]>;
+  /** What the site answers to a request; fetches no file. */
+  siteAnswer(cid: string, target: string): Promise<SiteAnswer>;
+  /** Waits until those bytes are verified and stored; may return fewer than asked. */
+  siteRead(cid: string, path: string, offset: number, length: number, work?: Work<never>): Promise<Uint8Array>;
+  /** Fetches all of a site; does not pin it. */
+  siteFetch(cid: string, work?: Work<KeepProgress>): Promise<void>;
+  pinSite(cid: string): Promise<void>;
+  unpinSite(cid: string): Promise<void>;
+  /** Drops the site, and the files that no other site here has. */
+  removeSite(cid: string): Promise<void>;
+  sites(): Promise<HeldSite[]>;
+  /** Signs that the person's site with this number leads to `cid`. */
+  publishName(site: number, cid: string): Promise<Head>;
+  /** Asks others what a name leads to. */
+  resolveName(name: string, work?: Work<never>): Promise<Head>;
+  knownName(name: string): Promise<Head | undefined>;
+  holdName(name: string, hold: boolean): Promise<void>;
+  /** Tells what is known and every newer head, until the signal fires. */
+  watchName(name: string, work: Work<Head>): Promise<void>;
+  keyState(): Promise<KeyState>;
+  createKeys(): Promise<void>;
+  /** `list` is the English list of BIP-39, as in all calls here. */
+  keyPhrase(list: string): Promise<string>;
+  restoreKeys(list: string, phrase: string): Promise<void>;
+  unlockKeys(lock: KeyUnlock): Promise<void>;
+  lockKeys(): void;
+  setKeyLock(lock: KeyUnlock, beside: boolean): Promise<void>;
+  exportKeys(lock: KeyUnlock): Promise<Uint8Array>;
+  importKeys(file: Uint8Array, lock: KeyUnlock): Promise<void>;
+  keyFileState(file: Uint8Array): KeyState;
+  siteName(site: number): Promise<string>;
+  forgetKeys(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -82,5 +129,42 @@ export interface WasmShare {
   fragment: string;
   size: number;
 }
+
+/** What a long call takes beside its values. */
+export interface Work<P> {
+  signal?: AbortSignal;
+  onProgress?: (progress: P) => void;
+}
+
+/** The start of a file of a site with its first bytes, or bytes that follow. */
+export type SitePiece =
+  | { path: string; type: string | null; cache: string | null; csp: string | null; bytes: Uint8Array }
+  | Uint8Array;
+
+/** Plain values but for the last two. */
+export interface WasmPublishOptions {
+  name?: string;
+  previous?: string;
+  index?: string;
+  missing?: string;
+  fallback?: string;
+  signal?: AbortSignal;
+  onProgress?: (progress: { files: number; bytes: number; newFiles: number; newBytes: number }) => void;
+}
+
+/** What a name leads to; `cid` is left out if that is no CID. */
+export interface Head {
+  name: string;
+  cid?: string;
+  value: string;
+  sequence: number;
+  validUntil: number;
+  fork?: string;
+  holders: number;
+  record: Uint8Array;
+}
+
+/** A lock with the 32 bytes that open it. */
+export type KeyUnlock = { kind: 'none' } | (Exclude<KeyLock, { kind: 'none' }> & { key: Uint8Array });
 
 export type WasmEvent = { type: 'state' } | { type: 'swarms' } | { type: 'peers' };
