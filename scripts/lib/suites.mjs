@@ -41,7 +41,7 @@ export const suites = [
     name: 'sites',
     about: 'real static sites from packages, published and fetched byte for byte',
     needs: ['npm'],
-    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils', '--test', 'sites_real'], { timeout: 20 * MINUTE }),
+    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail', '--test', 'sites_real'], { timeout: 20 * MINUTE }),
   },
   {
     name: 'www',
