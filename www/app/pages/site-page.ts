@@ -139,6 +139,17 @@ export class SitePage extends SessionElement {
     ${this.halted ? note('site-halted', 'alert', html`This site was stopped.`, html`<button class="button" @click=${() => this.wish('reload')}>Load it again</button>`) : nothing}
     ${this.keeping !== null ? note('site-keeping', 'save', html`Fetching all of this site to keep it: ${this.keeping} %.`, nothing) : nothing}
     ${
+      this.site && session.stats?.uploadAllowed === null
+        ? note(
+            'site-consent',
+            'share',
+            html`May this browser pass on what you open? Others can then get this site from here too, while this tab is open. Peers that are linked to you see your IP address.`,
+            html`<button class="button primary" data-testid="consent-allow" @click=${() => session.act((gyre) => gyre.setUpload(true))}>Allow</button>
+              <button class="button quiet" data-testid="consent-deny" @click=${() => session.act((gyre) => gyre.setUpload(false))}>Not now</button>`,
+          )
+        : nothing
+    }
+    ${
       this.withoutOrigin !== null && this.paper
         ? note('site-paper-note', 'alert', html`Shown as paper, without scripts, forms, sound and films. ${this.withoutOrigin} ${this.betterPlace()}`, nothing)
         : nothing
