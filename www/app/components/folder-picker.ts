@@ -1,6 +1,6 @@
 /** Where a folder or an archive is chosen or dropped. Fires `gyre-folder` with a function that gathers it. */
 
-import { html } from 'lit';
+import { html, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { PlainElement } from '../element.js';
 import { dropped } from '../lib/dropped.js';
@@ -36,9 +36,9 @@ export class FolderPickerElement extends PlainElement {
     return html`<div class=${this.compact ? 'drop-zone compact' : 'drop-zone'}>
       <label class="drop-target">
         <input class="visually-hidden" type="file" webkitdirectory data-testid="folder-input" aria-labelledby="folder-name" aria-describedby="folder-how" @change=${this.picked} />
-        ${spiral(0)}
+        ${this.compact ? nothing : spiral(0)}
         <span class="drop-words">
-          <span class="button primary large" aria-hidden="true">${icon('globe')} Choose ${this.compact ? 'another' : 'its'} folder</span>
+          <span class=${this.compact ? 'button' : 'button primary large'} aria-hidden="true">${icon('globe')} Choose ${this.compact ? 'another' : 'its'} folder</span>
           <span id="folder-name" class="visually-hidden">Choose the folder of the site</span>
           <span id="folder-how" class="soft">or drop a folder or a .zip anywhere on this page</span>
         </span>

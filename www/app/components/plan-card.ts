@@ -19,6 +19,10 @@ export class PlanElement extends PlainElement {
     watch(this, publication, session);
   }
 
+  protected override firstUpdated(): void {
+    this.querySelector<HTMLElement>('h2')?.focus({ preventScroll: true });
+  }
+
   protected override render(): unknown {
     const { folder, plan, before } = publication;
     if (!folder || !plan) return nothing;

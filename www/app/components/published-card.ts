@@ -53,13 +53,14 @@ export class PublishedElement extends SessionElement {
         <input class="field link-field" readonly data-testid="site-link" aria-label="Link to the site" .value=${version.link} @focus=${(event: Event) => (event.target as HTMLInputElement).select()} />
         <gyre-copy class="row" primary .link=${version.link} .name=${title}></gyre-copy>
       </div>
+      ${this.standing()}
       <div class="row">
         <a class="button" href=${siteAddress(address)} data-testid="site-open">${icon('globe')} Open it</a>
         <button class="button quiet" aria-expanded=${this.code ? 'true' : 'false'} data-testid="show-qr" @click=${() => (this.code = !this.code)}>${this.code ? 'Hide the QR code' : 'QR code'}</button>
       </div>
       ${this.code ? html`<gyre-qr .text=${version.link} label=${`QR code of the link to ${title}`}></gyre-qr>` : nothing}
       <p class="hint">The link stays the same when you publish a new version.</p>
-      ${this.standing()} ${this.reminder()}
+      ${this.reminder()}
     </section>`;
   }
 

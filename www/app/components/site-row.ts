@@ -74,9 +74,9 @@ export class SiteRowElement extends SessionElement {
           ${info ? html`<span>${count(info.files, 'file')}, ${formatBytes(info.bytes)}</span>` : nothing}
           ${info && info.here.files < info.files ? html`<span>${formatBytes(info.here.bytes)} of it here</span>` : nothing}
         </p>
-        ${this.history()}
       </div>
       <div class="held-actions">${this.actions(label)}</div>
+      ${this.history()}
     </div>`;
   }
 

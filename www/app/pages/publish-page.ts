@@ -55,7 +55,7 @@ export class PublishPage extends SessionElement {
     const { stage, before } = publication;
     return html`<a class="back soft" href="#/sites">${icon('back')} Sites</a>
       <div class="hero hero-small">
-        <h1>${before ? html`Update <span class="wrap">${before.title}</span>` : 'Publish a web site'}</h1>
+        <h1>${before && publication.change?.previous !== null ? html`Update <span class="wrap">${before.title}</span>` : 'Publish a web site'}</h1>
         ${stage === 'choose' ? html`<p class="lead">A folder of pages gets an address that stays. Everyone who reads it helps to keep it up: no server, no account.</p>` : nothing}
       </div>
       ${steps(stage)}

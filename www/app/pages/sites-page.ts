@@ -97,7 +97,7 @@ export class SitesPage extends SessionElement {
     const { stage, site, title, interrupted } = publication;
     if (stage !== 'choose') {
       const words = stage === 'done' ? 'was published just now' : publication.busy ? 'is being published' : 'waits to be published';
-      return html`<p class="note note-warm" role="status">${icon('up')}<span>${title === '' ? 'A site' : `“${title}”`} ${words}. <a href=${publishAddress(site)}>Go there</a></span></p>`;
+      return html`<p class="note note-good" role="status">${icon('up')}<span>${title === '' ? 'A site' : `“${title}”`} ${words}. <a href=${publishAddress(site)}>Go there</a></span></p>`;
     }
     if (!interrupted) return nothing;
     return html`<p class="note note-warm" role="status">${icon('pause')}<span>“${interrupted.title}” was not finished. <a href=${publishAddress(interrupted.site)}>Go on with it</a></span></p>`;
