@@ -75,6 +75,8 @@ export const WATCH_PATH = `${RESERVED}watch`;
 export const WORKER_PATH = `${RESERVED}sw.js`;
 /** Links from one site to another, on every host: `/.gyre/s/<address>/<path>`. */
 export const LINK_PATH = `${RESERVED}s/`;
+/** A file of the site to be saved, not shown: `/.gyre/d/<name>/<path>`. */
+export const SAVE_PATH = `${RESERVED}d/`;
 /** The request headers that an answer depends on. */
 export const SITE_HEADERS_USED = ['range', 'if-range', 'if-none-match', 'if-match'] as const;
 /** A header of an answer that says that the person lets this site load from elsewhere; it stays in the worker. */
