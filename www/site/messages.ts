@@ -39,8 +39,6 @@ export type BridgeSaid =
 export type BridgeWish =
   /** A body is being read: keep the worker running. */
   | { readonly type: 'awake' }
-  /** The worker seems to be gone: see to it. */
-  | { readonly type: 'again' }
   | { readonly type: 'measure' }
   /** Remove what the site has stored. */
   | { readonly type: 'clear' };
@@ -130,7 +128,7 @@ export function readBridgeSaid(value: unknown): BridgeSaid | null {
 export function readBridgeWish(value: unknown): BridgeWish | null {
   if (!isObject(value)) return null;
   const { type } = value;
-  return type === 'awake' || type === 'again' || type === 'measure' || type === 'clear' ? { type } : null;
+  return type === 'awake' || type === 'measure' || type === 'clear' ? { type } : null;
 }
 
 /** Reads what a watch says, `null` if it is nothing known. Lengths are cut; what is in them is a stranger's. */
