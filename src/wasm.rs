@@ -10,6 +10,7 @@ mod keys;
 mod log;
 mod names;
 mod node;
+mod promise;
 mod sites;
 mod source;
 mod types;

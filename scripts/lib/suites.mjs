@@ -28,14 +28,20 @@ export const suites = [
     name: 'clippy',
     about: 'warnings are errors, natively and for the page',
     run: () => checks(
-      ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'relay,test-utils', '--', '-D', 'warnings'],
-      ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'test-utils', '--target', wasmTarget, '--', '-D', 'warnings'],
+      ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'relay,test-utils,mail', '--', '-D', 'warnings'],
+      ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'test-utils,mail', '--target', wasmTarget, '--', '-D', 'warnings'],
     ),
   },
   {
     name: 'rust',
     about: 'unit, property, simulation and integration tests, native',
-    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils', '--no-fail-fast'], { timeout: 20 * MINUTE }),
+    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail', '--no-fail-fast'], { timeout: 20 * MINUTE }),
+  },
+  {
+    name: 'sites',
+    about: 'real static sites from packages, published and fetched byte for byte',
+    needs: ['npm'],
+    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils', '--test', 'sites_real'], { timeout: 20 * MINUTE }),
   },
   {
     name: 'www',

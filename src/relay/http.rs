@@ -31,6 +31,7 @@ use super::seats::{Seat, Seats};
 use super::site::Loader;
 use super::ws_listener::Accepted;
 use super::ws_stream::WsStream;
+use crate::net::addresses::KEEPER_PATH;
 
 /// What the answers are made from.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub(crate) struct Surface {
     pub(crate) seats: Seats,
     pub(crate) allowance: Arc<Allowance>,
     pub(crate) websockets: mpsc::Sender<Accepted>,
+    /// Where those for the keeper go, if there is one, and what one address may send to it.
+    pub(crate) keeper: Option<(mpsc::Sender<Accepted>, Arc<Allowance>)>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) app: App,
     /// What sites' hosts get.
@@ -198,12 +201,16 @@ impl Surface {
             )
                 .into_response();
         };
-        let Ok(place) = self.websockets.clone().try_reserve_owned() else {
+        let (queue, allowance) = match &self.keeper {
+            Some((queue, allowance)) if parts.uri.path() == KEEPER_PATH => (queue, allowance),
+            _ => (&self.websockets, &self.allowance),
+        };
+        let Ok(place) = queue.clone().try_reserve_owned() else {
             self.metrics.websockets_refused.inc();
             return (StatusCode::SERVICE_UNAVAILABLE, "The relay is busy.\n").into_response();
         };
         let metrics = self.metrics.clone();
-        let allowance = self.allowance.share(client.ip());
+        let allowance = allowance.share(client.ip());
         WsStream::configure(upgrade).on_upgrade(move |socket| async move {
             place.send(Accepted {
                 stream: WsStream::new(socket, metrics, allowance, seat),
@@ -346,6 +353,7 @@ mod tests {
             seats: Seats::new(4),
             allowance: Allowance::new(super::super::Limits::default().bytes_per_ip),
             websockets,
+            keeper: None,
             metrics: Arc::new(Metrics::new()),
             app: App::BuiltIn,
             loader: Loader::new(None),

@@ -2,11 +2,10 @@
 
 use std::rc::Rc;
 
-use js_sys::Uint8Array;
+use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use super::error::to_js;
-use super::source::abortable;
+use super::promise::promise_until;
 use super::types::JsCallOptions;
 use crate::node::PageFile;
 use crate::proto::link::blob_cid;
@@ -43,21 +42,14 @@ impl WasmFile {
     }
 
     /// Reads at most 1 MiB from `offset`, waiting until it is verified and stored.
-    pub async fn read(
-        &self,
-        offset: f64,
-        length: f64,
-        options: Option<JsCallOptions>,
-    ) -> Result<Uint8Array, JsValue> {
+    #[wasm_bindgen(unchecked_return_type = "Promise<Uint8Array>")]
+    pub fn read(&self, offset: f64, length: f64, options: Option<JsCallOptions>) -> Promise {
         let signal = options.and_then(|options| options.call_signal());
         let file = self.0.clone();
-        // Float to integer conversion saturates, so a nonsense offset reads nothing.
-        let bytes = abortable(signal, async move {
-            file.read(offset as u64, length as u64).await
+        promise_until(signal, async move {
+            // Float to integer conversion saturates, so a nonsense offset reads nothing.
+            let bytes = file.read(offset as u64, length as u64).await?;
+            Ok(Uint8Array::from(bytes.as_ref()).into())
         })
-        .await;
-        bytes
-            .map(|bytes| Uint8Array::from(bytes.as_ref()))
-            .map_err(|error| to_js(&error))
     }
 }

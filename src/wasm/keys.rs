@@ -1,12 +1,13 @@
 //! A person's keys on the JS surface. Wrapping keys come from the page: argon2id runs in a worker there, and passkeys are the page's.
 
-use js_sys::{Array, Object, Reflect, Uint8Array};
+use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
 
 use super::error::to_js;
 use super::node::WasmNode;
-use super::types::{JsKeyState, JsWith};
+use super::promise::{nothing, promise};
+use super::types::JsWith;
 use crate::node::keys::{State, With};
 use crate::node::{Error, Result};
 use crate::proto::keys::locked::{Lock, WrappingKey};
@@ -15,37 +16,48 @@ use crate::proto::keys::passphrase::Work;
 #[wasm_bindgen]
 impl WasmNode {
     /// Whether there are keys, and what unlocks them.
-    #[wasm_bindgen(js_name = keyState)]
-    pub async fn key_state(&self) -> Result<JsKeyState, JsValue> {
-        let state = self.node().keys().state().await;
-        state.map(state_to_js).map_err(|error| to_js(&error))
+    #[wasm_bindgen(js_name = keyState, unchecked_return_type = "Promise<KeyState>")]
+    pub fn key_state(&self) -> Promise {
+        let node = self.node();
+        promise(async move { Ok(state_to_js(node.keys().state().await?)) })
     }
 
     /// Makes keys, locked in no way yet.
-    #[wasm_bindgen(js_name = createKeys)]
-    pub async fn create_keys(&self) -> Result<(), JsValue> {
-        js(self.node().keys().create().await)
+    #[wasm_bindgen(js_name = createKeys, unchecked_return_type = "Promise<void>")]
+    pub fn create_keys(&self) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.keys().create().await?;
+            nothing()
+        })
     }
 
     /// The 24 words; `list` is the English list of BIP-39.
-    #[wasm_bindgen(js_name = keyPhrase)]
-    pub async fn key_phrase(&self, list: String) -> Result<String, JsValue> {
-        let phrase = self.node().keys().phrase(&list).await;
-        js(phrase.map(|phrase| phrase.as_str().to_owned()))
+    #[wasm_bindgen(js_name = keyPhrase, unchecked_return_type = "Promise<string>")]
+    pub fn key_phrase(&self, list: String) -> Promise {
+        let node = self.node();
+        promise(async move { Ok(node.keys().phrase(&list).await?.as_str().into()) })
     }
 
     /// Takes the keys that 24 words say.
-    #[wasm_bindgen(js_name = restoreKeys)]
-    pub async fn restore_keys(&self, list: String, phrase: String) -> Result<(), JsValue> {
-        let phrase = Zeroizing::new(phrase);
-        js(self.node().keys().restore(&list, &phrase).await)
+    #[wasm_bindgen(js_name = restoreKeys, unchecked_return_type = "Promise<void>")]
+    pub fn restore_keys(&self, list: String, phrase: String) -> Promise {
+        let node = self.node();
+        promise(async move {
+            let phrase = Zeroizing::new(phrase);
+            node.keys().restore(&list, &phrase).await?;
+            nothing()
+        })
     }
 
     /// Unlocks the keys for as long as the node runs.
-    #[wasm_bindgen(js_name = unlockKeys)]
-    pub async fn unlock_keys(&self, with: JsWith) -> Result<(), JsValue> {
-        let with = js(read(&with))?;
-        js(self.node().keys().unlock(with).await)
+    #[wasm_bindgen(js_name = unlockKeys, unchecked_return_type = "Promise<void>")]
+    pub fn unlock_keys(&self, with: JsWith) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.keys().unlock(read(&with)?).await?;
+            nothing()
+        })
     }
 
     /// Forgets the unlocked keys.
@@ -55,60 +67,70 @@ impl WasmNode {
     }
 
     /// From now on this unlocks the keys: alone, or beside what unlocks them already.
-    #[wasm_bindgen(js_name = setKeyLock)]
-    pub async fn set_key_lock(&self, with: JsWith, beside: bool) -> Result<(), JsValue> {
-        let with = js(read(&with))?;
+    #[wasm_bindgen(js_name = setKeyLock, unchecked_return_type = "Promise<void>")]
+    pub fn set_key_lock(&self, with: JsWith, beside: bool) -> Promise {
         let node = self.node();
-        let keys = node.keys();
-        js(match beside {
-            true => keys.add_lock(with).await,
-            false => keys.set_lock(with).await,
+        promise(async move {
+            let with = read(&with)?;
+            match beside {
+                true => node.keys().add_lock(with).await?,
+                false => node.keys().set_lock(with).await?,
+            }
+            nothing()
         })
     }
 
     /// A key file that this unlocks.
-    #[wasm_bindgen(js_name = exportKeys)]
-    pub async fn export_keys(&self, with: JsWith) -> Result<Uint8Array, JsValue> {
-        let with = js(read(&with))?;
-        let file = self.node().keys().export(with).await;
-        js(file.map(|file| Uint8Array::from(file.as_ref())))
+    #[wasm_bindgen(js_name = exportKeys, unchecked_return_type = "Promise<Uint8Array>")]
+    pub fn export_keys(&self, with: JsWith) -> Promise {
+        let node = self.node();
+        promise(async move {
+            let file = node.keys().export(read(&with)?).await?;
+            Ok(Uint8Array::from(file.as_ref()).into())
+        })
     }
 
     /// Takes the keys of a key file.
-    #[wasm_bindgen(js_name = importKeys)]
-    pub async fn import_keys(&self, file: Uint8Array, with: JsWith) -> Result<(), JsValue> {
-        let with = js(read(&with))?;
-        js(self.node().keys().import(&file.to_vec(), with).await)
+    #[wasm_bindgen(js_name = importKeys, unchecked_return_type = "Promise<void>")]
+    pub fn import_keys(&self, file: Uint8Array, with: JsWith) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.keys().import(&file.to_vec(), read(&with)?).await?;
+            nothing()
+        })
     }
 
     /// What unlocks a key file.
-    #[wasm_bindgen(js_name = keyFileState)]
-    pub fn key_file_state(&self, file: Uint8Array) -> Result<JsKeyState, JsValue> {
+    #[wasm_bindgen(js_name = keyFileState, unchecked_return_type = "KeyState")]
+    pub fn key_file_state(&self, file: Uint8Array) -> Result<JsValue, JsValue> {
         let locked = crate::proto::keys::locked::Locked::decode(&file.to_vec());
-        js(locked
+        locked
             .map(|locked| state_to_js(State::Locked(vec![locked.lock()])))
-            .map_err(Error::from))
+            .map_err(|error| to_js(&error.into()))
     }
 
     /// The name of the person's site with this number.
-    #[wasm_bindgen(js_name = siteName)]
-    pub async fn site_name(&self, site: u32) -> Result<String, JsValue> {
-        let key = self.node().keys().site_key(site).await;
-        js(key.map(|key| key.name().to_string()))
+    #[wasm_bindgen(js_name = siteName, unchecked_return_type = "Promise<string>")]
+    pub fn site_name(&self, site: u32) -> Promise {
+        let node = self.node();
+        promise(async move {
+            let key = node.keys().site_key(site).await?;
+            Ok(key.name().to_string().into())
+        })
     }
 
     /// Removes the keys from this machine.
-    #[wasm_bindgen(js_name = forgetKeys)]
-    pub async fn forget_keys(&self) -> Result<(), JsValue> {
-        js(self.node().keys().forget().await)
+    #[wasm_bindgen(js_name = forgetKeys, unchecked_return_type = "Promise<void>")]
+    pub fn forget_keys(&self) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.keys().forget().await?;
+            nothing()
+        })
     }
 }
 
-fn js<T>(result: Result<T>) -> Result<T, JsValue> {
-    result.map_err(|error| to_js(&error))
-}
-
-fn state_to_js(state: State) -> JsKeyState {
+fn state_to_js(state: State) -> JsValue {
     let (word, locks) = match state {
         State::Missing => ("missing", Vec::new()),
         State::Locked(locks) => ("locked", locks),
@@ -121,7 +143,7 @@ fn state_to_js(state: State) -> JsKeyState {
     let result = Object::new();
     set(&result, "state", word.into());
     set(&result, "locks", list.into());
-    JsValue::from(result).unchecked_into()
+    result.into()
 }
 
 fn lock_to_js(lock: Lock) -> JsValue {

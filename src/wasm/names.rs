@@ -2,13 +2,12 @@
 
 use cid::Cid;
 use futures::StreamExt;
-use js_sys::{Object, Reflect, Uint8Array};
+use js_sys::{Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use super::error::to_js;
 use super::node::WasmNode;
-use super::source::abortable;
-use super::types::{JsHead, JsWork};
+use super::promise::{nothing, promise, promise_until};
+use super::types::JsWork;
 use crate::node::Error;
 use crate::node::names::Head;
 use crate::proto::name::Name;
@@ -16,77 +15,66 @@ use crate::proto::name::Name;
 #[wasm_bindgen]
 impl WasmNode {
     /// Signs that the person's site with this number leads to `cid` from now on, and tells it; resolves to the head.
-    #[wasm_bindgen(js_name = publishName)]
-    pub async fn publish_name(&self, site: u32, cid: String) -> Result<JsHead, JsValue> {
+    #[wasm_bindgen(js_name = publishName, unchecked_return_type = "Promise<Head>")]
+    pub fn publish_name(&self, site: u32, cid: String) -> Promise {
         let node = self.node();
-        let publish = async move {
+        promise(async move {
             let cid = Cid::try_from(cid.as_str())
                 .map_err(|error| Error::BadOptions(format!("{cid} is no CID: {error}")))?;
             let key = node.keys().site_key(site).await?;
-            node.names().publish(&key, &cid).await
-        };
-        publish.await.map(head).map_err(|error| to_js(&error))
+            node.names().publish(&key, &cid).await.map(head)
+        })
     }
 
     /// What a name leads to, asked of others.
-    #[wasm_bindgen(js_name = resolveName)]
-    pub async fn resolve_name(
-        &self,
-        name: String,
-        work: Option<JsWork>,
-    ) -> Result<JsHead, JsValue> {
-        let name = parse(&name)?;
+    #[wasm_bindgen(js_name = resolveName, unchecked_return_type = "Promise<Head>")]
+    pub fn resolve_name(&self, name: String, work: Option<JsWork>) -> Promise {
         let node = self.node();
         let signal = work.and_then(|work| work.work_signal());
-        let resolved = abortable(signal, async move { node.names().resolve(name).await }).await;
-        resolved.map(head).map_err(|error| to_js(&error))
+        promise_until(signal, async move {
+            node.names().resolve(Name::parse(&name)?).await.map(head)
+        })
     }
 
     /// What a name was last known to lead to; undefined if it was never met.
-    #[wasm_bindgen(js_name = knownName)]
-    pub async fn known_name(&self, name: String) -> Result<Option<JsHead>, JsValue> {
-        let name = parse(&name)?;
-        let known = self.node().names().known(name).await;
-        known
-            .map(|known| known.map(head))
-            .map_err(|error| to_js(&error))
+    #[wasm_bindgen(js_name = knownName, unchecked_return_type = "Promise<Head | undefined>")]
+    pub fn known_name(&self, name: String) -> Promise {
+        let node = self.node();
+        promise(async move {
+            let known = node.names().known(Name::parse(&name)?).await?;
+            Ok(known.map_or(JsValue::UNDEFINED, head))
+        })
     }
 
     /// Keeps a name known to others, also after a restart, or no longer.
-    #[wasm_bindgen(js_name = holdName)]
-    pub async fn hold_name(&self, name: String, hold: bool) -> Result<(), JsValue> {
-        let name = parse(&name)?;
-        let held = self.node().names().hold(name, hold).await;
-        held.map_err(|error| to_js(&error))
+    #[wasm_bindgen(js_name = holdName, unchecked_return_type = "Promise<void>")]
+    pub fn hold_name(&self, name: String, hold: bool) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.names().hold(Name::parse(&name)?, hold).await?;
+            nothing()
+        })
     }
 
     /// Tells what is known and every newer head, until the signal fires; resolves when the node lets go of it.
-    #[wasm_bindgen(js_name = watchName)]
-    pub async fn watch_name(&self, name: String, work: JsWork) -> Result<(), JsValue> {
-        let name = parse(&name)?;
-        let on_head = work.on_work_progress();
+    #[wasm_bindgen(js_name = watchName, unchecked_return_type = "Promise<void>")]
+    pub fn watch_name(&self, name: String, work: JsWork) -> Promise {
         let node = self.node();
-        let watching = async move {
-            let mut watched = node.names().watch(name).await?;
+        let on_head = work.on_work_progress();
+        promise_until(work.work_signal(), async move {
+            let mut watched = node.names().watch(Name::parse(&name)?).await?;
             while let Some(next) = watched.next().await {
                 if let Some(on_head) = &on_head {
                     // A listener that throws is the page's own affair.
                     let _ = on_head.call1(&JsValue::NULL, &head(next));
                 }
             }
-            Ok(())
-        };
-        abortable(work.work_signal(), watching)
-            .await
-            .map_err(|error| to_js(&error))
+            nothing()
+        })
     }
 }
 
-fn parse(text: &str) -> Result<Name, JsValue> {
-    Name::parse(text).map_err(|error| to_js(&error.into()))
-}
-
-fn head(head: Head) -> JsHead {
+fn head(head: Head) -> JsValue {
     let result = Object::new();
     let set = |name: &str, value: JsValue| {
         // Setting a property of a fresh plain object cannot fail.
@@ -101,5 +89,5 @@ fn head(head: Head) -> JsHead {
     set("fork", head.fork.into());
     set("holders", JsValue::from_f64(head.holders as f64));
     set("record", Uint8Array::from(head.record.as_ref()).into());
-    JsValue::from(result).unchecked_into()
+    result.into()
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use js_sys::{Function, Object, Reflect, Uint8Array};
+use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use libp2p::Multiaddr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,15 +10,15 @@ use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 use web_sys::ReadableStreamDefaultReader;
 
-use super::error::to_js;
 use super::file::WasmFile;
+use super::promise::{nothing, object, promise, promise_until};
 use super::sites;
-use super::source::{abortable, chunks};
+use super::source::chunks;
 use super::types::{
-    JsCallOptions, JsExportInfo, JsImportOptions, JsLimits, JsListener, JsNodeOptions, JsPeers,
-    JsShare, JsStats, JsSurroundings, JsSwarmChart, JsSwarms, NodeOptions,
+    JsCallOptions, JsImportOptions, JsLimits, JsListener, JsNodeOptions, JsPeers, JsStats,
+    JsSurroundings, JsSwarms, NodeOptions,
 };
-use crate::node::{Changed, Config, Error, ImportOptions, PageExport, PageNode, Result, Share};
+use crate::node::{Changed, Config, Error, ImportOptions, PageNode, Result, Share};
 use crate::proto::link::{blob_cid, parse_cid};
 use crate::proto::share::ShareHeader;
 use crate::proto::types::BlobHash;
@@ -49,11 +49,9 @@ impl WasmNode {
 #[wasm_bindgen]
 impl WasmNode {
     /// Opens the store and starts the node; joining goes on in the background.
-    pub async fn start(options: JsNodeOptions) -> Result<WasmNode, JsValue> {
-        start(options)
-            .await
-            .map(Self)
-            .map_err(|error| to_js(&error))
+    #[wasm_bindgen(unchecked_return_type = "Promise<WasmNode>")]
+    pub fn start(options: JsNodeOptions) -> Promise {
+        promise(async move { Ok(WasmNode(start(options).await?).into()) })
     }
 
     /// Our identity on the network.
@@ -80,147 +78,149 @@ impl WasmNode {
     }
 
     /// Imports what `reader` yields and serves it.
-    #[wasm_bindgen(js_name = importStream)]
-    pub async fn import_stream(
+    #[wasm_bindgen(js_name = importStream, unchecked_return_type = "Promise<WasmShare>")]
+    pub fn import_stream(
         &self,
         reader: ReadableStreamDefaultReader,
         options: JsImportOptions,
-    ) -> Result<JsShare, JsValue> {
-        let header = ShareHeader::cleaned(
-            &options.name().unwrap_or_default(),
-            &options.media_type().unwrap_or_default(),
-        );
-        let import = ImportOptions {
-            header,
-            public: options.is_public().unwrap_or(false),
-        };
-        let progress = reporter(&options);
-        let node = self.0.clone();
-        let sources = sources(options.sources())?;
-        let importing = async move {
+    ) -> Promise {
+        let node = self.node();
+        promise_until(options.signal(), async move {
+            let header = ShareHeader::cleaned(
+                &options.name().unwrap_or_default(),
+                &options.media_type().unwrap_or_default(),
+            );
+            let import = ImportOptions {
+                header,
+                public: options.is_public().unwrap_or(false),
+            };
+            let progress = reporter(&options);
+            let sources = sources(options.sources())?;
             let share = node.import(chunks(reader), import, progress).await?;
             let fragment = match sources.is_empty() {
                 true => share.link.fragment(),
                 false => node.add_sources(share.blob, sources).await?,
             };
-            Ok((share, fragment))
-        };
-        let (share, fragment) = abortable(options.signal(), importing)
-            .await
-            .map_err(|error| to_js(&error))?;
-        Ok(shared(&share, &fragment))
+            Ok(shared(&share, &fragment))
+        })
     }
 
     /// The file that has to lie beside a blob on a web server; the blob must be here whole.
-    #[wasm_bindgen(js_name = webTree)]
-    pub async fn web_tree(&self, cid: String) -> Result<Uint8Array, JsValue> {
-        let node = self.0.clone();
-        let blob = parse_cid(&cid).map_err(|error| to_js(&Error::BadLink(error)))?;
-        let tree = node.web_tree(blob).await.map_err(|error| to_js(&error))?;
-        Ok(Uint8Array::from(tree.as_ref()))
+    #[wasm_bindgen(js_name = webTree, unchecked_return_type = "Promise<Uint8Array>")]
+    pub fn web_tree(&self, cid: String) -> Promise {
+        let node = self.node();
+        promise(async move {
+            let tree = node.web_tree(parse(&cid)?).await?;
+            Ok(Uint8Array::from(tree.as_ref()).into())
+        })
     }
 
     /// What an export of a blob that is here whole would be: its name, its bytes, its pieces.
-    #[wasm_bindgen(js_name = exportInfo)]
-    pub async fn export_info(&self, cid: String) -> Result<JsExportInfo, JsValue> {
-        let export = self.export(&cid).await?;
-        let info = Object::new();
-        let _ = Reflect::set(&info, &"name".into(), &export.file_name().into());
-        let size = JsValue::from_f64(export.len() as f64);
-        let _ = Reflect::set(&info, &"size".into(), &size);
-        let _ = Reflect::set(&info, &"pieces".into(), &export.pieces().into());
-        Ok(JsValue::from(info).unchecked_into())
+    #[wasm_bindgen(
+        js_name = exportInfo,
+        unchecked_return_type = "Promise<{ name: string; size: number; pieces: number }>"
+    )]
+    pub fn export_info(&self, cid: String) -> Promise {
+        let node = self.node();
+        promise(async move {
+            let export = node.export(parse(&cid)?).await?;
+            let info = Object::new();
+            let _ = Reflect::set(&info, &"name".into(), &export.file_name().into());
+            let size = JsValue::from_f64(export.len() as f64);
+            let _ = Reflect::set(&info, &"size".into(), &size);
+            let _ = Reflect::set(&info, &"pieces".into(), &export.pieces().into());
+            Ok(info.into())
+        })
     }
 
     /// One piece of an export, at most 256 KiB, checked against the blob's hash.
-    #[wasm_bindgen(js_name = exportPiece)]
-    pub async fn export_piece(&self, cid: String, piece: u32) -> Result<Uint8Array, JsValue> {
-        let export = self.export(&cid).await?;
-        let bytes = export.piece(piece).await.map_err(|error| to_js(&error))?;
-        Ok(Uint8Array::from(bytes.as_ref()))
+    #[wasm_bindgen(js_name = exportPiece, unchecked_return_type = "Promise<Uint8Array>")]
+    pub fn export_piece(&self, cid: String, piece: u32) -> Promise {
+        let node = self.node();
+        promise(async move {
+            let export = node.export(parse(&cid)?).await?;
+            let bytes = export.piece(piece).await?;
+            Ok(Uint8Array::from(bytes.as_ref()).into())
+        })
     }
 
     /// Takes back what was exported; of the options, the signal and the progress count.
-    #[wasm_bindgen(js_name = importExported)]
-    pub async fn import_exported(
+    #[wasm_bindgen(js_name = importExported, unchecked_return_type = "Promise<WasmShare>")]
+    pub fn import_exported(
         &self,
         reader: ReadableStreamDefaultReader,
         options: JsImportOptions,
-    ) -> Result<JsShare, JsValue> {
+    ) -> Promise {
+        let node = self.node();
         let progress = reporter(&options);
-        let node = self.0.clone();
-        let importing = async move { node.import_exported(chunks(reader), progress).await };
-        let share = abortable(options.signal(), importing)
-            .await
-            .map_err(|error| to_js(&error))?;
-        Ok(shared(&share, &share.link.fragment()))
+        promise_until(options.signal(), async move {
+            let share = node.import_exported(chunks(reader), progress).await?;
+            Ok(shared(&share, &share.link.fragment()))
+        })
     }
 
     /// Opens a link to a file, alone or of a site; ends when name and size are known.
-    #[wasm_bindgen(js_name = openLink)]
-    pub async fn open_link(
-        &self,
-        link: String,
-        options: Option<JsCallOptions>,
-    ) -> Result<WasmFile, JsValue> {
+    #[wasm_bindgen(js_name = openLink, unchecked_return_type = "Promise<WasmFile>")]
+    pub fn open_link(&self, link: String, options: Option<JsCallOptions>) -> Promise {
         let signal = options.and_then(|options| options.call_signal());
-        let node = self.0.clone();
-        let opening = async move {
-            match link.strip_prefix("#/s/") {
-                Some(link) => sites::open_file(&node, link).await,
-                None => node.open(&link).await,
-            }
-        };
-        let file = abortable(signal, opening)
-            .await
-            .map_err(|error| to_js(&error))?;
-        Ok(WasmFile(Rc::new(file)))
+        let node = self.node();
+        promise_until(signal, async move {
+            let file = match link.strip_prefix("#/s/") {
+                Some(link) => sites::open_file(&node, link).await?,
+                None => node.open(&link).await?,
+            };
+            Ok(WasmFile(Rc::new(file)).into())
+        })
     }
 
     /// Keeps a blob on purpose.
-    pub async fn pin(&self, cid: String) -> Result<(), JsValue> {
-        let node = self.0.clone();
-        on_blob(
-            &cid,
-            |blob| async move { node.set_pinned(blob, true).await },
-        )
-        .await
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn pin(&self, cid: String) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.set_pinned(parse(&cid)?, true).await?;
+            nothing()
+        })
     }
 
     /// Lets it be evictable again.
-    pub async fn unpin(&self, cid: String) -> Result<(), JsValue> {
-        let node = self.0.clone();
-        on_blob(
-            &cid,
-            |blob| async move { node.set_pinned(blob, false).await },
-        )
-        .await
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn unpin(&self, cid: String) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.set_pinned(parse(&cid)?, false).await?;
+            nothing()
+        })
     }
 
     /// Stops fetching a blob.
-    pub async fn pause(&self, cid: String) -> Result<(), JsValue> {
-        let node = self.0.clone();
-        on_blob(
-            &cid,
-            |blob| async move { node.set_paused(blob, true).await },
-        )
-        .await
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn pause(&self, cid: String) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.set_paused(parse(&cid)?, true).await?;
+            nothing()
+        })
     }
 
     /// Goes on fetching a blob, also after a failure.
-    pub async fn resume(&self, cid: String) -> Result<(), JsValue> {
-        let node = self.0.clone();
-        on_blob(
-            &cid,
-            |blob| async move { node.set_paused(blob, false).await },
-        )
-        .await
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn resume(&self, cid: String) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.set_paused(parse(&cid)?, false).await?;
+            nothing()
+        })
     }
 
     /// Drops a blob with its chunks.
-    pub async fn remove(&self, cid: String) -> Result<(), JsValue> {
-        let node = self.0.clone();
-        on_blob(&cid, |blob| async move { node.remove(blob).await }).await
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn remove(&self, cid: String) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.remove(parse(&cid)?).await?;
+            nothing()
+        })
     }
 
     /// Its peers.
@@ -234,11 +234,10 @@ impl WasmNode {
     }
 
     /// Who has what of one blob, now.
-    pub async fn chart(&self, cid: String) -> Result<JsSwarmChart, JsValue> {
-        let node = self.0.clone();
-        let blob = parse_cid(&cid).map_err(|error| to_js(&Error::BadLink(error)))?;
-        let chart = node.chart(blob).await.map_err(|error| to_js(&error))?;
-        Ok(snapshot(&chart))
+    #[wasm_bindgen(unchecked_return_type = "Promise<SwarmChart>")]
+    pub fn chart(&self, cid: String) -> Promise {
+        let node = self.node();
+        promise(async move { object(&node.chart(parse(&cid)?).await?) })
     }
 
     /// The node as a whole.
@@ -247,39 +246,43 @@ impl WasmNode {
     }
 
     /// The person's word on uploads.
-    #[wasm_bindgen(js_name = setUpload)]
-    pub async fn set_upload(&self, allowed: bool) -> Result<(), JsValue> {
-        let node = self.0.clone();
-        node.set_upload(allowed)
-            .await
-            .map_err(|error| to_js(&error))
+    #[wasm_bindgen(js_name = setUpload, unchecked_return_type = "Promise<void>")]
+    pub fn set_upload(&self, allowed: bool) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.set_upload(allowed).await?;
+            nothing()
+        })
     }
 
     /// The person's cap in bytes.
-    #[wasm_bindgen(js_name = setQuota)]
-    pub async fn set_quota(&self, bytes: f64) -> Result<(), JsValue> {
-        let node = self.0.clone();
-        node.set_quota(bytes as u64)
-            .await
-            .map_err(|error| to_js(&error))
+    #[wasm_bindgen(js_name = setQuota, unchecked_return_type = "Promise<void>")]
+    pub fn set_quota(&self, bytes: f64) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.set_quota(bytes as u64).await?;
+            nothing()
+        })
     }
 
     /// What the person allows of their connection.
-    #[wasm_bindgen(js_name = setLimits)]
-    pub async fn set_limits(&self, limits: JsLimits) -> Result<(), JsValue> {
-        let node = self.0.clone();
-        let limits = plain(limits.into())?;
-        node.set_limits(limits).await.map_err(|error| to_js(&error))
+    #[wasm_bindgen(js_name = setLimits, unchecked_return_type = "Promise<void>")]
+    pub fn set_limits(&self, limits: JsLimits) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.set_limits(plain(limits.into())?).await?;
+            nothing()
+        })
     }
 
     /// What the platform says of the connection and the battery.
-    #[wasm_bindgen(js_name = setSurroundings)]
-    pub async fn set_surroundings(&self, surroundings: JsSurroundings) -> Result<(), JsValue> {
-        let node = self.0.clone();
-        let surroundings = plain(surroundings.into())?;
-        node.set_surroundings(surroundings)
-            .await
-            .map_err(|error| to_js(&error))
+    #[wasm_bindgen(js_name = setSurroundings, unchecked_return_type = "Promise<void>")]
+    pub fn set_surroundings(&self, surroundings: JsSurroundings) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.set_surroundings(plain(surroundings.into())?).await?;
+            nothing()
+        })
     }
 
     /// Bytes of wasm memory in use by the module: it only ever grows.
@@ -289,23 +292,18 @@ impl WasmNode {
     }
 
     /// Stops the node and lets go of the store.
-    pub async fn stop(&self) {
-        let node = self.0.clone();
-        node.stop().await;
-    }
-}
-
-impl WasmNode {
-    async fn export(&self, cid: &str) -> Result<PageExport, JsValue> {
-        let node = self.0.clone();
-        let blob = parse_cid(cid).map_err(|error| to_js(&Error::BadLink(error)))?;
-        node.export(blob).await.map_err(|error| to_js(&error))
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn stop(&self) -> Promise {
+        let node = self.node();
+        promise(async move {
+            node.stop().await;
+            nothing()
+        })
     }
 }
 
 async fn start(options: JsNodeOptions) -> Result<PageNode> {
-    let options: NodeOptions = serde_wasm_bindgen::from_value(options.into())
-        .map_err(|error| Error::BadOptions(error.to_string()))?;
+    let options: NodeOptions = plain(options.into())?;
     let relays = options.relays.iter().map(|relay| {
         relay
             .parse::<Multiaddr>()
@@ -322,12 +320,8 @@ async fn start(options: JsNodeOptions) -> Result<PageNode> {
     PageNode::start_in_page(config, options.database_name.as_deref().unwrap_or(DATABASE)).await
 }
 
-async fn on_blob<F: Future<Output = Result<()>>>(
-    cid: &str,
-    call: impl FnOnce(BlobHash) -> F,
-) -> Result<(), JsValue> {
-    let blob = parse_cid(cid).map_err(|error| to_js(&Error::BadLink(error)))?;
-    call(blob).await.map_err(|error| to_js(&error))
+fn parse(cid: &str) -> Result<BlobHash> {
+    parse_cid(cid).map_err(Error::BadLink)
 }
 
 /// Tells the page how many bytes were taken.
@@ -340,28 +334,27 @@ fn reporter(options: &JsImportOptions) -> impl FnMut(u64) + 'static {
     }
 }
 
-fn shared(share: &Share, fragment: &str) -> JsShare {
+fn shared(share: &Share, fragment: &str) -> JsValue {
     let result = Object::new();
     let _ = Reflect::set(&result, &"cid".into(), &blob_cid(share.blob).into());
     let _ = Reflect::set(&result, &"fragment".into(), &fragment.into());
     let size = JsValue::from_f64(share.size as f64);
     let _ = Reflect::set(&result, &"size".into(), &size);
-    JsValue::from(result).unchecked_into()
+    result.into()
 }
 
 /// Addresses on web servers, as a page gives them.
-fn sources(texts: Option<Vec<String>>) -> Result<Vec<WebSource>, JsValue> {
+fn sources(texts: Option<Vec<String>>) -> Result<Vec<WebSource>> {
     let read = |text: &String| {
         let refused = || Error::BadOptions(format!("{text} is no address of a web source"));
-        WebSource::parse(text).ok_or_else(|| to_js(&refused()))
+        WebSource::parse(text).ok_or_else(refused)
     };
     texts.unwrap_or_default().iter().map(read).collect()
 }
 
 /// Settings as a page gives them.
-pub(super) fn plain<T: DeserializeOwned>(value: JsValue) -> Result<T, JsValue> {
-    serde_wasm_bindgen::from_value(value)
-        .map_err(|error| to_js(&Error::BadOptions(error.to_string())))
+fn plain<T: DeserializeOwned>(value: JsValue) -> Result<T> {
+    serde_wasm_bindgen::from_value(value).map_err(|error| Error::BadOptions(error.to_string()))
 }
 
 /// Plain objects, `null` for what is not known, numbers as numbers.

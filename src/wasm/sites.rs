@@ -5,17 +5,15 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use js_sys::{Function, Object, Reflect, Uint8Array};
-use serde::{Deserialize, Serialize};
+use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use web_sys::ReadableStreamDefaultReader;
 
-use super::error::to_js;
-use super::node::{WasmNode, plain, snapshot};
-use super::source::{Cancel, abortable, next_value};
-use super::types::{
-    JsHeldSites, JsPublishOptions, JsSiteAnswer, JsSiteChange, JsSiteFiles, JsSiteInfo, JsWork,
-};
+use super::node::{WasmNode, snapshot};
+use super::promise::{nothing, object, promise, promise_until};
+use super::source::{Cancel, next_value};
+use super::types::{JsPublishOptions, JsWork};
 use crate::node::{
     Error, Fetching, PageNode, PageSite, PublishOptions, Published, Publishing, Result, SiteFile,
 };
@@ -32,114 +30,77 @@ const MAX_LISTED: usize = 1000;
 #[wasm_bindgen]
 impl WasmNode {
     /// Keeps the files that `reader` yields as one version of a site, and says what it changes; signs nothing.
-    #[wasm_bindgen(js_name = publishSite)]
-    pub async fn publish_site(
+    #[wasm_bindgen(js_name = publishSite, unchecked_return_type = "Promise<SiteChange>")]
+    pub fn publish_site(
         &self,
         reader: ReadableStreamDefaultReader,
         options: JsPublishOptions,
-    ) -> Result<JsSiteChange, JsValue> {
-        let signal = options.publish_signal();
-        let on_progress = options.on_publish_progress();
-        let texts: Texts = plain(options.into())?;
+    ) -> Promise {
         let node = self.node();
-        let publishing = async move {
-            let previous = texts.previous.as_deref().map(parse).transpose()?;
-            let options = PublishOptions {
-                name: texts.name.unwrap_or_default(),
-                previous,
-                index: texts.index.unwrap_or_default(),
-                missing: texts.missing,
-                fallback: texts.fallback,
-                dated: true,
-            };
-            // What changes cannot be said without the list of before; without it everything counts as new.
-            let before = match previous {
-                Some(previous) => node.site(previous).await.ok(),
-                None => None,
-            };
-            let progress = |done: Publishing| {
-                let done = PublishProgress {
-                    files: done.files,
-                    bytes: done.bytes,
-                    new_files: done.new_files,
-                    new_bytes: done.new_bytes,
-                };
-                call(on_progress.as_ref(), &done);
-            };
-            let published = node.publish(files(reader), options, progress).await?;
-            Ok(change(&published, previous, before.as_ref()))
-        };
-        let change = abortable(signal, publishing).await;
-        change
-            .map(|change| snapshot(&change))
-            .map_err(|error| to_js(&error))
+        promise_until(options.publish_signal(), async move {
+            object(&publish(&node, reader, &options).await?)
+        })
     }
 
     /// Opens a site, waiting for its list of files, and says what it is and how much of it is here.
-    #[wasm_bindgen(js_name = siteInfo)]
-    pub async fn site_info(
-        &self,
-        cid: String,
-        work: Option<JsWork>,
-    ) -> Result<JsSiteInfo, JsValue> {
+    #[wasm_bindgen(js_name = siteInfo, unchecked_return_type = "Promise<SiteInfo>")]
+    pub fn site_info(&self, cid: String, work: Option<JsWork>) -> Promise {
         let node = self.node();
         let signal = work.and_then(|work| work.work_signal());
-        let info = abortable(signal, async move { info(&node, parse(&cid)?).await }).await;
-        info.map(|info| snapshot(&info))
-            .map_err(|error| to_js(&error))
+        promise_until(signal, async move { object(&info(&node, &cid).await?) })
     }
 
     /// Files of a site in order of their paths.
-    #[wasm_bindgen(js_name = siteFiles)]
-    pub async fn site_files(
-        &self,
-        cid: String,
-        offset: u32,
-        limit: u32,
-    ) -> Result<JsSiteFiles, JsValue> {
-        let site = js(self.opened(&cid).await)?;
-        let limit = MAX_LISTED.min(limit as usize);
-        let entries = site.manifest().entries().skip(offset as usize).take(limit);
-        let files: Vec<_> = entries.map(|entry| file_info(&entry)).collect();
-        Ok(snapshot(&files))
+    #[wasm_bindgen(js_name = siteFiles, unchecked_return_type = "Promise<SiteFileInfo[]>")]
+    pub fn site_files(&self, cid: String, offset: u32, limit: u32) -> Promise {
+        let node = self.node();
+        promise(async move {
+            let site = node.site(parse(&cid)?).await?;
+            let limit = MAX_LISTED.min(limit as usize);
+            let entries = site.manifest().entries().skip(offset as usize).take(limit);
+            let files: Vec<_> = entries.map(|entry| file_info(&entry)).collect();
+            object(&files)
+        })
     }
 
     /// What a site answers to a request.
-    #[wasm_bindgen(js_name = siteAnswer)]
-    pub async fn site_answer(&self, cid: String, target: String) -> Result<JsSiteAnswer, JsValue> {
-        let site = js(self.opened(&cid).await)?;
-        Ok(snapshot(&answer(site.resolve(&target))))
+    #[wasm_bindgen(js_name = siteAnswer, unchecked_return_type = "Promise<SiteAnswer>")]
+    pub fn site_answer(&self, cid: String, target: String) -> Promise {
+        let node = self.node();
+        promise(async move {
+            let site = node.site(parse(&cid)?).await?;
+            object(&answer(site.resolve(&target)))
+        })
     }
 
     /// Reads at most 1 MiB of a file from `offset`, waiting until it is verified and stored.
-    #[wasm_bindgen(js_name = siteRead)]
-    pub async fn site_read(
+    #[wasm_bindgen(js_name = siteRead, unchecked_return_type = "Promise<Uint8Array>")]
+    pub fn site_read(
         &self,
         cid: String,
         path: String,
         offset: f64,
         length: f64,
         work: Option<JsWork>,
-    ) -> Result<Uint8Array, JsValue> {
+    ) -> Promise {
         let node = self.node();
-        let reading = async move {
-            let site = node.site(parse(&cid)?).await?;
-            // Float to integer conversion saturates, so a nonsense offset reads nothing.
-            site.read(&entry(&site, &path)?, offset as u64, length as u64)
-                .await
-        };
         let signal = work.and_then(|work| work.work_signal());
-        let bytes = abortable(signal, reading).await;
-        js(bytes.map(|bytes| Uint8Array::from(bytes.as_ref())))
+        promise_until(signal, async move {
+            let site = node.site(parse(&cid)?).await?;
+            let entry = entry(&site, &path)?;
+            // Float to integer conversion saturates, so a nonsense offset reads nothing.
+            let bytes = site.read(&entry, offset as u64, length as u64).await?;
+            Ok(Uint8Array::from(bytes.as_ref()).into())
+        })
     }
 
     /// Fetches all of a site.
-    #[wasm_bindgen(js_name = siteFetch)]
-    pub async fn site_fetch(&self, cid: String, work: Option<JsWork>) -> Result<(), JsValue> {
+    #[wasm_bindgen(js_name = siteFetch, unchecked_return_type = "Promise<void>")]
+    pub fn site_fetch(&self, cid: String, work: Option<JsWork>) -> Promise {
         let node = self.node();
         let signal = work.as_ref().and_then(JsWork::work_signal);
         let on_progress = work.as_ref().and_then(JsWork::on_work_progress);
-        let fetching = async move {
+        promise_until(signal, async move {
             let site = node.site(parse(&cid)?).await?;
             let progress = |done: Fetching| {
                 let done = KeepProgress {
@@ -150,35 +111,38 @@ impl WasmNode {
                 };
                 call(on_progress.as_ref(), &done);
             };
-            site.fetch(progress).await
-        };
-        js(abortable(signal, fetching).await)
+            site.fetch(progress).await?;
+            nothing()
+        })
     }
 
     /// Keeps a site on purpose.
-    #[wasm_bindgen(js_name = pinSite)]
-    pub async fn pin_site(&self, cid: String) -> Result<(), JsValue> {
-        self.set_site_pinned(&cid, true).await
+    #[wasm_bindgen(js_name = pinSite, unchecked_return_type = "Promise<void>")]
+    pub fn pin_site(&self, cid: String) -> Promise {
+        self.set_site_pinned(cid, true)
     }
 
     /// Lets it be evictable again.
-    #[wasm_bindgen(js_name = unpinSite)]
-    pub async fn unpin_site(&self, cid: String) -> Result<(), JsValue> {
-        self.set_site_pinned(&cid, false).await
+    #[wasm_bindgen(js_name = unpinSite, unchecked_return_type = "Promise<void>")]
+    pub fn unpin_site(&self, cid: String) -> Promise {
+        self.set_site_pinned(cid, false)
     }
 
     /// Drops a site, and the files that no other site here has.
-    #[wasm_bindgen(js_name = removeSite)]
-    pub async fn remove_site(&self, cid: String) -> Result<(), JsValue> {
+    #[wasm_bindgen(js_name = removeSite, unchecked_return_type = "Promise<void>")]
+    pub fn remove_site(&self, cid: String) -> Promise {
         let node = self.node();
-        let removing = async move { node.remove_site(parse(&cid)?).await };
-        js(removing.await)
+        promise(async move {
+            node.remove_site(parse(&cid)?).await?;
+            nothing()
+        })
     }
 
     /// The sites whose lists of files are here.
-    pub async fn sites(&self) -> Result<JsHeldSites, JsValue> {
+    #[wasm_bindgen(unchecked_return_type = "Promise<HeldSite[]>")]
+    pub fn sites(&self) -> Promise {
         let node = self.node();
-        let listing = async move {
+        promise(async move {
             let mut held = Vec::new();
             for (manifest, pinned) in node.sites().await? {
                 if let Some(site) = node.site_here(manifest).await? {
@@ -192,22 +156,18 @@ impl WasmNode {
                     });
                 }
             }
-            Ok(held)
-        };
-        js(listing.await.map(|held| snapshot(&held)))
+            object(&held)
+        })
     }
 }
 
 impl WasmNode {
-    async fn opened(&self, cid: &str) -> Result<PageSite> {
+    fn set_site_pinned(&self, cid: String, pinned: bool) -> Promise {
         let node = self.node();
-        node.site(parse(cid)?).await
-    }
-
-    async fn set_site_pinned(&self, cid: &str, pinned: bool) -> Result<(), JsValue> {
-        let node = self.node();
-        let manifest = js(parse(cid))?;
-        js(node.set_site_pinned(manifest, pinned).await)
+        promise(async move {
+            node.set_site_pinned(parse(&cid)?, pinned).await?;
+            nothing()
+        })
     }
 }
 
@@ -221,15 +181,6 @@ pub(super) async fn open_file(node: &PageNode, link: &str) -> Result<crate::node
         .map_err(|_| Error::BadOptions("the path of a file is no text".into()))?;
     let path = String::from(path);
     site.open(&entry(&site, &path)?).await
-}
-
-#[derive(Deserialize)]
-struct Texts {
-    name: Option<String>,
-    previous: Option<String>,
-    index: Option<String>,
-    missing: Option<String>,
-    fallback: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -327,7 +278,41 @@ struct SiteAnswer {
     csp: Option<String>,
 }
 
-async fn info(node: &PageNode, id: BlobHash) -> Result<SiteInfo> {
+async fn publish(
+    node: &PageNode,
+    reader: ReadableStreamDefaultReader,
+    options: &JsPublishOptions,
+) -> Result<SiteChange> {
+    let on_progress = options.on_publish_progress();
+    let previous = options.previous().as_deref().map(parse).transpose()?;
+    let options = PublishOptions {
+        name: options.title().unwrap_or_default(),
+        previous,
+        index: options.index().unwrap_or_default(),
+        missing: options.missing(),
+        fallback: options.fallback(),
+        dated: true,
+    };
+    // What changes cannot be said without the list of before; without it everything counts as new.
+    let before = match previous {
+        Some(previous) => node.site(previous).await.ok(),
+        None => None,
+    };
+    let progress = |done: Publishing| {
+        let done = PublishProgress {
+            files: done.files,
+            bytes: done.bytes,
+            new_files: done.new_files,
+            new_bytes: done.new_bytes,
+        };
+        call(on_progress.as_ref(), &done);
+    };
+    let published = node.publish(files(reader), options, progress).await?;
+    Ok(change(&published, previous, before.as_ref()))
+}
+
+async fn info(node: &PageNode, cid: &str) -> Result<SiteInfo> {
+    let id = parse(cid)?;
     let site = node.site(id).await?;
     let here = site.progress().await?;
     let holders = node.holders(id).await?;
@@ -555,10 +540,6 @@ fn entry<'a>(site: &'a PageSite, path: &str) -> Result<Entry<'a>> {
 
 fn parse(cid: &str) -> Result<BlobHash> {
     parse_manifest_cid(cid).map_err(Error::BadLink)
-}
-
-fn js<T>(result: Result<T>) -> Result<T, JsValue> {
-    result.map_err(|error| to_js(&error))
 }
 
 fn call(listener: Option<&Function>, value: &impl Serialize) {

@@ -105,10 +105,6 @@ extern "C" {
     #[wasm_bindgen(method, getter, structural)]
     pub fn lanes(this: &JsWith) -> Option<u32>;
 
-    #[wasm_bindgen(typescript_type = "KeyState")]
-    pub type JsKeyState;
-    #[wasm_bindgen(typescript_type = "Head")]
-    pub type JsHead;
     /// What a long call takes beside its values.
     #[wasm_bindgen(typescript_type = "Work")]
     pub type JsWork;
@@ -122,32 +118,26 @@ extern "C" {
     pub type JsPublishOptions;
     #[wasm_bindgen(method, getter, structural, js_name = signal)]
     pub fn publish_signal(this: &JsPublishOptions) -> Option<AbortSignal>;
+    #[wasm_bindgen(method, getter, structural, js_name = name)]
+    pub fn title(this: &JsPublishOptions) -> Option<String>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn previous(this: &JsPublishOptions) -> Option<String>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn index(this: &JsPublishOptions) -> Option<String>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn missing(this: &JsPublishOptions) -> Option<String>;
+    #[wasm_bindgen(method, getter, structural)]
+    pub fn fallback(this: &JsPublishOptions) -> Option<String>;
     #[wasm_bindgen(method, getter, structural, js_name = onProgress)]
     pub fn on_publish_progress(this: &JsPublishOptions) -> Option<js_sys::Function>;
 
-    #[wasm_bindgen(typescript_type = "SiteChange")]
-    pub type JsSiteChange;
-    #[wasm_bindgen(typescript_type = "SiteInfo")]
-    pub type JsSiteInfo;
-    #[wasm_bindgen(typescript_type = "SiteFileInfo[]")]
-    pub type JsSiteFiles;
-    #[wasm_bindgen(typescript_type = "SiteAnswer")]
-    pub type JsSiteAnswer;
-    #[wasm_bindgen(typescript_type = "HeldSite[]")]
-    pub type JsHeldSites;
     #[wasm_bindgen(typescript_type = "Limits")]
     pub type JsLimits;
     #[wasm_bindgen(typescript_type = "Surroundings")]
     pub type JsSurroundings;
 
-    #[wasm_bindgen(typescript_type = "{ name: string; size: number; pieces: number }")]
-    pub type JsExportInfo;
-    #[wasm_bindgen(typescript_type = "WasmShare")]
-    pub type JsShare;
     #[wasm_bindgen(typescript_type = "SwarmInfo[]")]
     pub type JsSwarms;
-    #[wasm_bindgen(typescript_type = "SwarmChart")]
-    pub type JsSwarmChart;
     #[wasm_bindgen(typescript_type = "PeerInfo[]")]
     pub type JsPeers;
     #[wasm_bindgen(typescript_type = "Stats")]

@@ -195,6 +195,17 @@ impl<S: Store> Node<S> {
         })
     }
 
+    /// The list of files of a version, if all of it is here; whether it is denied does not matter.
+    ///
+    /// # Errors
+    /// `BadSite` if it is no such list, `Store`, `Closed`.
+    pub async fn manifest_here(&self, manifest: BlobHash) -> Result<Option<Manifest>> {
+        match self.whole(manifest).await? {
+            Some((_, meta)) => Ok(Some(self.read_manifest(manifest, meta).await?)),
+            None => Ok(None),
+        }
+    }
+
     async fn keep_manifest(&self, manifest: &Manifest) -> Result<()> {
         let make_room = async |bytes| self.make_room(bytes).await;
         let mut intake = Intake::begin(&self.store, &make_room).await?;
@@ -267,6 +278,9 @@ impl<S: Store, P: FnMut(Publishing)> Taking<'_, S, P> {
             .map_err(|error| Error::Internal(error.to_string()))?;
         let tree = tree.finish();
         let (hash, size) = (tree.root(), data.len());
+        if self.batch.iter().any(|blob| blob.hash == hash) {
+            return Ok((hash, size as u64));
+        }
         self.batch.push(SmallBlob {
             hash,
             data,
@@ -325,8 +339,6 @@ impl<S: Store, P: FnMut(Publishing)> Taking<'_, S, P> {
     async fn keep_batch(&mut self) -> Result<()> {
         let mut batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        batch.sort_unstable_by_key(|blob| blob.hash);
-        batch.dedup_by_key(|blob| blob.hash);
         let hashes: Vec<_> = batch.iter().map(|blob| blob.hash).collect();
         let mut held = self.node.held(&hashes).await?.into_iter();
         let mut here = hashes;

@@ -6,7 +6,9 @@ use bytes::Bytes;
 
 use super::headers::{Headers, is_media_type};
 use super::path::{Normalise, folded, normal_path, order};
-use super::{Extra, MAX_FILES, Manifest, ManifestError, bad_path, encode};
+use super::{
+    Extra, MAX_FILES, MAX_HEADER_SETS, MAX_TYPES, Manifest, ManifestError, bad_path, encode,
+};
 use crate::proto::types::BlobHash;
 
 /// Files on their way into a manifest.
@@ -87,23 +89,13 @@ impl Builder {
     /// Paths that are the same on disks that do not tell upper and lower case apart, one of each group. They can be published, and
     /// not be unpacked there.
     pub fn same_but_for_case(&self) -> Vec<String> {
-        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        let mut groups: BTreeMap<String, (usize, &str)> = BTreeMap::new();
         for file in &self.files {
-            *seen.entry(folded(&file.path)).or_default() += 1;
+            let group = groups.entry(folded(&file.path));
+            group.or_insert((0, &file.path)).0 += 1;
         }
-        let twice = |file: &&File| {
-            seen.get(&folded(&file.path))
-                .is_some_and(|count| *count > 1)
-        };
-        let mut paths: Vec<_> = self
-            .files
-            .iter()
-            .filter(twice)
-            .map(|file| file.path.clone())
-            .collect();
-        paths.sort_unstable_by_key(|path| folded(path));
-        paths.dedup_by_key(|path| folded(path));
-        paths
+        let several = groups.into_values().filter(|(count, _)| *count > 1);
+        several.map(|(_, path)| path.to_owned()).collect()
     }
 
     /// The manifest.
@@ -112,16 +104,19 @@ impl Builder {
     /// Any that [`Manifest::parse`] has: above all `Collision`, and `NoSuchFile` for a page that is not among the files.
     pub fn finish(mut self, extra: &Extra) -> Result<Manifest, ManifestError> {
         self.files.sort_unstable_by(|a, b| order(&a.path, &b.path));
-        let mut types: Vec<String> = self.files.iter().map(|f| f.media_type.clone()).collect();
-        types.sort_unstable();
-        types.dedup();
-        let mut headers: Vec<Headers> = self
-            .files
-            .iter()
-            .filter_map(|f| f.headers.clone())
-            .collect();
-        headers.sort_unstable();
-        headers.dedup();
+        let (mut types, mut headers) = (Vec::new(), Vec::new());
+        for file in &self.files {
+            note(&mut types, &file.media_type);
+            if let Some(own) = &file.headers {
+                note(&mut headers, own);
+            }
+            if types.len() > MAX_TYPES {
+                return Err(ManifestError::TooMany("media types"));
+            }
+            if headers.len() > MAX_HEADER_SETS {
+                return Err(ManifestError::TooMany("headers"));
+            }
+        }
         let count = self.files.len();
         let bytes = encode(extra, &types, &headers, count, |out| {
             for file in &self.files {
@@ -138,5 +133,12 @@ impl Builder {
             }
         });
         Manifest::parse(Bytes::from(bytes), self.normalise)
+    }
+}
+
+/// Puts a value into a table that is in order, once.
+fn note<T: Ord + Clone>(table: &mut Vec<T>, value: &T) {
+    if let Err(place) = table.binary_search(value) {
+        table.insert(place, value.clone());
     }
 }

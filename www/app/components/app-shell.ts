@@ -4,7 +4,8 @@ import { html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { parseLink } from 'gyre';
 import { SessionElement } from '../element.js';
-import { parseRoute, type Route } from '../lib/router.js';
+import { dropped } from '../lib/dropped.js';
+import { parseRoute, publishAddress, type Route } from '../lib/router.js';
 import '../pages/file-page.js';
 import '../pages/home-page.js';
 import { session } from '../session.js';
@@ -61,6 +62,7 @@ export class AppElement extends SessionElement {
       <header class="top">
         <a class="brand" href="#/" aria-label="Gyre, start page"><span class=${session.phase === 'connecting' || session.phase === 'loading' ? 'turning' : ''}>${mark()}</span> Gyre</a>
         <gyre-join-status></gyre-join-status>
+        <a class="icon-button" href="#/sites" aria-label="Sites" title="Sites" data-testid="sites-button">${icon('globe')}</a>
         <button class="icon-button" aria-label="Settings" title="Settings" data-testid="settings-button" @click=${this.settings}>${icon('settings')}</button>
       </header>
       <main id="main" tabindex="-1">
@@ -72,7 +74,7 @@ export class AppElement extends SessionElement {
       </footer>
       <gyre-settings></gyre-settings>
       <div class="toast" role="status" aria-live="polite">${session.notice === '' ? nothing : html`<p>${session.notice}</p>`}</div>
-      ${this.dragging ? html`<div class="drop-veil" aria-hidden="true"><p>${mark()} Let go to share it${this.public ? ' publicly' : ''}</p></div>` : nothing}`;
+      ${this.dragging ? html`<div class="drop-veil" aria-hidden="true"><p>${mark()} Let go to ${this.route.page === 'publish' ? 'publish it' : `share it${this.public ? ' publicly' : ''}`}</p></div>` : nothing}`;
   }
 
   private page(): unknown {
@@ -83,6 +85,12 @@ export class AppElement extends SessionElement {
         return html`<gyre-file-page .fragment=${this.route.fragment}></gyre-file-page>`;
       case 'swarm':
         return this.late(html`<gyre-swarm-page .cid=${this.route.cid}></gyre-swarm-page>`);
+      case 'sites':
+        return this.late(html`<gyre-sites-page></gyre-sites-page>`);
+      case 'publish':
+        return this.late(html`<gyre-publish-page .site=${this.route.site}></gyre-publish-page>`);
+      case 'keys':
+        return this.late(html`<gyre-keys-page .fragment=${this.route.fragment}></gyre-keys-page>`);
       case 'site':
         return this.late(html`<gyre-site-page .place=${this.route.place}></gyre-site-page>`);
       case 'unknown':
@@ -129,12 +137,11 @@ export class AppElement extends SessionElement {
     const transfer = event.dataTransfer;
     if (!transfer?.types.includes('Files')) return;
     event.preventDefault();
-    const folders = [...transfer.items]
-      .filter((item) => item.webkitGetAsEntry()?.isDirectory)
-      .map((item) => item.getAsFile()?.name);
-    if (folders.length > 0)
-      session.notify('Folders cannot be shared yet. Choose the files in it, or make an archive of it.');
-    this.share([...transfer.files].filter((file) => !folders.includes(file.name)));
+    // They are gone when this is over.
+    const entries = [...transfer.items].flatMap((item) => (item.kind === 'file' ? (item.webkitGetAsEntry() ?? []) : []));
+    if (this.route.page !== 'publish' && !entries.some((entry) => entry.isDirectory)) return this.share([...transfer.files]);
+    dropped.put(entries);
+    if (this.route.page !== 'publish') location.hash = publishAddress();
   }
 
   private paste(event: ClipboardEvent): void {
@@ -176,5 +183,8 @@ export class AppElement extends SessionElement {
 /** Pages whose code is loaded when they are asked for: few visits need it, and some of it is large. */
 const LATE_PAGES: Partial<Record<Route['page'], () => Promise<unknown>>> = {
   swarm: () => import('../pages/swarm-page.js'),
+  sites: () => import('../pages/sites-page.js'),
+  publish: () => import('../pages/publish-page.js'),
+  keys: () => import('../pages/keys-page.js'),
   site: () => import('../pages/site-page.js'),
 };

@@ -14,6 +14,8 @@ export class Kept<T> extends EventTarget {
   readonly #max: number;
   readonly #storage: KeptStorage | null;
   #entries: Map<string, T> | null = null;
+  /** What is here could not be written: it holds for this visit. */
+  #unsaved = false;
 
   /** `read` makes an entry of what was stored, or refuses it; over `max` entries the oldest goes. */
   constructor(key: string, read: (value: unknown) => T | null, max: number, storage: KeptStorage | null = ownStorage()) {
@@ -42,7 +44,7 @@ export class Kept<T> extends EventTarget {
   /** Sets an entry and puts it first; `null` takes it off the list. */
   set(id: string, value: T | null): void {
     // Another tab may have written since.
-    this.#entries = null;
+    if (!this.#unsaved) this.#entries = null;
     const entries = this.#load();
     entries.delete(id);
     if (value !== null) entries.set(id, value);
@@ -65,7 +67,7 @@ export class Kept<T> extends EventTarget {
     try {
       const stored: unknown = JSON.parse(this.#storage?.getItem(this.#key) ?? '[]');
       if (!Array.isArray(stored)) return this.#entries;
-      for (const pair of stored.slice(0, this.#max) as unknown[]) {
+      for (const pair of stored.slice(-this.#max) as unknown[]) {
         if (!Array.isArray(pair) || typeof pair[0] !== 'string') continue;
         const value = this.#read(pair[1]);
         if (value !== null) this.#entries.set(pair[0], value);
@@ -77,10 +79,11 @@ export class Kept<T> extends EventTarget {
   }
 
   #write(entries: Map<string, T>): void {
+    this.#unsaved = this.#storage === null;
     try {
       this.#storage?.setItem(this.#key, JSON.stringify([...entries]));
     } catch {
-      // Full, or not allowed: it holds for this visit only.
+      this.#unsaved = true;
     }
     this.dispatchEvent(new Event('change'));
   }

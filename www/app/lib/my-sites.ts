@@ -26,6 +26,8 @@ export interface MySite {
   readonly confirmed: boolean;
   /** What is shown where there is no file, as it was chosen the last time. */
   readonly fallback: string | null;
+  /** Versions that were published from here before, the latest first. */
+  readonly earlier: readonly string[];
 }
 
 /** Whose list it is. */
@@ -120,9 +122,9 @@ export class MySites extends EventTarget {
       const sites = await Promise.all(numbers.map(async (number) => finder.find(await finder.name(number), number)));
       for (const site of sites) {
         if (!site) continue;
-        if (!this.get(site.site)) found += 1;
         const known = this.get(site.site);
-        if (!known || known.sequence <= site.sequence) this.put({ ...site, fallback: known?.fallback ?? null, confirmed: known?.cid === site.cid ? known.confirmed : site.confirmed });
+        if (!known) found += 1;
+        if (!known || known.sequence < site.sequence) this.put({ ...site, fallback: known?.fallback ?? null, earlier: known ? earlierOf(known) : [] });
       }
       if (sites.every((site) => site === null)) break;
     }
@@ -131,7 +133,14 @@ export class MySites extends EventTarget {
   }
 }
 
+/** The versions before the next one of a site. */
+export function earlierOf(site: MySite): string[] {
+  return [site.cid, ...site.earlier.filter((cid) => cid !== site.cid)].slice(0, MAX_EARLIER);
+}
+
 const OWNER = 'owner';
+/** Versions of a site that are remembered as one's own. */
+const MAX_EARLIER = 50;
 /** Numbers asked for at once; also the longest gap between two numbers that is bridged. */
 const BATCH = 4;
 /** Sites of one person that are remembered. */
@@ -143,7 +152,8 @@ function readSite(value: unknown): MySite | null {
     Number.isInteger(site.site) && typeof site.name === 'string' && typeof site.title === 'string' && typeof site.cid === 'string' &&
     typeof site.sequence === 'number' && typeof site.files === 'number' && typeof site.bytes === 'number' && typeof site.time === 'number';
   if (!right) return null;
-  return { ...(site as MySite), confirmed: site.confirmed === true, fallback: typeof site.fallback === 'string' ? site.fallback : null };
+  const earlier = Array.isArray(site.earlier) ? site.earlier.filter((cid) => typeof cid === 'string').slice(0, MAX_EARLIER) : [];
+  return { ...(site as MySite), confirmed: site.confirmed === true, fallback: typeof site.fallback === 'string' ? site.fallback : null, earlier };
 }
 
 function readOwner(value: unknown): Owner | null {
