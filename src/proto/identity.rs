@@ -32,7 +32,7 @@ use super::name::Name;
 /// Account Recovery").
 pub const WINDOW: u64 = 72 * 3600;
 
-/// How far ahead of our clock an operation may claim to be, in seconds: a clock that is a day off is still heard.
+/// How far ahead of our clock an operation, a message or a record may be dated, in seconds: a clock that is a day off is still heard.
 pub const MAX_AHEAD: u64 = 36 * 3600;
 
 /// Longest chain in bytes: with the key it fits the 16 KiB that a Kademlia message may have.

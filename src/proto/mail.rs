@@ -24,11 +24,9 @@ mod tests;
 use super::cbor::CborError;
 use super::share::ShareError;
 
-/// Bytes of every envelope: what SimpleX pads to, and two thirds of mails without attachments fit.
-pub const ENVELOPE_LEN: usize = 16 * 1024;
-
-/// How far ahead of our clock a message or a record may be dated, in seconds: a clock that is a day off is still heard.
-pub const MAX_AHEAD: u64 = 36 * 3600;
+pub use super::custody::ENVELOPE_LEN;
+pub use super::custody::tag::Week;
+pub use super::identity::MAX_AHEAD;
 
 /// How a letter is sealed. A higher number is a stronger way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,17 +48,6 @@ impl Suite {
             Self::X_WING => Ok(()),
             Self(other) => Err(MailError::UnknownSuite(other)),
         }
-    }
-}
-
-/// A week, counted from 1970-01-01; it begins on a Thursday at midnight UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Week(pub u32);
-
-impl Week {
-    /// The week of a time in seconds since 1970.
-    pub fn of(unix: u64) -> Self {
-        Self(u32::try_from(unix / WEEK).unwrap_or(u32::MAX))
     }
 }
 
@@ -180,6 +167,3 @@ fn exactly(count: usize, expected: usize) -> Result<(), MailError> {
 
 /// Version of envelopes, messages and records.
 const VERSION: u64 = 1;
-
-/// Seconds in a week.
-const WEEK: u64 = 7 * 24 * 3600;
