@@ -267,7 +267,10 @@ impl Custodian {
             return self.send(from, Message::Buried(id, signature));
         }
         if let Some(waiting) = self.storing.get_mut(&id) {
-            return waiting.push(from);
+            if !waiting.contains(&from) {
+                waiting.push(from);
+            }
+            return;
         }
         if self.shelf.get(id).is_some() {
             return self.give_receipt(from, id);
