@@ -32,6 +32,12 @@ pub const MAX_LISTED: usize = 256;
 /// Ids remembered as known or deleted: the mailboxes of five weeks, both lanes.
 pub const MAX_KNOWN: usize = 16 * 1024;
 
+/// Messages that are wanted at once: more than an honest mailbox holds.
+pub const MAX_WANTED: usize = 4096;
+
+/// Peers that are remembered, so that who lied does not start anew.
+pub const MAX_PEERS: usize = 1024;
+
 /// Failures after which a peer is asked for nothing more: what it lists may have expired or been deleted meanwhile, but not often.
 pub const STRIKES_MAX: u32 = 3;
 
@@ -237,6 +243,9 @@ impl Collector {
         mailbox.state = State::Asking(ask.clone());
         mailbox.next = now + 3 * ANSWER_WITHIN;
         for peer in ask {
+            if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&peer) {
+                break;
+            }
             let entry = self.peers.entry(peer).or_default();
             if !entry.waiting.contains(&tag) {
                 entry.waiting.push(tag);
@@ -320,6 +329,9 @@ impl Collector {
                     delete.push(id);
                 }
             } else if !self.known.contains(&id) && peer.strikes < STRIKES_MAX {
+                if self.wanted.len() >= MAX_WANTED && !self.wanted.contains_key(&id) {
+                    continue;
+                }
                 let wanted = self.wanted.entry(id).or_insert_with(|| Wanted {
                     tag,
                     sources: VecDeque::new(),
@@ -380,10 +392,7 @@ impl Collector {
             return self.strike(from);
         }
         self.wanted.remove(&id);
-        if self.known.len() >= MAX_KNOWN {
-            self.known.pop_first();
-        }
-        self.known.insert(id);
+        remember(&mut self.known, id);
         self.out.push_back(Output::Letter(deposit));
     }
 
@@ -425,7 +434,7 @@ impl Collector {
             if mailbox.deleted.len() < MAX_KNOWN {
                 mailbox.deleted.insert(*id);
             }
-            self.known.insert(*id);
+            remember(&mut self.known, *id);
             self.wanted.remove(id);
         }
         // Those that hold it, and the others that would be given it next.
@@ -464,12 +473,14 @@ impl Collector {
     }
 
     fn unreachable(&mut self, peer: PeerId) {
-        // Its strikes stay.
-        if let Some(entry) = self.peers.get_mut(&peer) {
-            *entry = Peer {
-                strikes: entry.strikes,
+        // Its strikes stay, as long as there is room for them.
+        let strikes = self.peers.remove(&peer).map_or(0, |gone| gone.strikes);
+        if strikes > 0 && self.peers.len() < MAX_PEERS {
+            let entry = Peer {
+                strikes,
                 ..Peer::default()
             };
+            self.peers.insert(peer, entry);
         }
         for mailbox in self.boxes.values_mut() {
             mailbox.watchers.remove(&peer);
@@ -546,4 +557,12 @@ impl Collector {
             .min()
             .map(|at| at.max(now + Duration::from_millis(1)))
     }
+}
+
+/// The page knows all that it was ever given; here it is bounded.
+fn remember(known: &mut BTreeSet<MessageId>, id: MessageId) {
+    if known.len() >= MAX_KNOWN && !known.contains(&id) {
+        known.pop_first();
+    }
+    known.insert(id);
 }

@@ -3,7 +3,7 @@
 //! A message is taken if its terms let it in and its mailbox, its sender and the store have room; the receipt is signed when it is
 //! durable. Only whoever signs with the fetch key of a tag gets its list and its messages, and what that key deletes stays deleted:
 //! the signature is kept as a tombstone and shown to whoever would bring the message back. Each message is looked after
-//! ([`upkeep`]): while it is fresh, whoever holds it wants to know one other copy online.
+//! (`upkeep`): while it is fresh, whoever holds it wants to know one other copy online.
 
 mod clients;
 mod shelf;
@@ -267,7 +267,10 @@ impl Custodian {
             return self.send(from, Message::Buried(id, signature));
         }
         if let Some(waiting) = self.storing.get_mut(&id) {
-            return waiting.push(from);
+            if !waiting.contains(&from) {
+                waiting.push(from);
+            }
+            return;
         }
         if self.shelf.get(id).is_some() {
             return self.give_receipt(from, id);

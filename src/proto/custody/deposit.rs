@@ -1,6 +1,7 @@
 //! An envelope as it is left: under which terms, until when, and why it may be.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -55,7 +56,8 @@ pub struct Header {
 /// A message to be kept.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Deposit {
-    header: Header,
+    /// Shared, as what is sent to several peers is.
+    header: Arc<Header>,
     envelope: Bytes,
 }
 
@@ -121,6 +123,17 @@ impl Header {
             }
             (Gate::Stamp(bits), Proof::Stamp(_)) if self.strength() >= *bits => Ok(()),
             _ => Err(Refusal::WeakStamp),
+        }
+    }
+
+    fn new(terms: Terms, expiry: Expiry, proof: Proof, envelope: &[u8]) -> Self {
+        let tag = terms.tag();
+        Self {
+            terms,
+            expiry,
+            proof,
+            id: MessageId::of(tag, envelope),
+            tag,
         }
     }
 
@@ -204,21 +217,18 @@ impl Deposit {
     }
 
     fn signed(terms: Terms, signer: &Signer, expiry: Expiry, envelope: Bytes) -> Self {
-        let mut deposit = Self::new(terms, expiry, Proof::Write([0; SIGNATURE_LEN]), envelope);
-        let signature = signer.sign(Subject::Deposit, &[&deposit.header.text()]);
-        deposit.header.proof = Proof::Write(signature);
-        deposit
+        let mut header = Header::new(terms, expiry, Proof::Write([0; SIGNATURE_LEN]), &envelope);
+        header.proof = Proof::Write(signer.sign(Subject::Deposit, &[&header.text()]));
+        Self {
+            header: Arc::new(header),
+            envelope,
+        }
     }
 
     fn new(terms: Terms, expiry: Expiry, proof: Proof, envelope: Bytes) -> Self {
-        let tag = terms.tag();
-        let header = Header {
-            terms,
-            expiry,
-            proof,
-            id: MessageId::of(tag, &envelope),
-            tag,
-        };
-        Self { header, envelope }
+        Self {
+            header: Arc::new(Header::new(terms, expiry, proof, &envelope)),
+            envelope,
+        }
     }
 }

@@ -215,7 +215,8 @@ impl Depositor {
     fn found(&mut self, tag: Tag, mut found: Vec<Candidate>) {
         found.retain(|candidate| is_qualified(candidate.peer, self.puzzle_bits));
         found.truncate(READ_WIDTH);
-        let (density, letters) = (&mut self.density, &mut self.letters);
+        self.density.observe(tag, &found);
+        let (density, letters) = (&self.density, &mut self.letters);
         for (id, letter) in letters.iter_mut() {
             if letter.deposit.header().tag() != tag || !letter.looking {
                 continue;

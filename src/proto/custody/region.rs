@@ -79,11 +79,12 @@ pub fn rank(id: MessageId, peers: &mut [Candidate]) {
     });
 }
 
-/// How densely peers lie in the key space, by the look-ups that were made; the edges name peers nearest first.
+/// How densely peers lie in the key space, by the look-ups that were made: of tags of this node's own business, and of random ones, if
+/// the edges make such.
 #[derive(Debug, Clone, Default)]
 pub struct Density {
-    /// Distances of the last peer of a neighbourhood, the latest look-ups last.
-    radii: Vec<u64>,
+    /// Distances of the last peer of a neighbourhood, one for a tag, the latest last.
+    radii: Vec<(Tag, u64)>,
 }
 
 /// Who keeps a message.
@@ -96,18 +97,25 @@ pub struct Choice {
 }
 
 impl Density {
-    /// Takes in a look-up, and chooses for a message under this tag among the qualified peers that it found, nearest first.
-    pub fn choose(&mut self, tag: Tag, id: MessageId, found: &[Candidate]) -> Choice {
+    /// Takes in what a look-up found, nearest first.
+    pub fn observe(&mut self, tag: Tag, found: &[Candidate]) {
+        let Some(last) = found.get(NEIGHBOURHOOD - 1) else {
+            return;
+        };
+        self.radii.retain(|(other, _)| *other != tag);
+        if self.radii.len() == SAMPLES {
+            self.radii.remove(0);
+        }
+        let radius = distance(&location(tag), &position(last.peer));
+        self.radii.push((tag, radius));
+    }
+
+    /// Chooses for a message under this tag among the qualified peers that a look-up found, nearest first.
+    pub fn choose(&self, tag: Tag, id: MessageId, found: &[Candidate]) -> Choice {
         let mut near: Vec<_> = found.iter().copied().take(READ_WIDTH).collect();
         let place = location(tag);
         let far = |candidate: &Candidate| distance(&place, &position(candidate.peer));
         let usual = self.usual_radius();
-        if let Some(last) = near.get(NEIGHBOURHOOD - 1) {
-            if self.radii.len() == SAMPLES {
-                self.radii.remove(0);
-            }
-            self.radii.push(far(last));
-        }
         let within = match usual {
             Some(radius) => near.partition_point(|candidate| far(candidate) <= radius),
             None => NEIGHBOURHOOD,
@@ -127,12 +135,10 @@ impl Density {
 
     /// The median; `None` while too little is known.
     fn usual_radius(&self) -> Option<u64> {
-        let mut radii = self.radii.clone();
+        let mut radii: Vec<_> = self.radii.iter().map(|(_, radius)| *radius).collect();
         radii.sort_unstable();
-        radii
-            .get(radii.len() / 2)
-            .copied()
-            .filter(|_| radii.len() >= SAMPLES / 4)
+        let known = radii.len() >= SAMPLES / 4;
+        radii.get(radii.len() / 2).copied().filter(|_| known)
     }
 }
 
@@ -210,7 +216,9 @@ mod tests {
         let mut density = Density::default();
         for n in 0..20 {
             let tag = Tag([n; 32]);
-            let choice = density.choose(tag, MessageId([n; 32]), &nearest(tag, &honest));
+            let found = nearest(tag, &honest);
+            density.observe(tag, &found);
+            let choice = density.choose(tag, MessageId([n; 32]), &found);
             assert!(
                 choice.copies <= 14,
                 "{} copies without a crowd",
@@ -224,7 +232,9 @@ mod tests {
         crowd.sort_by_cached_key(|peer| distance(&place, &position(*peer)));
         crowd.truncate(20);
         let all = [&crowd[..], &honest].concat();
-        let choice = density.choose(tag, MessageId([77; 32]), &nearest(tag, &all));
+        let found = nearest(tag, &all);
+        density.observe(tag, &found);
+        let choice = density.choose(tag, MessageId([77; 32]), &found);
         let keepers = &choice.order[..choice.copies];
         let others = keepers
             .iter()

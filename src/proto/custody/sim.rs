@@ -1,12 +1,14 @@
 //! A deterministic simulator of mail between people who are hardly ever online together.
 //!
-//! Machines come and go as [`churn`] says, and forget all but their stores; between them the very state machines of the
+//! Machines come and go as `churn` says, and forget all but their stores; between them the very state machines of the
 //! product run, over links that take a second to come up, fail sometimes, and whose end is noticed late. A look-up finds who is near a
 //! tag, with a part missing and some who have just left. Each message goes from a sender of its own to a reader of its own. The same
 //! scenario and seed give the same run.
 
 mod actor;
 mod churn;
+mod machines;
+mod network;
 mod report;
 
 use std::collections::VecDeque;
@@ -21,10 +23,9 @@ use super::custodian::{self, Config};
 use super::deposit::{Deposit, Expiry};
 use super::depositor::{self, Depositor};
 use super::message::Message;
-use super::region::{Candidate, distance, location};
 use super::sign::Signer;
 use super::tag::{Lane, MailboxSecret, Tag, Week};
-use super::{CLOCK_ERROR, ENVELOPE_LEN, MessageId, READ_WIDTH};
+use super::{CLOCK_ERROR, ENVELOPE_LEN};
 use crate::proto::random::Random;
 use crate::proto::sim::agenda::Agenda;
 use crate::proto::types::Time;
@@ -532,266 +533,6 @@ impl Simulation {
         readings.retain(|reading| reading.terms.week >= week && reading.terms.lane() == lane);
         self.collector(at, collector::Input::Relays(relays));
         self.collector(at, collector::Input::Read(readings));
-    }
-
-    fn arrive(&mut self, from: usize, to: usize, message: Message) {
-        let peer = self.actors[from].id;
-        if message.is_request() {
-            return self.custodian(to, custodian::Input::Received(peer, message));
-        }
-        if self.actors[to].depositor.is_some() {
-            self.depositor(to, depositor::Input::Received(peer, message));
-        } else if self.actors[to].collector.is_some() {
-            self.collector(to, collector::Input::Received(peer, message));
-        } else {
-            self.custodian(to, custodian::Input::Received(peer, message));
-        }
-    }
-
-    fn custodian(&mut self, at: usize, input: custodian::Input) {
-        let now = self.now;
-        let unix = self.actors[at].unix(now);
-        if let Some(custodian) = &mut self.actors[at].custodian {
-            custodian.handle(input, now, unix);
-            self.drain_custodian(at);
-        }
-    }
-
-    fn drain_custodian(&mut self, at: usize) {
-        use custodian::{Input, Output};
-        while let Some(output) = self.actors[at]
-            .custodian
-            .as_mut()
-            .and_then(|machine| machine.poll_output())
-        {
-            match output {
-                Output::Send(peer, message) => {
-                    if let Some(message) = self.actors[at].spoken(message) {
-                        self.send(at, peer, message, true);
-                    }
-                }
-                Output::Store(deposit) => {
-                    let id = deposit.id();
-                    self.actors[at].store(deposit);
-                    self.custodian(at, Input::Stored(id));
-                }
-                Output::Bury(tomb) => self.actors[at].tombs.push(tomb),
-                Output::Forget(id) => {
-                    self.actors[at].kept.remove(&id);
-                }
-                Output::Load(id) => {
-                    let deposit = self.actors[at].kept.get(&id).cloned();
-                    self.custodian(at, Input::Loaded(id, deposit));
-                }
-                Output::Lookup(tag) => self.lookup(at, Role::Custodian, tag),
-                Output::Drop(peer) => {
-                    if let Some(other) = self.by_id.get(&peer).copied() {
-                        self.actors[at].accepted.remove(&other);
-                        self.actors[other].opened.remove(&at);
-                        self.agenda
-                            .add(self.now + LATENCY, Event::Unreachable(other, at));
-                    }
-                }
-                Output::WakeAt(time) => self.wake(at, Role::Custodian, time),
-            }
-        }
-    }
-
-    fn depositor(&mut self, at: usize, input: depositor::Input) {
-        use depositor::Output;
-        let now = self.now;
-        let unix = self.actors[at].unix(now);
-        let Some(depositor) = &mut self.actors[at].depositor else {
-            return;
-        };
-        depositor.handle(input, now, unix);
-        while let Some(output) = self.actors[at]
-            .depositor
-            .as_mut()
-            .and_then(|machine| machine.poll_output())
-        {
-            match output {
-                Output::Lookup(tag) => self.lookup(at, Role::Depositor, tag),
-                Output::Send(peer, message) => self.send(at, peer, message, false),
-                Output::Receipts { id, stored, .. } => self.receipts(at, id, stored),
-                Output::Delivered(id) => {
-                    if let Some(letter) = self
-                        .letters
-                        .iter_mut()
-                        .find(|letter| letter.deposit.id() == id)
-                    {
-                        letter.delivered = true;
-                        self.report.confirmed += 1;
-                    }
-                }
-                Output::Expired(_) | Output::Full(_) => {}
-                Output::WakeAt(time) => self.wake(at, Role::Depositor, time),
-            }
-        }
-    }
-
-    fn receipts(&mut self, at: usize, id: MessageId, stored: bool) {
-        let Some(letter) = self.letters.iter_mut().find(|letter| letter.sender == at) else {
-            return;
-        };
-        if !stored || !letter.keepers.is_empty() {
-            return;
-        }
-        self.report.stored += 1;
-        let holds = |at: &&usize| self.actors[**at].kept.contains_key(&id);
-        letter.keepers = self.online.iter().filter(holds).copied().collect();
-        letter.keepers.retain(|keeper| !self.actors[*keeper].relay);
-        if self.scenario.replace_all {
-            // One after the other, every twenty minutes, for good.
-            for (number, keeper) in letter.keepers.clone().into_iter().enumerate() {
-                self.gone[keeper] = true;
-                let leaves = self.now + Duration::from_secs(1200) * (number as u32 + 1);
-                self.agenda
-                    .add(leaves, Event::Off(keeper, self.actors[keeper].session));
-            }
-        }
-    }
-
-    fn collector(&mut self, at: usize, input: collector::Input) {
-        use collector::Output;
-        let now = self.now;
-        let unix = self.actors[at].unix(now);
-        let Some(collector) = &mut self.actors[at].collector else {
-            return;
-        };
-        collector.handle(input, now, unix);
-        while let Some(output) = self.actors[at]
-            .collector
-            .as_mut()
-            .and_then(|machine| machine.poll_output())
-        {
-            match output {
-                Output::Lookup(tag) => self.lookup(at, Role::Collector, tag),
-                Output::Open(peer) => {
-                    if let Some(other) = self.by_id.get(&peer).copied() {
-                        self.link(at, other);
-                    }
-                }
-                Output::Send(peer, message) => self.send(at, peer, message, false),
-                Output::Letter(deposit) => self.got(at, &deposit),
-                Output::Settled(_) => {}
-                Output::WakeAt(time) => self.wake(at, Role::Collector, time),
-            }
-        }
-    }
-
-    fn got(&mut self, at: usize, deposit: &Deposit) {
-        let found = self
-            .letters
-            .iter()
-            .position(|letter| letter.readers.contains(&at));
-        let Some(number) = found else { return };
-        let letter = &mut self.letters[number];
-        if letter.deposit.id() != deposit.id() || letter.deposit.envelope() != deposit.envelope() {
-            self.report.wrong += 1;
-            return;
-        }
-        if letter.got.is_none() {
-            letter.got = Some(self.now);
-            self.report.read += 1;
-            let first = letter
-                .first_visit
-                .is_some_and(|first| self.now.since(first) <= hours(VISIT));
-            letter.got_in_first = first;
-        }
-        let session = self.actors[at].session;
-        let event = Event::Deleted {
-            letter: number,
-            device: at,
-            session,
-        };
-        self.agenda.add(self.now + Duration::from_secs(2), event);
-    }
-
-    fn lookup(&mut self, at: usize, role: Role, tag: Tag) {
-        self.report.lookups += 1;
-        let session = self.actors[at].session;
-        let event = Event::Found {
-            at,
-            session,
-            role,
-            tag,
-        };
-        self.agenda.add(self.now + LOOKUP, event);
-    }
-
-    fn nearest(&mut self, tag: Tag, asker: usize) -> Vec<Candidate> {
-        while self
-            .left
-            .front()
-            .is_some_and(|(at, _)| self.now.since(*at) > STALE)
-        {
-            self.left.pop_front();
-        }
-        let place = location(tag);
-        let stale = self.left.iter().map(|(_, at)| *at);
-        let mut found: Vec<(u64, usize)> = self
-            .online
-            .iter()
-            .copied()
-            .chain(stale)
-            .filter(|at| self.actors[*at].habit.is_some() && *at != asker)
-            .map(|at| (distance(&place, &self.actors[at].place), at))
-            .collect();
-        found.sort_unstable();
-        found.dedup();
-        let random = &mut self.random;
-        found.retain(|_| uniform(random) >= MISSED);
-        found.truncate(READ_WIDTH);
-        let candidate = |(_, at): (u64, usize)| Candidate::new(self.actors[at].id);
-        found.into_iter().map(candidate).collect()
-    }
-
-    fn wake(&mut self, at: usize, role: Role, time: Time) {
-        let time = time.max(self.now + Duration::from_millis(1));
-        if self.actors[at].wakes.insert(role, time) != Some(time) {
-            self.agenda.add(time, Event::Wake(at, role, time));
-        }
-    }
-
-    /// When the link that `from` opened is up; `None` if it will not come up.
-    fn link(&mut self, from: usize, to: usize) -> Option<Time> {
-        if let Some(up) = self.actors[from].opened.get(&to) {
-            return Some(*up);
-        }
-        self.report.links += 1;
-        if !self.actors[to].online || uniform(&mut self.random) < LINK_FAILS {
-            self.agenda
-                .add(self.now + GIVE_UP, Event::Unreachable(from, to));
-            return None;
-        }
-        let up = self.now + CONNECT;
-        self.actors[from].opened.insert(to, up);
-        self.actors[to].accepted.insert(from);
-        let session = self.actors[to].session;
-        self.agenda.add(up, Event::Opened { from, to, session });
-        Some(up)
-    }
-
-    fn send(&mut self, from: usize, to: super::PeerId, message: Message, of_custodian: bool) {
-        let Some(to) = self.by_id.get(&to).copied() else {
-            return;
-        };
-        let ready = match message.is_request() {
-            true => self.link(from, to),
-            false => self.actors[from].accepted.contains(&to).then_some(self.now),
-        };
-        let Some(ready) = ready else { return };
-        self.report.count(&message, of_custodian);
-        let session = self.actors[to].session;
-        let arrives = ready.max(self.now) + LATENCY;
-        let event = Event::Arrive {
-            from,
-            to,
-            session,
-            message,
-        };
-        self.agenda.add(arrives, event);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::proto::custody::message::Message;
 use crate::proto::custody::placement::{Answer, Placement, about};
 use crate::proto::custody::region::{Candidate, Density, is_qualified};
 use crate::proto::custody::tag::Tag;
-use crate::proto::custody::{ANSWER_WITHIN, MessageId, NEIGHBOURHOOD, PeerId};
+use crate::proto::custody::{ANSWER_WITHIN, MessageId, NEIGHBOURHOOD, PeerId, READ_WIDTH};
 use crate::proto::types::Time;
 
 /// Messages that are looked after at once: bounds envelopes in memory, and links made for them.
@@ -172,7 +172,8 @@ impl Custodian {
     pub(super) fn found(&mut self, tag: Tag, mut peers: Vec<Candidate>, now: Time, unix: u64) {
         let (me, bits) = (self.me, self.config.puzzle_bits);
         peers.retain(|candidate| candidate.peer != me && is_qualified(candidate.peer, bits));
-        peers.truncate(super::super::READ_WIDTH);
+        peers.truncate(READ_WIDTH);
+        self.upkeep.density.observe(tag, &peers);
         let waits = |check: &Check| check.tag == tag && check.order.is_none();
         let ids: Vec<_> = self
             .upkeep
@@ -206,7 +207,7 @@ impl Custodian {
 
     /// Begins once both the envelope and the neighbourhood are there.
     fn begin(&mut self, id: MessageId, now: Time, unix: u64) {
-        let goal = self.config.online - 1;
+        let goal = self.config.online.saturating_sub(1);
         let Some(check) = self.upkeep.checks.get_mut(&id) else {
             return;
         };
