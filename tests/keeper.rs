@@ -166,9 +166,9 @@ fn what_is_asked_for_is_kept_while_there_is_room() {
             let keeper = scene.relay.keeper().clone();
             async move { publisher.ask_keepers(address, &[keeper]).await.unwrap() }
         };
-        for n in 0..2 {
+        for (n, manifest) in manifests.iter().enumerate().take(2) {
             assert_eq!(ask(n).await, Verdict::Taken);
-            cli::until_held(&publisher, &manifests[n]).await.unwrap();
+            cli::until_held(&publisher, manifest).await.unwrap();
         }
         until_metric(&scene, "keeper_sites", 2).await;
         // The first is asked for again, so that the second is the one to go.

@@ -67,6 +67,7 @@ fn travels(tree: Tree, options: PublishOptions, look: impl AsyncFnOnce(&Site<Dis
             published.done.bytes,
             began.elapsed()
         );
+        let again = &mut Silent;
         let again = cli::publish(
             &publisher,
             &source,
@@ -77,7 +78,7 @@ fn travels(tree: Tree, options: PublishOptions, look: impl AsyncFnOnce(&Site<Dis
                 fallback: published.manifest.extra().fallback.clone(),
                 ..PublishOptions::default()
             },
-            &mut Silent,
+            again,
         );
         assert!(
             !again.await.unwrap().changed,

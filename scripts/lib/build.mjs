@@ -6,7 +6,7 @@ import { basename, delimiter, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import {
-  artefacts, bindgenBinary, cargoPackage, cargoTarget, nodeMajorWanted, npm, out, relayBinary, root, tools, wasmBindgenVersion, wasmTarget,
+  artefacts, bindgenBinary, cargoPackage, cargoTarget, gyreBinary, nodeMajorWanted, npm, out, relayBinary, root, tools, wasmBindgenVersion, wasmTarget,
 } from './places.mjs';
 import { ask, run, Told } from './run.mjs';
 import { bringUpToDate } from './steps.mjs';
@@ -201,16 +201,18 @@ export function buildSteps({ fast = false } = {}) {
     },
     {
       id: 'relay',
-      title: 'Compiling the relay',
+      title: 'Compiling the relay and the publisher\'s command',
       inputs: rustInputs,
       key: rustKey,
-      outputs: [relative(root, relayBinary)],
+      outputs: [relative(root, relayBinary), relative(root, gyreBinary)],
       run: async () => {
-        await cargo(['build', '--locked', '--profile', relayProfile, '--features', 'relay', '--bin', 'gyre-relay', ...(fast ? [] : withoutPaths(await hostTarget()))]);
+        await cargo(['build', '--locked', '--profile', relayProfile, '--features', 'relay', '--bin', 'gyre-relay', '--bin', 'gyre', ...(fast ? [] : withoutPaths(await hostTarget()))]);
         mkdirSync(artefacts, { recursive: true });
-        // Removed first: a relay that is running keeps its old file.
-        rmSync(relayBinary, { force: true });
-        copyFileSync(join(cargoTarget, fast ? 'debug' : 'release', basename(relayBinary)), relayBinary);
+        for (const binary of [relayBinary, gyreBinary]) {
+          // Removed first: a relay that is running keeps its old file.
+          rmSync(binary, { force: true });
+          copyFileSync(join(cargoTarget, fast ? 'debug' : 'release', basename(binary)), binary);
+        }
       },
     },
   ];

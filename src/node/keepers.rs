@@ -15,7 +15,10 @@ use crate::proto::types::BlobHash;
 use crate::store::Store;
 
 /// Longest wait for a keeper's word. Ours: it finds its way to the asker, and reads the list of files first.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(45);
+
+/// Once a keeper has said no, how long others may take to say yes.
+const OTHERS: Duration = Duration::from_secs(10);
 
 /// Pause between two looks at what keepers said.
 const LOOK: Duration = Duration::from_millis(250);
@@ -34,7 +37,7 @@ pub enum Asked {
 
 impl<S: Store> Node<S> {
     /// Asks keepers to keep what an address leads to: those named by `at`, each ending in `/p2p/<id>`, and those that the indexes
-    /// name. Ends when one has taken it, or with the best that was said in a minute.
+    /// name. Ends when one has taken it, or with the best that was said when ten seconds have passed.
     ///
     /// # Errors
     /// `NotFound` if no keeper answered, `BadOptions` for an address without a name.
@@ -52,11 +55,11 @@ impl<S: Store> Node<S> {
             let said = self.ask(|reply| Command::AskKeepers { address, at, reply });
             // The better answer is the lesser.
             let best = said.await?.into_iter().min();
-            let late = rt::now().saturating_sub(began) >= PATIENCE;
+            let waited = rt::now().saturating_sub(began);
             match best {
                 Some(Verdict::Taken) => return Ok(Verdict::Taken),
-                Some(verdict) if late => return Ok(verdict),
-                None if late => return Err(Error::NotFound),
+                Some(verdict) if waited >= OTHERS => return Ok(verdict),
+                None if waited >= PATIENCE => return Err(Error::NotFound),
                 _ => rt::sleep(LOOK).await,
             }
         }

@@ -23,7 +23,7 @@ pub mod sign;
 pub mod sim;
 pub mod stamp;
 pub mod tag;
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(all(test, feature = "test-utils", not(target_arch = "wasm32")))]
 mod tests;
 
 /// Bytes of an envelope, always (SimpleX pads to as much: 16,048 bytes).

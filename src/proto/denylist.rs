@@ -168,7 +168,7 @@ impl Denylist {
     /// Puts the rules in order.
     pub fn finish(&mut self) {
         self.rules
-            .sort_unstable_by(|a, b| (a.subject, a.place).cmp(&(b.subject, b.place)));
+            .sort_unstable_by_key(|rule| (rule.subject, rule.place));
     }
 
     /// Several lists at once, for callers that need no report.

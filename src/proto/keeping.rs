@@ -285,7 +285,7 @@ impl Shelf {
     /// Reads what was stored; `None` for whatever is no shelf. The size is what it is now; [`pin`](Self::pin) or
     /// [`put`](Self::put) lets go of what is over it.
     pub fn decode(size: u64, mut bytes: &[u8]) -> Option<Self> {
-        if bytes.try_get_u8().ok()? != VERSION || bytes.len() % ENTRY_LEN != 0 {
+        if bytes.try_get_u8().ok()? != VERSION || !bytes.len().is_multiple_of(ENTRY_LEN) {
             return None;
         }
         let mut shelf = Self::new(size);

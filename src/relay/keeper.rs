@@ -25,7 +25,6 @@ use crate::node::keepers::Asked;
 use crate::node::{self, Node};
 use crate::proto::address::Address;
 use crate::proto::denylist::Denylist;
-use crate::rt;
 use crate::store::StoreError;
 use crate::store::disk::DiskStore;
 
@@ -192,8 +191,6 @@ impl Keeper {
         }
         self.sites.end().await;
         self.node.stop().await;
-        // What was spawned ends with the thread; the store is closed by now.
-        rt::sleep(std::time::Duration::ZERO).await;
     }
 }
 

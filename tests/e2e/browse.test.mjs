@@ -12,6 +12,8 @@ import { bar, barSays, clickIn, inSite, placeOf, publish, siteFrame, siteShows }
 
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 const page = (title, body) => `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title><link rel="stylesheet" href="/style.css"><body><h1>${title}</h1>${body}`;
+/** Firefox says this of every answer whose reader goes away. */
+const readerGone = /A ServiceWorker intercepted the request and encountered an unexpected error/;
 const archive = randomBytes(700_000);
 
 /** A site with what sites have. */
@@ -111,11 +113,11 @@ for (const kind of kinds) {
     await siteShows(visitor, address, 'the page', () => document.title === 'One');
 
     // After a reload of the whole app the same place is shown.
-    await visitor.page.reload({ waitUntil: 'domcontentloaded' });
+    await visitor.page.reload({ waitUntil: 'domcontentloaded', timeout: 120_000 });
     await siteShows(visitor, address, 'the same page', () => document.title === 'One');
     await barSays(visitor, '/docs/one.html');
     // The page for what is missing comes with 404, which browsers log.
-    visitor.quiet(relayGone, /404|nowhere/);
+    visitor.quiet(relayGone, /404|nowhere/, readerGone);
   });
 
   test(`${kind} gets the answers of a web server from a site`, { timeout: 900_000 }, async (t) => {
@@ -193,7 +195,7 @@ for (const kind of kinds) {
     assert.equal(await direct.evaluate(() => location.hash), placeOf(address, '/docs/two.html?q=1#end'));
     await direct.close();
 
-    await visitor.page.goto(`http://127.0.0.1:${relay.port}/${placeOf(address)}`, { waitUntil: 'domcontentloaded' });
+    await visitor.page.goto(`http://127.0.0.1:${relay.port}/${placeOf(address)}`, { waitUntil: 'domcontentloaded', timeout: 120_000 });
     await visitor.joined();
     await visitor.see('site-paper-note');
     const paper = await (await visitor.see('site-paper')).contentFrame();
@@ -238,7 +240,7 @@ test('firefox goes on showing a site although it ends its worker whenever that i
   const relay = await scene.add(startRelay());
   const publisher = await scene.add(Visitor.arrive('chromium', relay));
   const { cid } = await publish(publisher, pages);
-  const preferences = { 'dom.serviceWorkers.idle_timeout': 500, 'dom.serviceWorkers.idle_extended_timeout': 5_000 };
+  const preferences = { 'dom.serviceWorkers.idle_timeout': 500, 'dom.serviceWorkers.idle_extended_timeout': 60_000 };
   const visitor = await scene.add(Visitor.arrive('firefox', relay, { hash: placeOf(cid), preferences }));
   await siteShows(visitor, cid, 'the first page', () => window.ran === true);
   for (const name of ['one', 'two', 'one']) {

@@ -426,6 +426,42 @@ fn pins_keep_what_a_site_needs_and_no_more() {
 }
 
 #[test]
+fn a_site_that_is_removed_takes_along_what_no_other_has() {
+    run(|scene: Scene| async move {
+        let store = MemoryStore::new();
+        let node = scene.node().on(&store).await;
+        let shared = content(3000, 1);
+        let tree = |path: &str, seed| -> Tree {
+            [("a.html", &shared), (path, &content(400_000, seed))]
+                .map(|(path, bytes)| (path.to_owned(), bytes.clone()))
+                .into()
+        };
+        let options = PublishOptions::default;
+        let one = publish(&node, &tree("b.html", 2), options()).await.manifest;
+        let two = publish(&node, &tree("c.html", 3), options()).await.manifest;
+        // Read, so that its list of files is at hand and one of its files is awake.
+        let site = node.site(one.hash()).await.unwrap();
+        site.open(&one.get("b.html").unwrap()).await.unwrap();
+        node.remove_site(one.hash()).await.unwrap();
+        assert_eq!(node.sites().await.unwrap(), [(two.hash(), true)]);
+        assert!(node.site_here(one.hash()).await.unwrap().is_none());
+        let left: Vec<_> = store.rows().await.unwrap();
+        let mut left: Vec<_> = left.iter().filter_map(|row| row.hash).collect();
+        let mut kept: Vec<_> = two.entries().map(|entry| entry.blob).collect();
+        kept.push(two.hash());
+        left.sort_unstable();
+        kept.sort_unstable();
+        assert_eq!(left, kept);
+        let again = node.remove_site(one.hash()).await;
+        assert!(matches!(again, Err(gyre::node::Error::NotFound)));
+        let site = node.site_here(two.hash()).await.unwrap().unwrap();
+        assert!(site.progress().await.unwrap().is_whole());
+        node.remove_site(two.hash()).await.unwrap();
+        assert_eq!(store.rows().await.unwrap(), []);
+    });
+}
+
+#[test]
 fn readers_keep_a_site_up_without_its_publisher_and_without_relays() {
     run(|mut scene: Scene| async move {
         let soon = |config: &mut gyre::node::Config| {

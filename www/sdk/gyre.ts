@@ -13,7 +13,7 @@ import { checkSiteNumber, Keys } from './keys.js';
 import { defaultLinkBase, formatLink, formatSiteLink, parseLink, parseSiteLink, webSources, withSources } from './link.js';
 import { RelayMemory } from './memory.js';
 import { LocalNode, type GyreNode } from './node.js';
-import { siteSource, type SiteFiles } from './publish.js';
+import type { SiteFiles } from './publish.js';
 import { Site, siteHead } from './site.js';
 import type { HeldSite, PublishOptions, SiteHead, SiteVersion } from './site-types.js';
 import { readSurroundings, watchSurroundings } from './surroundings.js';
@@ -285,6 +285,7 @@ export class Gyre extends EventTarget {
       const asked = name !== null && options.previous === undefined;
       const previous = before?.address ?? (asked ? ((await this.#headOf(name, signal))?.cid ?? null) : null);
       let path: string | null = null;
+      const { siteSource } = await import(/* webpackChunkName: "gyre-publish" */ './publish.js');
       const source = siteSource(files, (reading) => (path = reading));
       const { name: title, index, missing, fallback } = options;
       const settings = { name: title, previous: previous ?? undefined, index, missing, fallback };

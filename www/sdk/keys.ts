@@ -8,7 +8,6 @@
 
 import { GyreError, guarded } from './errors.js';
 import type { GyreNode } from './node.js';
-import { askPasskey, makePasskey } from './passkey.js';
 import type { KeyLock, KeyState } from './site-types.js';
 import type { KeyUnlock } from './wasm/gyre.js';
 
@@ -192,9 +191,13 @@ const pageEdges: KeyEdges = {
     const { stretch } = await import(/* webpackChunkName: "gyre-argon2" */ './argon2.js');
     return stretch(passphrase, lock);
   },
-  makePasskey,
-  askPasskey,
+  makePasskey: async (salt) => (await passkeys()).makePasskey(salt),
+  askPasskey: async (salt) => (await passkeys()).askPasskey(salt),
 };
+
+function passkeys(): Promise<typeof import('./passkey.js')> {
+  return import(/* webpackChunkName: "gyre-passkey" */ './passkey.js');
+}
 
 function isPassphrase(lock: KeyLock): lock is PassphraseLock {
   return lock.kind === 'passphrase';

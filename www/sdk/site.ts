@@ -120,7 +120,7 @@ export class Site extends EventTarget {
   async unpin(): Promise<void> {
     return guarded(async () => {
       await this.#node().call('unpinSite', this.cid);
-      if (this.head) await this.#node().call('holdName', this.head.name, false);
+      await this.#release();
     });
   }
 
@@ -128,7 +128,7 @@ export class Site extends EventTarget {
   async remove(): Promise<void> {
     return guarded(async () => {
       await this.#node().call('removeSite', this.cid);
-      if (this.head) await this.#node().call('holdName', this.head.name, false);
+      await this.#release();
     });
   }
 
@@ -171,6 +171,13 @@ export class Site extends EventTarget {
   async #pin(): Promise<void> {
     await this.#node().call('pinSite', this.cid);
     if (this.head) await this.#node().call('holdName', this.head.name, true);
+  }
+
+  /** Lets go of the name, unless it leads to another version by now, which may be kept. */
+  async #release(): Promise<void> {
+    if (!this.head) return;
+    const known = await this.#node().call('knownName', this.head.name);
+    if (!known || known.cid === this.cid) await this.#node().call('holdName', this.head.name, false);
   }
 
   async #versionOf(cid: string, signal: AbortSignal | undefined): Promise<SiteInfo | null> {

@@ -1,6 +1,7 @@
 /** Answers requests of a site with what the app says through a bridge. */
 
 import { askPages, type Found, type Nobody } from '../sw/ask.js';
+import { disposition } from '../sdk/stream-response.js';
 import { body } from '../sw/body.js';
 import type { Page } from '../sw/line.js';
 import {
@@ -9,6 +10,7 @@ import {
   BRIDGE_PATH,
   OUTSIDE_HEADER,
   RESERVED,
+  SAVE_PATH,
   SITE_ASK,
   SITE_HEADERS_USED,
   SITE_PROTOCOL,
@@ -50,7 +52,9 @@ export function isForSite(scope: SiteScope, url: string): boolean {
 /** Answers a request for the site. */
 export async function answerSite(scope: SiteScope, event: SiteFetch): Promise<Response> {
   const { request } = event;
-  const { pathname, search } = new URL(request.url);
+  const url = new URL(request.url);
+  const { search } = url;
+  const { pathname, name: saved } = unwrapped(url.pathname);
   const headers: Record<string, string> = {};
   for (const name of SITE_HEADERS_USED) {
     const value = request.headers.get(name);
@@ -65,6 +69,7 @@ export async function answerSite(scope: SiteScope, event: SiteFetch): Promise<Re
   const passed = new Headers(siteHeaders(appOrigin(scope.location), outside));
   // A second policy of the site itself only takes away: browsers enforce both.
   for (const [name, value] of head.headers) if (PASSED.has(name.toLowerCase())) passed.append(name, value);
+  if (saved !== null) passed.set('Content-Disposition', disposition(saved, true));
   if (!head.body || BODILESS.has(head.status)) {
     line.close();
     if (navigate && head.status >= 400) return absent(scope, head.status, pathname + search);
@@ -75,6 +80,18 @@ export async function answerSite(scope: SiteScope, event: SiteFetch): Promise<Re
   event.waitUntil(new Promise<void>((resolve) => (end = resolve)));
   const stream = body(ask, found, (rest) => connect(scope, rest), end);
   return new Response(stream, { status: head.status, headers: passed });
+}
+
+/** A request for a file to be saved is one for the file, with a name. */
+function unwrapped(pathname: string): { pathname: string; name: string | null } {
+  const match = pathname.startsWith(SAVE_PATH) ? /^([^/]+)(\/.*)$/.exec(pathname.slice(SAVE_PATH.length)) : null;
+  if (!match) return { pathname, name: null };
+  const [, name = '', path = '/'] = match;
+  try {
+    return { pathname: path, name: decodeURIComponent(name) };
+  } catch {
+    return { pathname: path, name };
+  }
 }
 
 /** Asks the bridges of this site, those that a person looks at first. */

@@ -39,7 +39,6 @@ function say(said: BridgeSaid): void {
 async function wish(data: unknown): Promise<void> {
   const asked = readBridgeWish(data);
   if (asked?.type === 'awake') (await container?.getRegistration('/'))?.active?.postMessage({ gyre: AWAKE });
-  else if (asked?.type === 'again') await register();
   else if (asked?.type === 'measure') await measure();
   else if (asked?.type === 'clear') {
     await clear();

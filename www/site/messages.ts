@@ -39,8 +39,6 @@ export type BridgeSaid =
 export type BridgeWish =
   /** A body is being read: keep the worker running. */
   | { readonly type: 'awake' }
-  /** The worker seems to be gone: see to it. */
-  | { readonly type: 'again' }
   | { readonly type: 'measure' }
   /** Remove what the site has stored. */
   | { readonly type: 'clear' };
@@ -75,6 +73,8 @@ export const WATCH_PATH = `${RESERVED}watch`;
 export const WORKER_PATH = `${RESERVED}sw.js`;
 /** Links from one site to another, on every host: `/.gyre/s/<address>/<path>`. */
 export const LINK_PATH = `${RESERVED}s/`;
+/** A file of the site to be saved, not shown: `/.gyre/d/<name>/<path>`. */
+export const SAVE_PATH = `${RESERVED}d/`;
 /** The request headers that an answer depends on. */
 export const SITE_HEADERS_USED = ['range', 'if-range', 'if-none-match', 'if-match'] as const;
 /** A header of an answer that says that the person lets this site load from elsewhere; it stays in the worker. */
@@ -128,7 +128,7 @@ export function readBridgeSaid(value: unknown): BridgeSaid | null {
 export function readBridgeWish(value: unknown): BridgeWish | null {
   if (!isObject(value)) return null;
   const { type } = value;
-  return type === 'awake' || type === 'again' || type === 'measure' || type === 'clear' ? { type } : null;
+  return type === 'awake' || type === 'measure' || type === 'clear' ? { type } : null;
 }
 
 /** Reads what a watch says, `null` if it is nothing known. Lengths are cut; what is in them is a stranger's. */

@@ -6,7 +6,7 @@
  * nothing else comes through it. It sees links that are followed out of the site, which the frame's sandbox would drop.
  */
 
-import { appOrigin, isHello, LINK_PATH, readWatchWish, WATCH, type WatchSaid } from './messages.js';
+import { appOrigin, isHello, LINK_PATH, readWatchWish, SAVE_PATH, WATCH, type WatchSaid } from './messages.js';
 
 const app = appOrigin(location);
 const seen = new WeakSet<Document>();
@@ -49,7 +49,8 @@ function look(): void {
     const page = shown?.document;
     // A page that is only beginning has the address of the one before.
     if (!shown || !page || page.URL === 'about:blank' || !page.documentElement) return;
-    if (!seen.has(page)) {
+    const fresh = !seen.has(page);
+    if (fresh) {
       seen.add(page);
       page.addEventListener('click', (event) => follow(event, shown), { capture: true });
       page.addEventListener('auxclick', (event) => follow(event, shown), { capture: true });
@@ -58,7 +59,7 @@ function look(): void {
     const title = String(page.title);
     const loader = page.documentElement.dataset['gyre'] === 'open';
     const now = `${href}\n${title}\n${loader}`;
-    if (now === last) return;
+    if (now === last && !fresh) return;
     last = now;
     say({ type: 'at', url: href, title, loader });
   } catch {
@@ -70,9 +71,16 @@ function look(): void {
 function follow(event: MouseEvent, shown: Window): void {
   if (event.button > 1) return;
   const link = event.composedPath().find((node) => (node as Partial<Element>).localName === 'a') as HTMLAnchorElement | undefined;
-  if (!link?.href || link.hasAttribute('download')) return;
+  if (!link?.href) return;
   const url = new URL(link.href);
   if (url.protocol === 'javascript:' || url.protocol === 'blob:' || url.protocol === 'data:') return;
+  if (link.hasAttribute('download') && url.origin === location.origin) {
+    // Browsers fetch such a link past the worker; what comes as an attachment is saved all the same.
+    event.preventDefault();
+    const name = link.download || decodeURIComponent(url.pathname.split('/').pop() ?? '') || 'file';
+    shown.location.assign(`${SAVE_PATH}${encodeURIComponent(name)}${url.pathname}${url.search}`);
+    return;
+  }
   const own = url.origin === location.origin && !url.pathname.startsWith(LINK_PATH);
   const elsewhere = link.target !== '' && link.target !== '_self';
   if (own && !elsewhere && event.button === 0) return;

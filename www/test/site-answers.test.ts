@@ -181,6 +181,14 @@ test('failures, absent pages and redirects are answered as people and programs n
   assert.equal((await answerSite(scope, fetched('/head', { method: 'HEAD' }))).body, null);
 });
 
+test('a file to be saved is the file, as an attachment', async (t) => {
+  const { site, scope } = scene(t);
+  site.files.set('/a/b.bin?x', () => new Response('bytes', { headers: { 'content-length': '5', 'content-disposition': 'inline' } }));
+  const response = await answerSite(scope, fetched('/.gyre/d/na%C3%AFve%20name.bin/a/b.bin?x', { mode: 'navigate', destination: 'iframe' }));
+  assert.equal(response.headers.get('content-disposition'), `attachment; filename="na_ve name.bin"; filename*=UTF-8''na%C3%AFve%20name.bin`);
+  assert.equal(await response.text(), 'bytes');
+});
+
 test('hundreds of requests at once are all answered, some at a time', async (t) => {
   const { site, host, scope } = scene(t);
   let open = 0;

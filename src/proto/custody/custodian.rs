@@ -179,7 +179,7 @@ impl Custodian {
                     if let Some(item) = self.shelf.get_mut(id) {
                         item.stored = true;
                     }
-                    self.look_soon(id, now);
+                    self.look_again(id, now, unix);
                 }
                 Err(_) => self.out.push_back(Output::Forget(id)),
             }

@@ -1,5 +1,7 @@
 //! An envelope as it is left: under which terms, until when, and why it may be.
 
+use std::fmt;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::sign::{SIGNATURE_LEN, Signature, Signer, Subject, signed};
@@ -51,10 +53,16 @@ pub struct Header {
 }
 
 /// A message to be kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Deposit {
     header: Header,
     envelope: Bytes,
+}
+
+impl fmt::Debug for Deposit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Deposit").field(&self.header.id).finish()
+    }
 }
 
 impl Header {

@@ -189,6 +189,7 @@ pub struct Simulation {
     actors: Vec<Actor>,
     relays: Vec<usize>,
     online: Vec<usize>,
+    nodes_online: usize,
     left: VecDeque<(Time, usize)>,
     letters: Vec<Letter>,
     /// Machines that have left for good.
@@ -207,6 +208,7 @@ impl Simulation {
             actors: Vec::new(),
             relays: Vec::new(),
             online: Vec::new(),
+            nodes_online: 0,
             left: VecDeque::new(),
             letters: Vec::new(),
             gone: Vec::new(),
@@ -256,11 +258,7 @@ impl Simulation {
     }
 
     fn account(&mut self, until: Time) {
-        let nodes = self
-            .online
-            .iter()
-            .filter(|at| !self.actors[**at].relay)
-            .count();
+        let nodes = self.nodes_online;
         let share = nodes as f64 / self.scenario.nodes as f64;
         let passed = until.since(self.now).as_secs_f64();
         self.report.online_share += share * passed;
@@ -448,6 +446,7 @@ impl Simulation {
         actor.restart(&config, now, seed);
         let session = actor.session;
         self.online.push(at);
+        self.nodes_online += usize::from(self.actors[at].habit.is_some());
         self.agenda.add(now + up, Event::Off(at, session));
         self.drain_custodian(at);
     }
@@ -455,7 +454,11 @@ impl Simulation {
     fn off(&mut self, at: usize) {
         let now = self.now;
         self.actors[at].close();
+        let before = self.online.len();
         self.online.retain(|other| *other != at);
+        if self.online.len() < before && self.actors[at].habit.is_some() {
+            self.nodes_online -= 1;
+        }
         self.left.push_back((now, at));
         let opened: Vec<_> = std::mem::take(&mut self.actors[at].opened)
             .into_keys()

@@ -380,7 +380,10 @@ mod tests {
         );
     }
 
-    const GOLDEN: [&str; 2] = ["", ""];
+    const GOLDEN: [&str; 2] = [
+        "83b71f0dd7ea408a405bb425a9a1a6abbc24fe7a82ddf806f3a813695097d4ce",
+        "046483f66618f9bd54a6130780df477b9a327269b1dd5a64d9541233a5c4339c",
+    ];
 
     #[test]
     fn a_pass_is_for_its_mailbox() {

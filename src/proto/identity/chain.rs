@@ -44,11 +44,15 @@ impl Chain {
     /// # Errors
     /// `NoGenesis`, `WrongKey` or `BadSignature`.
     pub fn start(genesis: Op) -> Result<Self, IdentityError> {
+        Self::begin(genesis, true)
+    }
+
+    fn begin(genesis: Op, unchecked: bool) -> Result<Self, IdentityError> {
         let Act::Genesis(keys) = *genesis.act() else {
             return Err(IdentityError::NoGenesis);
         };
         check_keys(&keys)?;
-        if !genesis.is_signed_by(&keys.key) {
+        if unchecked && !genesis.is_signed_by(&keys.key) {
             return Err(IdentityError::BadSignature);
         }
         Ok(Self {
@@ -72,6 +76,18 @@ impl Chain {
     /// # Errors
     /// Any [`IdentityError`] but `FromTheFuture`.
     pub fn parse(id: Id, bytes: &[u8]) -> Result<Self, IdentityError> {
+        Self::read(id, bytes, &[])
+    }
+
+    /// As [`parse`](Self::parse), for the identity of a chain that is known: what both begin with is not verified again.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_after(known: &Self, bytes: &[u8]) -> Result<Self, IdentityError> {
+        Self::read(known.id(), bytes, &known.ops)
+    }
+
+    fn read(id: Id, bytes: &[u8], known: &[Op]) -> Result<Self, IdentityError> {
         if bytes.len() > MAX_CHAIN_LEN {
             return Err(IdentityError::TooLong);
         }
@@ -92,14 +108,14 @@ impl Chain {
         if !reader.is_at_end() {
             return Err(IdentityError::Malformed);
         }
-        let mut ops = ops.into_iter();
-        let genesis = ops.next().ok_or(IdentityError::NoGenesis)?;
-        if genesis.id().0 != id.0 {
-            return Err(IdentityError::OtherIdentity);
+        match ops.first() {
+            None => return Err(IdentityError::NoGenesis),
+            Some(genesis) if genesis.id().0 != id.0 => return Err(IdentityError::OtherIdentity),
+            Some(_) => {}
         }
-        let mut chain = Self::start(genesis)?;
-        ops.try_for_each(|op| chain.push(op))?;
-        Ok(chain)
+        let pairs = ops.iter().zip(known);
+        let shared = pairs.take_while(|(op, known)| op == known).count();
+        Self::replay(ops, shared)
     }
 
     /// Adds an operation.
@@ -107,6 +123,10 @@ impl Chain {
     /// # Errors
     /// What is wrong with it; nothing is changed then.
     pub fn push(&mut self, op: Op) -> Result<(), IdentityError> {
+        self.add(op, true)
+    }
+
+    fn add(&mut self, op: Op, unchecked: bool) -> Result<(), IdentityError> {
         let len = self.len + op.encoded_len();
         if self.ops.len() >= MAX_OPS || len > MAX_CHAIN_LEN {
             return Err(IdentityError::TooLong);
@@ -121,7 +141,7 @@ impl Chain {
             return Err(IdentityError::OutOfTime);
         }
         let (state, signer) = self.state.after(&op)?;
-        if !op.is_signed_by(&signer) {
+        if unchecked && !op.is_signed_by(&signer) {
             return Err(IdentityError::BadSignature);
         }
         self.state = state;
@@ -141,10 +161,17 @@ impl Chain {
 
     /// The chain as it was after the operation at this place, the first being 0.
     pub fn back_to(&self, place: usize) -> Option<Self> {
-        let mut ops = self.ops.get(..=place)?.iter().cloned();
-        let mut chain = Self::start(ops.next()?).ok()?;
-        ops.try_for_each(|op| chain.push(op)).ok()?;
-        Some(chain)
+        let ops = self.ops.get(..=place)?.to_vec();
+        Self::replay(ops, place + 1).ok()
+    }
+
+    /// The chain of these operations, of which so many at the beginning have been verified before.
+    fn replay(ops: Vec<Op>, verified: usize) -> Result<Self, IdentityError> {
+        let mut ops = ops.into_iter().enumerate();
+        let (_, genesis) = ops.next().ok_or(IdentityError::NoGenesis)?;
+        let mut chain = Self::begin(genesis, verified == 0)?;
+        ops.try_for_each(|(place, op)| chain.add(op, place >= verified))?;
+        Ok(chain)
     }
 
     /// As it travels and is stored.

@@ -28,23 +28,35 @@ pub fn of_routing_key(key: &[u8]) -> Option<Id> {
     Some(Id(id.try_into().ok()?))
 }
 
-/// Checks a value that was put under a key, at `now` in seconds since 1970.
+/// Checks a value that was put under a key, at `now` in seconds since 1970. What it begins with is not verified again if a chain of
+/// the identity is known.
 ///
 /// # Errors
 /// Any [`IdentityError`]; `OtherIdentity` for a key of another namespace.
-pub fn validate(key: &[u8], value: &[u8], now: u64) -> Result<Chain, IdentityError> {
+pub fn validate(
+    key: &[u8],
+    value: &[u8],
+    known: Option<&Chain>,
+    now: u64,
+) -> Result<Chain, IdentityError> {
     let id = of_routing_key(key).ok_or(IdentityError::OtherIdentity)?;
-    let chain = Chain::parse(id, value)?;
+    let chain = match known.filter(|known| known.id() == id) {
+        Some(known) => Chain::parse_after(known, value)?,
+        None => Chain::parse(id, value)?,
+    };
     chain.check_time(now)?;
     Ok(chain)
 }
 
 /// Which of the answers counts for somebody who knows nothing of the identity yet, by its place; those that are not valid do not.
 pub fn select(key: &[u8], values: &[&[u8]], now: u64) -> Option<usize> {
-    let valid: Vec<_> = values
-        .iter()
-        .map(|value| validate(key, value, now).ok())
-        .collect();
+    let mut valid: Vec<Option<Chain>> = Vec::with_capacity(values.len());
+    for value in values {
+        // Answers are mostly the same, so each is read as what follows the longest before it.
+        let known = valid.iter().flatten().max_by_key(|chain| chain.ops().len());
+        let chain = validate(key, value, known, now).ok();
+        valid.push(chain);
+    }
     let chains: Vec<_> = valid.iter().flatten().cloned().collect();
     let chosen = fork::choose(&chains, &Seen::default())?.head();
     valid

@@ -498,13 +498,16 @@ fn an_index_holds_chains_under_their_ids() {
     assert_eq!(record::of_routing_key(&routing[1..]), None);
     let now = DAY0 + 60 * HOUR;
     let bytes = chain.to_bytes();
-    assert_eq!(record::validate(&routing, &bytes, now), Ok(chain.clone()));
     assert_eq!(
-        record::validate(b"/ipns/x", &bytes, now),
+        record::validate(&routing, &bytes, None, now),
+        Ok(chain.clone())
+    );
+    assert_eq!(
+        record::validate(b"/ipns/x", &bytes, None, now),
         Err(IdentityError::OtherIdentity)
     );
     assert_eq!(
-        record::validate(&routing, &bytes, DAY0),
+        record::validate(&routing, &bytes, None, DAY0),
         Err(IdentityError::FromTheFuture)
     );
     let shorter = chain.back_to(3).unwrap().to_bytes();
@@ -587,6 +590,26 @@ proptest! {
         let mut chain = begun();
         walk(&mut chain, &steps);
         prop_assert_eq!(parse(&chain), Ok(chain));
+    }
+
+    #[test]
+    fn what_is_known_is_not_verified_again_and_the_rest_is(
+        shared in prop::collection::vec(step(), 0..4), one in prop::collection::vec(step(), 1..3), other in prop::collection::vec(step(), 1..3),
+        at in any::<prop::sample::Index>(), bit in 0u8..8,
+    ) {
+        let mut known = begun();
+        walk(&mut known, &shared);
+        let mut chain = known.clone();
+        walk(&mut known, &one);
+        walk(&mut chain, &other);
+        let bytes = chain.to_bytes();
+        prop_assert_eq!(Chain::parse_after(&known, &bytes), Ok(chain.clone()));
+        let routing = record::routing_key(known.id());
+        prop_assert_eq!(record::validate(&routing, &bytes, Some(&known), 2 * DAY0), Ok(chain));
+        let mut changed = bytes;
+        let at = at.index(changed.len());
+        changed[at] ^= 1 << bit;
+        prop_assert!(Chain::parse_after(&known, &changed).is_err());
     }
 
     #[test]

@@ -716,7 +716,7 @@ fn records_are_checked_and_the_latest_counts() {
     assert_eq!(record::of_routing_key(&routing), Some(key));
     let old = bob.record(NOW);
     let new = bob.record(NOW + WEEK);
-    assert_eq!(old.bytes().len(), 1379);
+    assert_eq!(old.bytes().len(), 1343);
     let now = NOW + WEEK;
     assert_eq!(
         record::validate(&routing, new.bytes(), now),

@@ -50,6 +50,7 @@ export class SitePage extends SessionElement {
   #host: SiteHost | null = null;
   #abort: AbortController | null = null;
   #turning: AbortController | null = null;
+  #mended = 0;
   #settling: ReturnType<typeof setTimeout> | undefined;
 
   override disconnectedCallback(): void {
@@ -215,6 +216,7 @@ export class SitePage extends SessionElement {
         go: (to) => (location.hash = placeLink(to)),
         leave: (url) => (this.leaving = url),
         ready: () => undefined,
+        lost: () => this.mend(),
         failed: (reason) => void this.fallBack(reason),
         stuck: (stuck) => (this.stuck = stuck),
         stored: (bytes) => (this.stored = bytes),
@@ -222,9 +224,17 @@ export class SitePage extends SessionElement {
     });
   }
 
-  /** With what the person has just allowed, or not. */
-  private rebuild(): void {
+  /** The worker is gone; once no frame of the site is left, a new one can be had. */
+  private mend(): void {
     const { shown } = this;
+    const place = this.#view?.place ?? shown;
+    if ((this.#mended += 1) > MAX_MENDED) return void this.fallBack('The browser does not let its worker answer.');
+    this.#view?.close();
+    this.#settling = setTimeout(() => place && this.rebuild(place), MEND_MS * this.#mended);
+  }
+
+  /** With new frames: with what the person has just allowed, or a new worker. */
+  private rebuild(shown: SitePlace | null = this.shown): void {
     const host = this.#host;
     if (!shown || !host || !this.#view) return;
     void siteHost?.then((known) => {
@@ -376,6 +386,7 @@ export class SitePage extends SessionElement {
     this.leaving = null;
     this.stuck = false;
     this.halted = false;
+    this.#mended = 0;
     this.pageTitle = '';
   }
 }
@@ -393,3 +404,7 @@ let siteHost: Promise<string | null> | undefined;
 const TITLE = document.title;
 /** Milliseconds in which the browser takes the frame along when the person goes back. */
 const SETTLE_MS = 700;
+/** Milliseconds, longer each time, in which the browser forgets the frames of a view that was closed. */
+const MEND_MS = 300;
+/** Times that a lost worker is brought back. */
+const MAX_MENDED = 5;

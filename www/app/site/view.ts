@@ -22,6 +22,8 @@ export interface ViewListener {
   leave(url: string): void;
   /** The loader is there, and the site is being shown. */
   ready(): void;
+  /** No worker answered: it was removed, or the browser went past it. It takes a new view to bring it back. */
+  lost(): void;
   /** The site cannot be shown in an origin of its own. */
   failed(reason: string): void;
   /** The code of the site does not let go, or does again. */
@@ -55,7 +57,6 @@ export class SiteView {
   #answeredAt = 0;
   #askedAt = 0;
   #stuck = false;
-  #mended = 0;
 
   /** Puts the frames into `into`. */
   constructor(into: HTMLElement, options: ViewOptions) {
@@ -165,10 +166,9 @@ export class SiteView {
   }
 
   #begin(): void {
-    const again = this.#ready;
+    if (this.#ready) return;
     this.#ready = true;
     this.#show();
-    if (again) return;
     this.#options.listener.ready();
     void this.#attach(this.#shade, WATCH_PATH, WATCH).then((port) => {
       if (!port || this.#end.signal.aborted) return;
@@ -207,7 +207,7 @@ export class SiteView {
       if (to) listener.go(to);
       return;
     }
-    if (said.loader) return this.#mend();
+    if (said.loader) return listener.lost();
     this.#place = place;
     listener.at(place, said.title);
   }
@@ -229,12 +229,6 @@ export class SiteView {
             : null;
     if (to) listener.go(to);
     else if (protocol === 'https:' || protocol === 'http:' || protocol === 'mailto:') listener.leave(href);
-  }
-
-  /** No worker answered: it was removed, or the browser went past it. */
-  #mend(): void {
-    if ((this.#mended += 1) > MAX_MENDED) return this.#give('The browser does not let its worker answer.');
-    this.#tellBridge({ type: 'again' });
   }
 
   #give(reason: string): void {
@@ -278,5 +272,3 @@ const READY_MS = 20_000;
 const PULSE_MS = 1_000;
 /** Milliseconds without an answer after which the site counts as stuck; heavy pages take some seconds to build. */
 const STUCK_MS = 8_000;
-/** Times that a lost worker is brought back for one view. */
-const MAX_MENDED = 5;

@@ -7,7 +7,10 @@ use hpke::kem::{X25519HkdfSha256, XWing};
 use hpke::{Deserializable, Kem, OpModeR, Serializable};
 use sha2::{Digest, Sha256};
 
+use super::{NOW, Person};
+use crate::proto::mail::envelope::Envelope;
 use crate::proto::mail::kem::{ENCAPSULATED_LEN, Entropy, PUBLIC_LEN, PublicKey, SecretKey};
+use crate::proto::mail::message::{Body, MessageId};
 
 fn hex(text: &str) -> Vec<u8> {
     HEXLOWER.decode(text.as_bytes()).unwrap()
@@ -119,4 +122,20 @@ fn key_schedule_and_cipher_are_those_of_the_rfc() {
         &hex("436f756e742d30"),
     );
     assert_eq!(opened.unwrap(), b"Beauty is truth, truth beauty");
+}
+
+/// Sealed by `tests/mail/envelope.mjs`, which has nothing of ours but the document.
+#[test]
+fn an_envelope_of_another_implementation_opens() {
+    let person = Person::new(1);
+    let bytes = include_bytes!("../../../../tests/mail/envelope.bin");
+    let envelope = Envelope::parse(bytes.as_slice().into()).unwrap();
+    let message = person.open(&envelope, &person).unwrap();
+    let letter = message.letter();
+    assert_eq!(letter.body, Body::Here(b"Subject: x\r\n\r\nhi".to_vec()));
+    assert_eq!(
+        (letter.id, letter.thread),
+        (MessageId([8; 16]), MessageId([9; 16]))
+    );
+    assert_eq!((letter.sequence, letter.time_millis), (7, NOW * 1000));
 }
