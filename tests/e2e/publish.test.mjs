@@ -7,6 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { test } from 'node:test';
 import { BlobReader, BlobWriter, ZipWriter } from '@zip.js/zip.js/lib/zip-core-custom.js';
+import { root } from '../../scripts/lib/places.mjs';
 import { Scene, Visitor } from './lib/app.mjs';
 import { kinds, until } from './lib/browser.mjs';
 import { startRelay } from './lib/relay.mjs';
@@ -29,8 +30,8 @@ function pages(words) {
 }
 
 /** Writes a folder for the field for folders. */
-function folderOn(root, name, files, more = {}) {
-  const folder = join(root, name);
+function folderOn(where, name, files, more = {}) {
+  const folder = join(where, name);
   for (const [path, bytes] of Object.entries({ ...files, ...more })) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), bytes);
@@ -384,3 +385,66 @@ test('in firefox an archive becomes a site, its folder chosen by the page', { ti
   me.quiet();
   reader.quiet();
 });
+
+test('real sites: an application that is dropped, and ten thousand files with Chinese names', { timeout: 1_200_000 }, async (t) => {
+  const scene = new Scene(t);
+  const relay = await scene.add(startRelay());
+  const me = await scene.add(Visitor.arrive('chromium', relay));
+  await me.node(async (gyre) => {
+    await gyre.setUpload(true);
+    await gyre.keys.create();
+  });
+  // Dropped on the start page, it is taken to where it is published.
+  const application = join(root, 'node_modules/unleash-frontend/build');
+  await drop(me, application);
+  await me.see('plan');
+  const paths = filesIn(application).filter((path) => !/(^|\/)\./.test(path));
+  assert.match(await me.text('plan-files'), new RegExp(`^${paths.length} files, `));
+  assert.equal(await (await me.find('site-spa')).evaluate((field) => field.checked), true, 'an application of one page is told from pages');
+  await me.click('publish-button');
+  await me.click('publish-new');
+  const first = await published(me);
+  const reader = await scene.add(Visitor.arrive('firefox', relay));
+  await holdsAll(reader, first.link, Object.fromEntries(paths.map((path) => [path, readFileSync(join(application, path))])));
+  const answer = await reader.node(async (gyre, link) => (await gyre.site(link)).request('/projects/default'), first.link);
+  assert.deepEqual([answer.status, answer.path], [200, 'index.html']);
+
+  const many = join(root, 'node_modules/hanzi-writer-data');
+  await goTo(me, '#/publish');
+  const field = await until('the page to begin anew', () => me.page.evaluate(() => !document.querySelector('gyre-published')).then((anew) => anew && me.find('folder-input')));
+  const began = performance.now();
+  await field.uploadFile(many);
+  await me.see('plan', 240_000);
+  const looked = performance.now();
+  const all = filesIn(many).filter((path) => !/(^|\/)\./.test(path));
+  assert.ok(all.length > 9_000);
+  assert.match(await me.text('plan-files'), new RegExp(`^${all.length} files, `));
+  await me.see('no-index');
+  await me.click('publish-button');
+  const second = await published(me);
+  console.log(`${all.length} files: looked at in ${((looked - began) / 1000).toFixed(1)} s, published in ${((performance.now() - looked) / 1000).toFixed(1)} s`);
+  assert.notEqual(second.name, first.name);
+  const some = all.filter((_, i) => i % 300 === 0);
+  const read = await reader.node(async (gyre, link, wanted) => {
+    const site = await gyre.site(link);
+    const { files } = await site.info();
+    const texts = [];
+    for (const path of wanted) texts.push(await (await site.fetch(`/${path.split('/').map(encodeURIComponent).join('/')}`)).text());
+    return { files, texts };
+  }, second.link, some);
+  assert.equal(read.files, all.length);
+  assert.deepEqual(read.texts, some.map((path) => readFileSync(join(many, path), 'utf8')));
+  me.quiet();
+  reader.quiet();
+});
+
+const filesIn = (folder) => readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/')).filter((path) => !path.startsWith('node_modules/'));
+
+/** Drops a folder in the middle of the page, as from a file manager. */
+async function drop({ page }, folder) {
+  const client = await page.createCDPSession();
+  const data = { items: [], files: [folder], dragOperationsMask: 1 };
+  for (const type of ['dragEnter', 'dragOver', 'drop']) await client.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data });
+  await client.detach();
+}

@@ -160,9 +160,10 @@ test('cancelled in the middle, it goes on with the same folder', async () => {
 test('a page that was closed in the middle is told of the next time, and lets itself be forgotten', async () => {
   const { peer, mine, storage, publication } = scene();
   await publication.choose(() => folder());
-  peer.pause = () => new Promise(() => {});
+  const reading = new Promise<void>((resolve) => (peer.pause = () => (resolve(), new Promise(() => {}))));
   void publication.publish();
-  await stage(publication, 'storing');
+  await reading;
+  assert.equal(publication.stage, 'storing');
   const next = again(new FakePeer(), mine, storage);
   assert.deepEqual(next.interrupted, { title: 'Birds', folder: 'my folder', site: null });
   next.dismissInterrupted();

@@ -55,6 +55,7 @@ export class Publication extends EventTarget {
   fallback: string | null = null;
   /** Files found so far. */
   found = 0;
+  /** `null` while the peer is not there yet. */
   progress: PublishProgress | null = null;
   /** Seconds left, `null` if unknown. */
   eta: number | null = null;
@@ -153,7 +154,7 @@ export class Publication extends EventTarget {
     if (!folder || this.busy) return;
     this.#abort?.abort();
     const abort = (this.#abort = new AbortController());
-    this.#set({ problem: null, cancelled: false, progress: null, change: null, eta: null });
+    this.#set({ stage: 'storing', problem: null, cancelled: false, progress: null, change: null, eta: null });
     try {
       const peer = await this.#ready(abort.signal);
       const { state } = await peer.keys.state();
@@ -165,7 +166,7 @@ export class Publication extends EventTarget {
       const site = this.site ?? this.#mine.next;
       const title = this.title.trim() || folder.name || 'My site';
       this.#interrupted.set(UNDER_WAY, { title, folder: folder.name, site: this.site });
-      this.#set({ stage: 'storing', progress: { files: 0, bytes: 0, newFiles: 0, newBytes: 0, path: null } });
+      this.#set({ progress: { files: 0, bytes: 0, newFiles: 0, newBytes: 0, path: null } });
       const version = await peer.publish(entries(folder, abort.signal), this.#options(site, title, abort.signal));
       this.#done(site, title, version);
     } catch (thrown) {

@@ -48,7 +48,7 @@ export class PublishPage extends SessionElement {
   protected override updated(): void {
     // Whoever comes back here shall see how it stands.
     const address = publishAddress(publication.site);
-    if (publication.stage === 'done' && location.hash !== address) history.replaceState(null, '', address);
+    if (publication.stage === 'done' && location.hash !== address) location.replace(address);
   }
 
   protected override render(): unknown {
@@ -99,8 +99,8 @@ export class PublishPage extends SessionElement {
     const done = progress?.bytes ?? 0;
     const whole = folder?.bytes ?? 0;
     return html`<section class="card" aria-labelledby="storing-title" data-testid="storing" data-stage=${stage}>
-      <h2 id="storing-title">${stage === 'signing' ? 'Signing it, and telling others…' : 'Taking it in…'}</h2>
-      <gyre-bar data-testid="publish-progress" aria-label="Taken in" .value=${stage === 'signing' ? 100 : percent(done, whole)} ?busy=${stage === 'signing' || whole === 0}></gyre-bar>
+      <h2 id="storing-title">${stage === 'signing' ? 'Signing it, and telling others…' : progress ? 'Taking it in…' : 'Waiting for the peer of this page…'}</h2>
+      <gyre-bar data-testid="publish-progress" aria-label="Taken in" .value=${stage === 'signing' ? 100 : percent(done, whole)} ?busy=${stage === 'signing' || whole === 0 || !progress}></gyre-bar>
       <p class="soft tabular">${progress && folder ? progressWords(progress, folder.files.length, folder.bytes) : ''}${eta === null || stage === 'signing' ? '' : ` · ${formatDuration(eta)} left`}</p>
       <p class="soft clip publish-path">${stage === 'signing' ? '' : (progress?.path ?? '')}</p>
       <div class="row"><button class="button" data-testid="publish-cancel" @click=${() => publication.cancel()}>${icon('close')} Cancel</button></div>
