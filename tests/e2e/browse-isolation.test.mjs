@@ -257,9 +257,8 @@ for (const kind of kinds) {
     // The frame itself, sent elsewhere.
     for (const leave of [(url) => { location.href = `${url}/assign`; }, (url) => { document.head.insertAdjacentHTML('beforeend', `<meta http-equiv="refresh" content="0; url=${url}/refresh">`); }]) {
       await inSite(victim, cid, leave, home.url).catch(() => undefined);
-      await wait(2_500);
+      await victim.see('site-astray');
       assert.deepEqual(home.hits, []);
-      await victim.page.evaluate((hash) => { location.hash = hash; }, placeOf(cid, '/other.html'));
       await victim.click('site-reload');
       await siteShows(victim, cid, 'the page again', () => document.title === 'Mischief');
     }
