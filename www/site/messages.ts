@@ -47,6 +47,8 @@ export type BridgeWish =
 export type WatchSaid =
   /** What the frame shows. `loader`: not the site, but the page that stands in where no worker answers. */
   | { readonly type: 'at'; readonly url: string; readonly title: string; readonly loader: boolean }
+  /** The frame is nowhere in the site any more. */
+  | { readonly type: 'astray' }
   /** The person followed a link that leads out of the site, or to a new window. */
   | { readonly type: 'leave'; readonly url: string }
   /** The answer to a `ping`. */
@@ -135,7 +137,7 @@ export function readBridgeWish(value: unknown): BridgeWish | null {
 export function readWatchSaid(value: unknown): WatchSaid | null {
   if (!isObject(value)) return null;
   const { type, url, title } = value;
-  if (type === 'pong') return { type };
+  if (type === 'pong' || type === 'astray') return { type };
   if (typeof url !== 'string' || url.length > MAX_URL_LENGTH) return null;
   if (type === 'leave') return { type, url };
   if (type !== 'at') return null;

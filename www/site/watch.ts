@@ -12,6 +12,8 @@ const app = appOrigin(location);
 const seen = new WeakSet<Document>();
 let port: MessagePort | null = null;
 let last = '';
+/** Looks in a row that found no page of the site. */
+let missed = 0;
 
 window.addEventListener('message', (event) => {
   const [given] = event.ports;
@@ -46,6 +48,11 @@ function frame(): Window | null {
 function look(): void {
   try {
     const shown = frame();
+    if (!shown && (missed += 1) === ASTRAY_LOOKS) {
+      last = '';
+      say({ type: 'astray' });
+    }
+    if (shown) missed = 0;
     const page = shown?.document;
     // A page that is only beginning has the address of the one before.
     if (!shown || !page || page.URL === 'about:blank' || !page.documentElement) return;
@@ -92,5 +99,7 @@ function follow(event: MouseEvent, shown: Window): void {
 
 /** Milliseconds between two looks: a person does not notice, and a look costs some microseconds. */
 const LOOK_MS = 150;
+/** Looks without a page of the site after which it has gone: a new frame has none for a moment. */
+const ASTRAY_LOOKS = 8;
 /** Frames looked at; the app has one or two. */
 const MAX_FRAMES = 8;

@@ -119,7 +119,7 @@ export class SiteInfoElement extends SessionElement {
     const whole = info.here.files >= info.files;
     return html`<p>
         ${count(info.files, 'file')}, ${formatBytes(info.bytes)}.
-        <span data-testid="site-here">${whole ? 'All of it is here.' : `${count(info.here.files, 'file')} of them here (${formatBytes(info.here.bytes)}).`}</span>
+        <span data-testid="site-here">${whole ? 'All of it is here.' : `${info.here.files} of them here (${formatBytes(info.here.bytes)}).`}</span>
       </p>
       <p class=${info.holders === 0 && !whole ? 'hint bad' : 'hint'} data-testid="site-holders">
         ${info.holders === 0 ? 'Nobody else who is linked now is known to have all of it.' : `${count(info.holders, 'other peer has', 'other peers have')} all of it now.`}

@@ -37,6 +37,8 @@ export class SitePage extends SessionElement {
   @state() private newer: SiteHead | null = null;
   @state() private stuck = false;
   @state() private halted = false;
+  /** The site's frame has left the site, and shows nothing. */
+  @state() private astray = false;
   /** A link out of the site that the person has followed. */
   @state() private leaving: string | null = null;
   @state() private paper: Paper | null = null;
@@ -137,6 +139,7 @@ export class SitePage extends SessionElement {
         ? note('site-stuck', 'alert', html`The code of this site does not let go.`, html`<button class="button" data-testid="site-halt" @click=${this.halt}>Stop it</button>`)
         : nothing
     }
+    ${this.astray ? note('site-astray', 'alert', html`This page tried to leave the site, and was not let go.`, html`<button class="button primary" @click=${() => this.wish('reload')}>Back to the site</button>`) : nothing}
     ${this.halted ? note('site-halted', 'alert', html`This site was stopped.`, html`<button class="button" @click=${() => this.wish('reload')}>Load it again</button>`) : nothing}
     ${this.keeping !== null ? note('site-keeping', 'save', html`Fetching all of this site to keep it: ${this.keeping} %.`, nothing) : nothing}
     ${
@@ -213,6 +216,7 @@ export class SitePage extends SessionElement {
       outside: outsideAllowed.get(place.address) === true,
       listener: {
         at: (now, title) => this.at(now, title),
+        astray: () => (this.astray = true),
         go: (to) => (location.hash = placeLink(to)),
         leave: (url) => (this.leaving = url),
         ready: () => undefined,
@@ -248,6 +252,7 @@ export class SitePage extends SessionElement {
     this.shown = now;
     this.pageTitle = readPetname(title) ?? '';
     this.leaving = null;
+    this.astray = false;
     if (location.hash !== placeLink(now)) history.replaceState({ gyreSite: now.address }, '', placeLink(now));
   }
 
@@ -314,6 +319,7 @@ export class SitePage extends SessionElement {
         return history.forward();
       case 'reload':
         this.halted = false;
+        this.astray = false;
         if (this.problem || !this.site) return void this.open();
         if (this.withoutOrigin !== null) return void (this.shown && this.print(this.site, this.shown));
         return this.#view?.reload();
@@ -386,6 +392,7 @@ export class SitePage extends SessionElement {
     this.leaving = null;
     this.stuck = false;
     this.halted = false;
+    this.astray = false;
     this.#mended = 0;
     this.pageTitle = '';
   }

@@ -16,6 +16,8 @@ import { parsePlace, placeOf, type SitePlace } from './place.js';
 export interface ViewListener {
   /** The site's frame shows this place. */
   at(place: SitePlace, title: string): void;
+  /** The site's frame has left the site, for a page that the browser does not show. */
+  astray(): void;
   /** A link leads to another site. */
   go(place: SitePlace): void;
   /** A link leads out of all sites. */
@@ -57,6 +59,9 @@ export class SiteView {
   #answeredAt = 0;
   #askedAt = 0;
   #stuck = false;
+  /** The frame has shown a page of the site. */
+  #arrived = false;
+  #astray = false;
 
   /** Puts the frames into `into`. */
   constructor(into: HTMLElement, options: ViewOptions) {
@@ -92,6 +97,7 @@ export class SiteView {
     this.#place = place;
     const frame = this.#frame;
     if (!frame) return;
+    if (this.#astray) return this.#show();
     const url = this.#options.origin + place.path;
     if (replace) frame.contentWindow?.location.replace(url);
     else frame.src = url;
@@ -99,7 +105,7 @@ export class SiteView {
 
   /** Loads the page again. A frame that does not answer is replaced. */
   reload(): void {
-    if (this.#watch && !this.#stuck) this.#tellWatch({ type: 'reload' });
+    if (this.#watch && this.#arrived && !this.#astray && !this.#stuck) this.#tellWatch({ type: 'reload' });
     else this.#show();
   }
 
@@ -189,6 +195,8 @@ export class SiteView {
     frame.referrerPolicy = 'no-referrer';
     frame.src = this.#options.origin + this.#place.path;
     this.#into.append(frame);
+    this.#arrived = false;
+    this.#astray = false;
     this.#setStuck(false);
     this.#askedAt = this.#answeredAt = performance.now();
   }
@@ -199,6 +207,11 @@ export class SiteView {
     const said = readWatchSaid(data);
     if (!said || said.type === 'pong' || !this.#frame) return;
     const { listener, origin } = this.#options;
+    if (said.type === 'astray') {
+      this.#astray = this.#arrived;
+      if (this.#astray) listener.astray();
+      return;
+    }
     if (said.type === 'leave') return this.#leave(said.url);
     const place = placeOf(said.url, this.#place.address, origin);
     if (!place) return;
@@ -208,6 +221,8 @@ export class SiteView {
       return;
     }
     if (said.loader) return listener.lost();
+    this.#arrived = true;
+    this.#astray = false;
     this.#place = place;
     listener.at(place, said.title);
   }
