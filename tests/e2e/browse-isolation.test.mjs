@@ -316,23 +316,6 @@ for (const kind of kinds) {
     await untouched();
   });
 
-  test(`in ${kind} a site that runs for ever does not hold up the app`, { timeout: 900_000 }, async (t) => {
-    const { victim, cid, untouched } = await victimOf(t, kind);
-    await inSite(victim, cid, () => { setTimeout(() => { for (;;); }, 100); });
-    await wait(500);
-    await untouched();
-    await victim.click('settings-button');
-    await victim.see('settings-upload');
-    await victim.page.evaluate(() => document.querySelector('dialog[open]').close());
-    await victim.see('site-stuck');
-    await victim.click('site-halt');
-    await victim.see('site-halted');
-    assert.equal(await victim.find('site-frame'), null);
-    await untouched();
-    await victim.page.evaluate(() => { location.hash = '#/'; });
-    await victim.see('open-input');
-  });
-
   test(`in ${kind} a site that fills its storage leaves the app’s alone, and is emptied`, { timeout: 900_000 }, async (t) => {
     const { victim, cid, untouched } = await victimOf(t, kind);
     const written = await inSite(victim, cid, async () => {
@@ -399,3 +382,21 @@ for (const kind of kinds) {
     await untouched();
   });
 }
+
+// Firefox under automation runs all sites in one process, so it is not shown there.
+test('in chromium a site that runs for ever does not hold up the app', { timeout: 900_000 }, async (t) => {
+  const { victim, cid, untouched } = await victimOf(t, 'chromium');
+  await inSite(victim, cid, () => { setTimeout(() => { for (;;); }, 100); });
+  await wait(500);
+  await untouched();
+  await victim.click('settings-button');
+  await victim.see('settings-upload');
+  await victim.page.evaluate(() => document.querySelector('dialog[open]').close());
+  await victim.see('site-stuck');
+  await victim.click('site-halt');
+  await victim.see('site-halted');
+  assert.equal(await victim.find('site-frame'), null);
+  await untouched();
+  await victim.page.evaluate(() => { location.hash = '#/'; });
+  await victim.see('open-input');
+});
