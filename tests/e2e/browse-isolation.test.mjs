@@ -383,7 +383,7 @@ for (const kind of kinds) {
   });
 }
 
-// Firefox under automation runs all sites in one process, so it is not shown there.
+// Not shown in Firefox: driven by a test its page stops answering, also with a process for each site asked for.
 test('in chromium a site that runs for ever does not hold up the app', { timeout: 900_000 }, async (t) => {
   const { victim, cid, untouched } = await victimOf(t, 'chromium');
   await inSite(victim, cid, () => { setTimeout(() => { for (;;); }, 100); });
