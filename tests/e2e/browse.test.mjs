@@ -195,7 +195,8 @@ for (const kind of kinds) {
     assert.equal(await direct.evaluate(() => location.hash), placeOf(address, '/docs/two.html?q=1#end'));
     await direct.close();
 
-    await visitor.page.goto(`http://127.0.0.1:${relay.port}/${placeOf(address)}`, { waitUntil: 'domcontentloaded', timeout: 120_000 });
+    await visitor.page.close();
+    visitor.page = await visitor.browser.page(`http://127.0.0.1:${relay.port}/${placeOf(address)}`);
     await visitor.joined();
     await visitor.see('site-paper-note');
     const paper = await (await visitor.see('site-paper')).contentFrame();
