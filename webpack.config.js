@@ -45,8 +45,9 @@ export default (_env, argv) => {
     plugins: [
       new HtmlPlugin({ template: path.join(app, 'index.html'), scriptLoading: 'defer' }),
       new MiniCssExtractPlugin({ filename: 'assets/[name].[contenthash:12].css' }),
-      // The worker is the package's own file, at the root: that is the widest scope it may have.
-      new CopyPlugin({ patterns: [{ from: path.join(app, 'public') }, { from: path.join(root, 'node_modules/uplot/LICENSE'), to: 'assets/uplot.LICENSE.txt' }, { from: path.join(root, 'pkg/gyre-sw.js'), info: { minimized: true } }] }),
+      // The worker is the package's own file, at the root: that is the widest scope it may have. The relay serves what is in
+      // site/ on the hosts of sites.
+      new CopyPlugin({ patterns: [{ from: path.join(app, 'public') }, { from: path.join(root, 'node_modules/uplot/LICENSE'), to: 'assets/uplot.LICENSE.txt' }, { from: path.join(root, 'pkg/gyre-sw.js'), info: { minimized: true } }, { from: path.join(root, 'pkg/site'), to: 'site', info: { minimized: true } }] }),
     ],
     // The wasm has a budget of its own, checked by the size test; this one is for the shell.
     performance: {

@@ -4,7 +4,6 @@
 //! native nodes and keepers dial them, and so do pages where the browser lets them (on this machine, or under `wss`). What is
 //! said to a person goes to an [`Report`]; the result alone is returned.
 
-mod address;
 mod folder;
 mod key;
 
@@ -13,15 +12,17 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 
-pub use address::{Address, AddressError};
+pub use crate::proto::address::{Address, AddressError};
 pub use key::Key;
 
 use crate::net::transport;
-use crate::node::names::Head;
+use crate::node::names::{Head, LIFETIME_MILLIS};
 use crate::node::snapshot::JoinState;
 use crate::node::{self, Config, Fetching, Node, PublishOptions, Published, Publishing, Site};
+use crate::proto::keeping::Verdict;
 use crate::proto::link::{manifest_as_cid, manifest_from_cid_bytes};
 use crate::proto::manifest::{Manifest, diff::Diff};
+use crate::proto::name::validity::Validity;
 use crate::proto::types::BlobHash;
 use crate::rt;
 use crate::store::StoreError;
@@ -41,6 +42,8 @@ pub struct Setup {
     pub listen: Vec<Multiaddr>,
     /// Where others reach that, if it is elsewhere.
     pub announce: Vec<Multiaddr>,
+    /// Files of what is not fetched and not served.
+    pub denylists: Vec<PathBuf>,
 }
 
 /// Hears how far the work has come.
@@ -93,13 +96,16 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// How often it is looked whether others have what was published.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How often it is looked whether a record must be signed anew.
+const RENEWAL_LOOK: Duration = Duration::from_secs(60 * 60);
+
 /// How long a relay may take to be joined before a person hears of it. Ours: a link takes some seconds at most.
 const JOIN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts a native node.
 ///
 /// # Errors
-/// `Store` if another process has the store, `Node` if an address makes no sense.
+/// `Store` if another process has the store, `File` for a denylist that is not there, `Node` if an address makes no sense.
 pub async fn start(setup: Setup) -> Result<NativeNode> {
     let store = DiskStore::open(&setup.store).await?;
     let config = Config {
@@ -111,6 +117,12 @@ pub async fn start(setup: Setup) -> Result<NativeNode> {
     let node = Node::start(config, store, transport::sockets).await?;
     // Whoever runs this command means to serve what it publishes and keeps.
     node.set_upload(true).await?;
+    let mut lists = Vec::new();
+    for path in setup.denylists {
+        let list = std::fs::read(&path).map_err(|error| Error::File { path, error })?;
+        lists.push(list);
+    }
+    node.set_denylists(&lists).await?;
     Ok(node)
 }
 
@@ -217,6 +229,56 @@ pub async fn name(node: &NativeNode, key: &Key, site: &Manifest) -> Result<Head>
         .await?;
     node.names().hold(head.name, true).await?;
     Ok(head)
+}
+
+/// Asks keepers to keep an address; whether one does.
+///
+/// # Errors
+/// `Node` once the node has stopped, or if an address names no keeper.
+pub async fn ask_keepers(
+    node: &NativeNode,
+    address: Address,
+    at: &[Multiaddr],
+    report: &mut impl Report,
+) -> Result<bool> {
+    let words = match node.ask_keepers(address, at).await {
+        Ok(Verdict::Taken) => {
+            report.say("A keeper takes it.");
+            return Ok(true);
+        }
+        Ok(Verdict::Full) => "No keeper has room for it.",
+        Ok(Verdict::Refused) => "Keepers do not keep this: it is on a denylist of theirs.",
+        Ok(Verdict::NotFound) => "A keeper could not get it from here.",
+        Err(node::Error::NotFound) => "No keeper answers.",
+        Err(error) => return Err(error.into()),
+    };
+    report.say(words);
+    Ok(false)
+}
+
+/// Keeps a name's record from ending for as long as it is not dropped: signs it anew when a third of its time is left.
+///
+/// # Errors
+/// As [`name`]; a name that leads elsewhere by now, because somebody with the same key has published, is left to them.
+pub async fn renew(node: &NativeNode, key: &Key, site: &Manifest) -> Result<()> {
+    loop {
+        rt::sleep(RENEWAL_LOOK).await;
+        let Some(head) = node.names().known(key.key.name()).await? else {
+            continue;
+        };
+        let left = head.valid_until.saturating_sub(rt::unix_millis());
+        let leads_here = head.cid.as_ref().and_then(manifest_of) == Some(site.hash());
+        if leads_here && left < LIFETIME_MILLIS / 3 {
+            let head = name(node, key, site).await?;
+            tracing::info!(until = %date(head.valid_until), "the record is signed anew");
+        }
+    }
+}
+
+/// A moment in milliseconds since 1970 as a date.
+pub fn date(unix_millis: u64) -> String {
+    let text = Validity::from_unix_millis(unix_millis).to_string();
+    text.split('T').next().unwrap_or_default().to_owned()
 }
 
 /// Opens the site that an address leads to.

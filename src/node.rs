@@ -5,11 +5,13 @@
 
 mod command;
 mod config;
+mod denylists;
 mod error;
 mod event_loop;
 mod export;
 mod file;
 mod import;
+pub mod keepers;
 pub mod keys;
 mod meta;
 mod meter;
@@ -159,8 +161,8 @@ impl<S: Store> Node<S> {
         hide_address.set(limits.hide_address);
         let parts =
             transports(&key, webrtc).map_err(|error| Error::Unsupported(error.to_string()))?;
-        let mut swarm =
-            behaviour::swarm(&key, parts).map_err(|error| Error::Internal(error.to_string()))?;
+        let mut swarm = behaviour::swarm(&key, parts, !config.announce.is_empty())
+            .map_err(|error| Error::Internal(error.to_string()))?;
         for address in config.listen {
             let listening = swarm.listen_on(address.clone());
             listening.map_err(|error| Error::BadOptions(format!("{address}: {error}")))?;
@@ -210,6 +212,7 @@ impl<S: Store> Node<S> {
             },
             listener: None,
             readers: 0,
+            denylist: Default::default(),
             root: None,
             shelf: site::shelf::Shelf::default(),
         };
@@ -304,6 +307,7 @@ impl<S: Store> Node<S> {
         let sources = web_source::of_link(link);
         let link = Link::parse(link)?;
         let blob = link.blob();
+        self.check_blob(blob)?;
         let (key, header) = match &link {
             Link::Share { key, .. } => (Some(key), ShareHeader::default()),
             Link::Public { header, .. } => (None, header.clone()),
@@ -508,6 +512,16 @@ impl<S: Store> Node<S> {
         let blob = row
             .hash
             .ok_or_else(|| Error::Internal("an import without a hash".into()))?;
+        if let Err(denied) = self.check_blob(blob) {
+            if self
+                .ask(|reply| Command::Lookup { blob, reply })
+                .await?
+                .is_none()
+            {
+                self.store.remove(row.id).await?;
+            }
+            return Err(denied);
+        }
         self.store.set_pinned(row.id, true).await?;
         row.pinned = true;
         if meta.kind == Kind::Part {

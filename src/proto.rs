@@ -5,20 +5,28 @@
 //!
 //! The driving law: every `handle` is followed by a full drain of the outputs, and the next deadline is one of them.
 
+pub mod address;
 pub mod availability;
 pub mod bitfield;
 pub mod book;
 pub mod budget;
 pub mod cache;
+mod cbor;
 pub mod config;
 pub mod container;
+pub mod custody;
+pub mod denylist;
 pub mod discovery;
 pub mod fair;
 pub mod focus;
 pub mod holding;
+pub mod identity;
+pub mod keeping;
 pub mod keys;
 pub mod limits;
 pub mod link;
+#[cfg(feature = "mail")]
+pub mod mail;
 pub mod manifest;
 pub mod message;
 pub mod name;

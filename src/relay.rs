@@ -9,8 +9,10 @@ mod addresses;
 mod allowance;
 mod app;
 mod client_address;
+mod denylists;
 mod http;
 mod index;
+mod keeper;
 mod key;
 mod links;
 mod metrics;
@@ -18,6 +20,7 @@ mod names;
 mod rate;
 mod seats;
 mod server;
+mod site;
 mod stun;
 mod swarm;
 mod tls;
@@ -39,6 +42,8 @@ use tokio::task::JoinSet;
 pub use addresses::{Host, PublicAddress, PublicAddressSyntax};
 pub use allowance::ByteRate;
 pub use client_address::ClientAddress;
+pub use denylists::DenylistFileError;
+pub use keeper::{KeeperConfig, KeeperError};
 pub use key::KeyError;
 pub use rate::{Rate, RateSyntax};
 pub use stun::answer as stun_answer;
@@ -68,6 +73,10 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// What peers may use.
     pub limits: Limits,
+    /// What the keeper beside it keeps, if there is to be one.
+    pub keeper: KeeperConfig,
+    /// Files of what is not introduced and not kept here, in the compact denylist format; later ones override earlier ones.
+    pub denylists: Vec<PathBuf>,
 }
 
 impl Config {
@@ -84,6 +93,8 @@ impl Config {
             client_address: ClientAddress::direct(),
             tls: None,
             limits: Limits::default(),
+            keeper: KeeperConfig::default(),
+            denylists: Vec::new(),
         }
     }
 }
@@ -195,6 +206,12 @@ pub enum Error {
     /// TLS could not be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A denylist cannot be read.
+    #[error(transparent)]
+    Denylist(#[from] DenylistFileError),
+    /// The keeper did not start.
+    #[error(transparent)]
+    Keeper(#[from] KeeperError),
     /// The key cannot be used for Noise.
     #[error("the key cannot be used: {0}")]
     Noise(#[from] libp2p::noise::Error),
@@ -211,10 +228,12 @@ pub struct Relay {
     pub stun_addr: Option<SocketAddr>,
     url: String,
     address: Multiaddr,
+    keeper: Option<Multiaddr>,
     commands: mpsc::Sender<swarm::Command>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     tls: Option<tls::Tls>,
+    denylists_again: watch::Sender<()>,
 }
 
 /// Starts a relay on the current tokio runtime.
@@ -232,6 +251,8 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         .iter()
         .map(split_peer)
         .collect::<Result<Vec<_>, _>>()?;
+    let (lists, mut denylist) = watch::channel(Arc::new(denylists::read(&config.denylists)?));
+    denylist.mark_changed();
     let key = key::load_or_create(&config.data)?;
     let peer_id = key.public().to_peer_id();
     let listeners = bind_tcp(&config.listen).await?;
@@ -274,6 +295,10 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
     let metrics = Arc::new(metrics::Metrics::new());
     let linked = Arc::new(RwLock::new(Vec::new()));
     let (websockets, listener) = ws_listener::channel();
+    let keeps = config.keeper.is_wanted();
+    let (for_keeper, handed_over) = ws_listener::channel();
+    let keeper_addresses: Vec<Multiaddr> =
+        own.iter().map(PublicAddress::keeper_multiaddr).collect();
     let mut node = swarm::Node::new(
         &key,
         &config.limits,
@@ -300,8 +325,10 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         seats: seats.clone(),
         allowance: allowance::Allowance::new(config.limits.bytes_per_ip),
         websockets,
+        keeper: keeps.then(|| (for_keeper, allowance::Allowance::new(TO_KEEPER))),
         metrics: metrics.clone(),
         app: app::App::new(config.app.as_deref()),
+        loader: site::Loader::new(config.app.as_deref()),
         policy,
     };
     let (local_seen, seen) = mpsc::channel(COMMANDS);
@@ -319,10 +346,52 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
     tasks.spawn(node.run(swarm::Inputs {
         commands: wishes,
         local_seen: seen,
+        denylist: denylist.clone(),
         stop: stopped.clone(),
     }));
     for listener in listeners {
         tasks.spawn(server.clone().run(listener));
+    }
+    let (denylists_again, again) = watch::channel(());
+    tasks.spawn(denylists::follow(
+        config.denylists,
+        lists,
+        again,
+        stopped.clone(),
+    ));
+    let mut keeper = None;
+    if keeps {
+        // Whatever the relay is reached by from outside, the keeper beside it takes the short way, without TLS.
+        let short = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let short = short.map_err(KeeperError::from)?;
+        let relay = short.local_addr().map(addresses::socket_multiaddr);
+        let relay = relay
+            .map_err(KeeperError::from)?
+            .with(Protocol::P2p(peer_id));
+        let inside = server::Server {
+            tls: None,
+            ..server.clone()
+        };
+        tasks.spawn(inside.run(short));
+        let start = keeper::Start {
+            store: config
+                .keeper
+                .store
+                .clone()
+                .unwrap_or_else(|| config.data.join("keeper.redb")),
+            config: config.keeper,
+            sockets: handed_over,
+            announce: keeper_addresses.clone(),
+            relays: std::iter::once(relay).chain(config.peers).collect(),
+            metrics: metrics.clone(),
+            denylist,
+            stop: stopped.clone(),
+        };
+        let (peer, ended) = keeper::start(start).await?;
+        keeper = keeper_addresses
+            .first()
+            .map(|address| keeper::named(address, peer));
+        tasks.spawn(async move { drop(ended.await) });
     }
     for socket in stun_sockets {
         tasks.spawn(stun::serve(socket, metrics.clone(), stopped.clone()));
@@ -333,10 +402,12 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         stun_addr,
         url,
         address,
+        keeper,
         commands,
         stop,
         tasks,
         tls,
+        denylists_again,
     };
     for (peer, address) in links {
         relay.send(swarm::Command::Link(peer, address)).await;
@@ -355,6 +426,11 @@ impl Relay {
         &self.address
     }
 
+    /// The first public address of the keeper beside it, with its peer id.
+    pub fn keeper(&self) -> Option<&Multiaddr> {
+        self.keeper.as_ref()
+    }
+
     /// Keeps a link to another relay from now on.
     ///
     /// # Errors
@@ -370,6 +446,11 @@ impl Relay {
         if let Some(tls) = &self.tls {
             tls.reload();
         }
+    }
+
+    /// Reads the denylists again.
+    pub fn reload_denylists(&self) {
+        self.denylists_again.send_replace(());
     }
 
     /// Returns when a part of the relay ends by itself, which only a defect makes it do. Cancel-safe.
@@ -515,5 +596,10 @@ pub const DEFAULT_PORT: u16 = 8080;
 pub const DEFAULT_STUN_PORT: u16 = 3478;
 /// Wishes that may wait for the loop.
 const COMMANDS: usize = 64;
+/// What one address may send to the keeper: sites come in this way. Ours: as fast as a disk, for the largest of common sites.
+const TO_KEEPER: ByteRate = ByteRate {
+    burst: 1 << 30,
+    per_second: 16 << 20,
+};
 /// Longest shutdown.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);

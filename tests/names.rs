@@ -87,7 +87,7 @@ impl Stranger {
         let key = Keypair::generate_ed25519();
         let config = webrtc::Config::new(key.public().to_peer_id());
         let parts = transport::build(&key, config, MemNetwork::new()).unwrap();
-        let mut swarm = behaviour::swarm(&key, parts).unwrap();
+        let mut swarm = behaviour::swarm(&key, parts, false).unwrap();
         let address = relay.address().clone();
         let Some(Protocol::P2p(id)) = address.iter().last() else {
             panic!("a relay's address names it");

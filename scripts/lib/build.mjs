@@ -6,7 +6,7 @@ import { basename, delimiter, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import {
-  artefacts, bindgenBinary, cargoPackage, cargoTarget, nodeMajorWanted, npm, out, relayBinary, root, tools, wasmBindgenVersion, wasmTarget,
+  artefacts, bindgenBinary, cargoPackage, cargoTarget, gyreBinary, nodeMajorWanted, npm, out, relayBinary, root, tools, wasmBindgenVersion, wasmTarget,
 } from './places.mjs';
 import { ask, run, Told } from './run.mjs';
 import { bringUpToDate } from './steps.mjs';
@@ -153,9 +153,36 @@ export function buildSteps({ fast = false } = {}) {
       },
     },
     {
+      id: 'loader',
+      title: 'Bundling the loader of sites',
+      needs: ['npm', 'sdk'],
+      inputs: ['www/site', 'www/sw', 'www/sdk/stream-messages.ts', 'tsconfig.json'],
+      key: String(fast),
+      outputs: ['pkg/site/sw.js', 'pkg/site/bridge.html'],
+      run: async () => {
+        for (const project of ['www/site', 'www/site/worker']) {
+          await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--project', `${project}/tsconfig.json`], { cwd: root, label: 'tsc' });
+        }
+        const to = join(root, 'pkg/site');
+        rmSync(to, { recursive: true, force: true });
+        const { build: bundle } = await import('esbuild');
+        await bundle({
+          entryPoints: { bridge: join(root, 'www/site/bridge.ts'), watch: join(root, 'www/site/watch.ts'), open: join(root, 'www/site/open.ts'), sw: join(root, 'www/site/worker/index.ts') },
+          outdir: to,
+          bundle: true,
+          format: 'iife',
+          platform: 'browser',
+          target: 'es2022',
+          minify: !fast,
+          logLevel: 'error',
+        });
+        for (const page of ['bridge', 'watch', 'open']) copyFileSync(join(root, `www/site/${page}.html`), join(to, `${page}.html`));
+      },
+    },
+    {
       id: 'pkg',
       title: 'Writing the npm package',
-      needs: ['wasm-opt', 'sdk', 'worker'],
+      needs: ['wasm-opt', 'sdk', 'worker', 'loader'],
       inputs: ['Cargo.toml', 'docs/sdk.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'scripts/lib/build.mjs'],
       outputs: ['pkg/package.json', 'pkg/README.md'],
       run: writePackage,
@@ -164,7 +191,7 @@ export function buildSteps({ fast = false } = {}) {
       id: 'app',
       title: 'Bundling the app',
       needs: ['pkg'],
-      inputs: ['www/app', 'webpack.config.js', 'tsconfig.json'],
+      inputs: ['www/app', 'www/site', 'www/sdk/stream-messages.ts', 'webpack.config.js', 'tsconfig.json'],
       key: String(fast),
       outputs: ['www/dist/index.html'],
       run: async () => {
@@ -174,16 +201,18 @@ export function buildSteps({ fast = false } = {}) {
     },
     {
       id: 'relay',
-      title: 'Compiling the relay',
+      title: 'Compiling the relay and the publisher\'s command',
       inputs: rustInputs,
       key: rustKey,
-      outputs: [relative(root, relayBinary)],
+      outputs: [relative(root, relayBinary), relative(root, gyreBinary)],
       run: async () => {
-        await cargo(['build', '--locked', '--profile', relayProfile, '--features', 'relay', '--bin', 'gyre-relay', ...(fast ? [] : withoutPaths(await hostTarget()))]);
+        await cargo(['build', '--locked', '--profile', relayProfile, '--features', 'relay', '--bin', 'gyre-relay', '--bin', 'gyre', ...(fast ? [] : withoutPaths(await hostTarget()))]);
         mkdirSync(artefacts, { recursive: true });
-        // Removed first: a relay that is running keeps its old file.
-        rmSync(relayBinary, { force: true });
-        copyFileSync(join(cargoTarget, fast ? 'debug' : 'release', basename(relayBinary)), relayBinary);
+        for (const binary of [relayBinary, gyreBinary]) {
+          // Removed first: a relay that is running keeps its old file.
+          rmSync(binary, { force: true });
+          copyFileSync(join(cargoTarget, fast ? 'debug' : 'release', basename(binary)), binary);
+        }
       },
     },
   ];
@@ -251,7 +280,7 @@ async function writePackage() {
       './gyre-sw.js': './gyre-sw.js',
       './package.json': './package.json',
     },
-    files: ['*.js', '*.d.ts', 'english.txt', 'tabs', 'wasm', 'README.md', 'LICENSE*'],
+    files: ['*.js', '*.d.ts', 'english.txt', 'tabs', 'wasm', 'site', 'README.md', 'LICENSE*'],
     sideEffects: ['./gyre-sw.js'],
   }, null, 2)}\n`);
   // wasm-bindgen would otherwise be hidden from npm by an ignore file of its own.

@@ -15,6 +15,7 @@ export const artefacts = join(out, 'gyre');
 
 const exe = process.platform === 'win32' ? '.exe' : '';
 export const relayBinary = join(artefacts, `gyre-relay${exe}`);
+export const gyreBinary = join(artefacts, `gyre${exe}`);
 export const bindgenBinary = join(tools, 'release', `gyre-bindgen${exe}`);
 export const wasmTarget = 'wasm32-unknown-unknown';
 export const wasmTargetUnderscored = wasmTarget.toUpperCase().replaceAll('-', '_');

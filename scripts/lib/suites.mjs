@@ -28,14 +28,20 @@ export const suites = [
     name: 'clippy',
     about: 'warnings are errors, natively and for the page',
     run: () => checks(
-      ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'relay,test-utils', '--', '-D', 'warnings'],
-      ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'test-utils', '--target', wasmTarget, '--', '-D', 'warnings'],
+      ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'relay,test-utils,mail', '--', '-D', 'warnings'],
+      ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'test-utils,mail', '--target', wasmTarget, '--', '-D', 'warnings'],
     ),
   },
   {
     name: 'rust',
     about: 'unit, property, simulation and integration tests, native',
-    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils', '--no-fail-fast'], { timeout: 20 * MINUTE }),
+    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail', '--no-fail-fast'], { timeout: 20 * MINUTE }),
+  },
+  {
+    name: 'sites',
+    about: 'real static sites from packages, published and fetched byte for byte',
+    needs: ['npm'],
+    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail', '--test', 'sites_real'], { timeout: 20 * MINUTE }),
   },
   {
     name: 'www',
@@ -86,7 +92,7 @@ export const suites = [
     about: 'Chromium and Firefox, a real relay, real files',
     prepare: [ensureBrowsers],
     needs: ['app', 'relay'],
-    run: () => nodeTestFiles('tests/e2e'),
+    run: () => nodeTestFiles('tests/e2e', { atOnce: 2 }),
   },
   {
     name: 'netns',
@@ -154,15 +160,15 @@ async function nodeTests(command, args, { timeout }) {
   return verdict(code, count('pass'), count('fail') + count('cancelled'), output);
 }
 
-async function nodeTestFiles(folder) {
+async function nodeTestFiles(folder, { atOnce = 1 } = {}) {
   const at = join(root, folder);
   const files = existsSync(at) ? readdirSync(at).filter((name) => name.endsWith('.test.mjs')).map((name) => join(at, name)) : [];
-  // One file after the other: they share two cores with several browsers.
-  const start = (more) => nodeTests(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', ...more, ...files], { timeout: 30 * MINUTE });
-  const first = await start([]);
+  // Each file has several browsers, and most of them wait most of the time: two files keep two cores busy.
+  const start = (together, more) => nodeTests(process.execPath, ['--test', '--test-reporter=spec', `--test-concurrency=${together}`, ...more, ...files], { timeout: 45 * MINUTE });
+  const first = await start(atOnce, []);
   const failed = [...first.output.matchAll(/^✖ (.+) \([\d.]+ms\)$/gm)].map((found) => found[1]).filter((name) => !name.includes('.test.mjs'));
   const exactly = (name) => `--test-name-pattern=^${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`;
-  return aloneOnceMore(first, failed, (names) => start(names.map(exactly)));
+  return aloneOnceMore(first, failed, (names) => start(1, names.map(exactly)));
 }
 
 /** More failures than this are not the machine's. */

@@ -56,6 +56,12 @@ enum Command {
         /// Stay and serve: until another peer has everything, or always
         #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "held", value_name = "UNTIL")]
         serve: Option<Serve>,
+        /// Ask keepers to keep the site, and stay until it is held; with ADDRESS, as /…/p2p/ID, this one first
+        #[arg(long, num_args = 0..=1, value_name = "ADDRESS")]
+        keeper: Option<Option<Multiaddr>>,
+        /// Say what came of it as one JSON object on the standard output instead of the address
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         network: Network,
     },
@@ -111,6 +117,14 @@ struct Network {
         value_delimiter = ','
     )]
     announce: Vec<Multiaddr>,
+    /// Denylist (.deny, IPFS compact format) of what is neither fetched nor served (repeat for several)
+    #[arg(
+        long,
+        env = "GYRE_DENYLISTS",
+        value_name = "FILE",
+        value_delimiter = ','
+    )]
+    denylist: Vec<PathBuf>,
     /// File that keeps what is published and fetched [default: gyre/store.redb in the user's data directory]
     #[arg(long, env = "GYRE_STORE", value_name = "FILE")]
     store: Option<PathBuf>,
@@ -123,6 +137,7 @@ impl Network {
             relays: self.relay,
             listen: self.listen,
             announce: self.announce,
+            denylists: self.denylist,
         }
     }
 }
@@ -171,8 +186,12 @@ async fn run(command: Command) -> cli::Result<()> {
             hidden,
             dated,
             serve,
+            keeper,
+            json,
             network,
         } => {
+            // Whoever asks a keeper has to stay until it has everything.
+            let serve = serve.or(keeper.as_ref().map(|_| Serve::Held));
             if serve.is_some() && network.relay.is_empty() {
                 let words = "Without --relay nobody can find what is served.";
                 return Err(cli::Error::Usage(words.into()));
@@ -217,27 +236,68 @@ async fn run(command: Command) -> cli::Result<()> {
                 let diff = Diff::between(before.manifest(), &published.manifest);
                 terminal.line(&cli::describe(&diff));
             }
-            match &key {
-                None => println!("{}", published.manifest.cid()),
+            let head = match &key {
+                None => None,
                 Some(key) => {
                     let head = cli::name(&node, key, &published.manifest).await?;
                     terminal.line(&format!(
-                        "Version {} is {}; {} servers of the index know.",
-                        head.sequence, head.value, head.holders
+                        "Version {} is {}; {} servers of the index know. The address holds until {}: publish or serve again before.",
+                        head.sequence,
+                        head.value,
+                        head.holders,
+                        cli::date(head.valid_until),
                     ));
-                    println!("{}", head.name);
+                    Some(head)
+                }
+            };
+            let address = match &head {
+                None => published.manifest.cid(),
+                Some(head) => head.name.to_string(),
+            };
+            if !json {
+                println!("{address}");
+            }
+            let mut holders = 0;
+            let mut kept = None;
+            match serve {
+                None => terminal.line("Stored here only: nobody else has it yet. With --serve it stays here for others to fetch."),
+                Some(_) => {
+                    cli::join(&node, &mut terminal).await;
+                    if let Some(keeper) = keeper {
+                        let at: Vec<_> = keeper.into_iter().collect();
+                        let wish = address.parse()?;
+                        let said = cli::ask_keepers(&node, wish, &at, &mut terminal).await?;
+                        kept = Some(said);
+                    }
+                    terminal.line("Serving. Stay until somebody else has everything.");
+                    holders = cli::until_held(&node, &published.manifest).await?;
+                    terminal.line(&format!("Published: {holders} other peer has everything."));
                 }
             }
-            match serve {
-                None => terminal.line("Stored here only: nobody else has it yet."),
-                Some(serve) => {
-                    cli::join(&node, &mut terminal).await;
-                    terminal.line("Serving. Stay until somebody else has everything.");
-                    let holders = cli::until_held(&node, &published.manifest).await?;
-                    terminal.line(&format!("Published: {holders} other peer has everything."));
-                    if serve == Serve::Always {
-                        std::future::pending::<()>().await;
-                    }
+            if json {
+                println!(
+                    "{}",
+                    serde_json::json!({
+                        "address": address,
+                        "cid": published.manifest.cid(),
+                        "name": head.as_ref().map(|head| head.name.to_string()),
+                        "sequence": head.as_ref().map(|head| head.sequence),
+                        "validUntil": head.as_ref().map(|head| head.valid_until),
+                        "files": done.files,
+                        "bytes": done.bytes,
+                        "newFiles": done.new_files,
+                        "newBytes": done.new_bytes,
+                        "changed": published.changed,
+                        "kept": kept,
+                        "holders": holders,
+                        "published": holders > 0,
+                    })
+                );
+            }
+            if serve == Some(Serve::Always) {
+                match &key {
+                    Some(key) => cli::renew(&node, key, &published.manifest).await?,
+                    None => std::future::pending::<()>().await,
                 }
             }
             node.stop().await;

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use axum::http::HeaderName;
 use clap::{Args, Parser, ValueEnum};
+use gyre::proto::address::Address;
 use gyre::relay::{
-    self, ByteRate, ClientAddress, Config, Limits, Listen, PublicAddress, Rate, Relay, Stun,
-    TlsConfig,
+    self, ByteRate, ClientAddress, Config, KeeperConfig, Limits, Listen, PublicAddress, Rate,
+    Relay, Stun, TlsConfig,
 };
 use ipnet::IpNet;
 use libp2p::Multiaddr;
@@ -80,8 +81,19 @@ struct Cli {
     /// How to write the log; RUST_LOG sets what is in it
     #[arg(long, env = "GYRE_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+    /// Denylist (.deny, IPFS compact format) of what is neither introduced nor kept; read again when it changes, and on SIGHUP
+    /// (repeat for several)
+    #[arg(
+        long,
+        env = "GYRE_DENYLISTS",
+        value_name = "FILE",
+        value_delimiter = ','
+    )]
+    denylist: Vec<PathBuf>,
     #[command(flatten)]
     tls: TlsArgs,
+    #[command(flatten)]
+    keeper: KeeperArgs,
     #[command(flatten)]
     limits: LimitArgs,
 }
@@ -128,6 +140,20 @@ struct TlsArgs {
         requires = "acme_domain"
     )]
     acme_directory: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Keeping sites")]
+struct KeeperArgs {
+    /// Keep this site on disk, follow it and serve it: its name, a version's CID, or a link (repeat for several)
+    #[arg(long, env = "GYRE_PIN", value_name = "ADDRESS", value_delimiter = ',')]
+    pin: Vec<Address>,
+    /// Keep what is asked of it as well, up to SIZE (as 500MB or 10GB); what was least recently asked for makes way
+    #[arg(long, env = "GYRE_KEEP", value_name = "SIZE")]
+    keep: Option<Size>,
+    /// File that holds the sites [default: keeper.redb in the data directory]
+    #[arg(long, env = "GYRE_KEEPER_STORE", value_name = "FILE")]
+    keeper_store: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -186,6 +212,29 @@ enum LogFormat {
     Text,
     /// One JSON object a line
     Json,
+}
+
+/// Bytes, as people write them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size(u64);
+
+impl FromStr for Size {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WRONG: &str = "expected a number of bytes with or without kB, MB, GB or TB";
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let factor = match text[digits.len()..].to_ascii_uppercase().as_str() {
+            "" | "B" => 1,
+            "K" | "KB" => 1_000,
+            "M" | "MB" => 1_000_000,
+            "G" | "GB" => 1_000_000_000,
+            "T" | "TB" => 1_000_000_000_000,
+            _ => return Err(WRONG),
+        };
+        let number: u64 = digits.trim().parse().map_err(|_| WRONG)?;
+        number.checked_mul(factor).map(Self).ok_or(WRONG)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -293,6 +342,12 @@ fn config(cli: Cli) -> Result<Config, &'static str> {
             }),
         tls: tls(cli.tls, &data),
         limits: limits(&cli.limits),
+        keeper: KeeperConfig {
+            pins: cli.keeper.pin,
+            keep: cli.keeper.keep.map_or(0, |size| size.0),
+            store: cli.keeper.keeper_store,
+        },
+        denylists: cli.denylist,
         data,
     })
 }
@@ -430,7 +485,10 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return true,
                 _ = self.interrupt.recv() => return true,
-                _ = self.hang_up.recv() => relay.reload_certificates(),
+                _ = self.hang_up.recv() => {
+                    relay.reload_certificates();
+                    relay.reload_denylists();
+                }
                 () = relay.failed() => return false,
             }
         }

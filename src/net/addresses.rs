@@ -12,6 +12,9 @@ use super::transport::webrtc::addr::{WebRtcAddr, remote_addr};
 /// letters has about 210.
 pub const MAX_ADDRESS_BYTES: usize = 256;
 
+/// Path at which a relay's port leads to the keeper beside it: `…/ws` with this path is the keeper's own socket, any other the relay's.
+pub const KEEPER_PATH: &str = "/keeper";
+
 /// The way to a node: who introduces, and where that one is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
@@ -83,7 +86,8 @@ pub fn is_behind_relay(address: &Multiaddr) -> bool {
 }
 
 /// The way to `target` by a socket of its own, if this is one: `<host>/tcp/<port>` with `/ws`, `/tls/ws` or neither, and its name, which
-/// is put there where it is missing. Native nodes have such, pages do not.
+/// is put there where it is missing. Native nodes have such, pages do not. A websocket's path is `/` or [`KEEPER_PATH`]: what
+/// others say must not make a browser ask for anything else of a stranger's server.
 pub fn socket_of(address: &Multiaddr, target: PeerId) -> Option<Multiaddr> {
     if address.len() > MAX_ADDRESS_BYTES {
         return None;
@@ -106,8 +110,9 @@ pub fn socket_of(address: &Multiaddr, target: PeerId) -> Option<Multiaddr> {
     };
     let is_socket = match upgrades {
         [] => true,
-        [Protocol::Ws(path) | Protocol::Wss(path)] => path == "/",
-        [Protocol::Tls, Protocol::Ws(path)] => path == "/",
+        [Protocol::Ws(path) | Protocol::Wss(path)] | [Protocol::Tls, Protocol::Ws(path)] => {
+            path == "/" || path == KEEPER_PATH
+        }
         _ => false,
     };
     if *port == 0 || !is_host || !is_socket {
@@ -192,6 +197,8 @@ mod tests {
             "/ip6/::1/tcp/1/ws",
             "/dns4/a.example/tcp/443/tls/ws",
             "/dns/a.example/tcp/443/wss",
+            "/ip4/127.0.0.1/tcp/8080/x-parity-ws/%2Fkeeper",
+            "/dns4/a.example/tcp/443/tls/x-parity-ws/%2Fkeeper",
         ] {
             let bare: Multiaddr = socket.parse().unwrap();
             let named = bare.clone().with(Protocol::P2p(owner));
@@ -205,6 +212,7 @@ mod tests {
             "/ip4/1.2.3.4/tcp/0/ws".to_owned(),
             "/ip4/1.2.3.4/udp/1/quic-v1".to_owned(),
             "/ip4/1.2.3.4/tcp/1/ws/ws".to_owned(),
+            "/ip4/1.2.3.4/tcp/1/x-parity-ws/%2Fadmin".to_owned(),
             format!("/ip4/1.2.3.4/tcp/1/ws/p2p/{other}/p2p-circuit"),
             format!("/dns4/{}/tcp/1/ws", "a".repeat(250)),
         ] {

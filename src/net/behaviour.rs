@@ -10,7 +10,7 @@ use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{Swarm, identify, ping, relay};
 
-use super::addresses::is_told;
+use super::addresses::{is_own_socket, is_told};
 use super::direct_only::DirectOnly;
 use super::heard::Heard;
 use super::index::Scope;
@@ -55,11 +55,12 @@ impl std::fmt::Debug for Behaviour {
     }
 }
 
-/// Puts the transports and the behaviours together.
+/// Puts the transports and the behaviours together. With `sockets_only` others are told no way to us but our own sockets: a node
+/// that says where it is reached needs nobody to introduce it, and may know its relay by an address that is of no use elsewhere.
 ///
 /// # Errors
 /// If `/webrtc` cannot be listened on, which would be our own mistake.
-pub fn swarm(key: &Keypair, parts: Parts) -> io::Result<Swarm<Behaviour>> {
+pub fn swarm(key: &Keypair, parts: Parts, sockets_only: bool) -> io::Result<Swarm<Behaviour>> {
     let local = key.public().to_peer_id();
     let identify = identify::Config::new(IDENTIFY_PROTOCOL.to_owned(), key.public())
         .with_agent_version(AGENT.to_owned())
@@ -70,14 +71,14 @@ pub fn swarm(key: &Keypair, parts: Parts) -> io::Result<Swarm<Behaviour>> {
         introductions: DirectOnly::new(introductions::new(local)),
         identify: Heard::new(
             identify::Behaviour::new(identify),
-            is_told,
+            if sockets_only { is_own_socket } else { is_told },
             MAX_IDENTIFY_ADDRESSES,
         ),
         ping: DirectOnly::new(ping::Behaviour::new(
             ping::Config::new().with_interval(PING_INTERVAL),
         )),
-        index: DirectOnly::new(index::Behaviour::new(local, Scope::Relays)),
-        peers_index: DirectOnly::new(index::Behaviour::new(local, Scope::Peers)),
+        index: DirectOnly::new(index::Behaviour::new(local, Scope::Relays, sockets_only)),
+        peers_index: DirectOnly::new(index::Behaviour::new(local, Scope::Peers, sockets_only)),
         session: DirectOnly::new(session::Behaviour::new(session::PROTOCOL)),
         pex: DirectOnly::new(session::Behaviour::new(pex::PROTOCOL)),
         names: DirectOnly::new(session::Behaviour::new(names::PROTOCOL)),

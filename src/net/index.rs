@@ -186,12 +186,15 @@ impl std::fmt::Debug for Behaviour {
 
 impl Behaviour {
     /// A client that knows no server yet.
-    pub fn new(local: PeerId, scope: Scope) -> Self {
+    ///
+    /// With `sockets_only` it tells no way to us but our own sockets.
+    pub fn new(local: PeerId, scope: Scope, sockets_only: bool) -> Self {
         let (protocol, interval, ttl) = match scope {
             Scope::Relays => (PROTOCOL, ANNOUNCE_INTERVAL, providers::DEFAULT_TTL),
             Scope::Peers => (PEERS_PROTOCOL, PEERS_ANNOUNCE_INTERVAL, PEERS_TTL),
         };
         let keep = match scope {
+            _ if sockets_only => is_own_socket,
             Scope::Relays => is_told_to_relays,
             Scope::Peers => is_told,
         };
@@ -584,7 +587,7 @@ mod tests {
     }
 
     fn full_of(scope: Scope, address: impl Fn(PeerId) -> Multiaddr) -> Behaviour {
-        let mut index = Behaviour::new(PeerId::random(), scope);
+        let mut index = Behaviour::new(PeerId::random(), scope, false);
         for _ in 0..300 {
             let peer = PeerId::random();
             index.kad.add_address(&peer, address(peer));
@@ -621,7 +624,7 @@ mod tests {
 
     #[test]
     fn our_own_relays_are_left_to_their_uplinks() {
-        let mut index = Behaviour::new(PeerId::random(), Scope::Relays);
+        let mut index = Behaviour::new(PeerId::random(), Scope::Relays, false);
         for _ in 0..5 {
             index.add_relay(
                 PeerId::random(),

@@ -25,7 +25,7 @@ use libp2p::identity::Keypair;
 use libp2p::{PeerId, Transport, noise, relay, yamux};
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::{build, sockets, swarm_config};
+pub use native::{build, sockets, sockets_behind, swarm_config};
 #[cfg(target_arch = "wasm32")]
 pub use web::{build, swarm_config};
 

@@ -4,15 +4,19 @@ use std::ops::Range;
 
 use cid::Cid;
 use futures::channel::{mpsc, oneshot};
+use libp2p::{Multiaddr, PeerId};
 
 use super::error::Result;
 use super::event_loop::Part;
+use super::keepers::Asked;
 use super::meta::BlobMeta;
 use super::names::{Head, Stored};
 use super::readers::ReaderId;
 use super::site::Holders;
 use super::snapshot::SwarmChart;
+use crate::proto::address::Address;
 use crate::proto::holding::Holding;
+use crate::proto::keeping::Verdict;
 use crate::proto::keys::SiteKey;
 use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::name::Name;
@@ -162,6 +166,22 @@ pub(super) enum Command {
         hold: bool,
         reply: oneshot::Sender<Result<Vec<Name>>>,
     },
+    /// Go on asking keepers to keep something; answers with what they have said.
+    AskKeepers {
+        address: Address,
+        at: Vec<(PeerId, Multiaddr)>,
+        reply: oneshot::Sender<Vec<Verdict>>,
+    },
+    /// Be a keeper from now on.
+    BeKeeper { asked: mpsc::Sender<Asked> },
+    /// Tell a peer what comes of its wish.
+    AnswerWish {
+        address: Address,
+        peer: PeerId,
+        verdict: Verdict,
+    },
+    /// Other denylists are in force.
+    DenylistChanged,
     /// Room was made, or taken away.
     QuotaChanged,
     /// End.

@@ -66,6 +66,9 @@ pub enum Error {
     /// There are keys on this machine already.
     #[error("there are other keys here already")]
     KeysExist,
+    /// It is on a denylist.
+    #[error("this is on a denylist that is in force here")]
+    Denied,
     /// Our own mistake.
     #[error("internal error: {0}")]
     Internal(String),
@@ -105,6 +108,7 @@ impl Error {
             Self::Locked => "LOCKED",
             Self::NoKeys => "NO_KEYS",
             Self::KeysExist => "KEYS_EXIST",
+            Self::Denied => "DENIED",
             Self::Internal(_) => "INTERNAL",
         }
     }

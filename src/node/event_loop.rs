@@ -2,9 +2,11 @@
 //! does what they ask for. It decides nothing that `proto` could decide.
 
 mod book;
+mod denying;
 mod dialling;
 mod holders;
 mod integrity;
+mod keepers;
 mod limits;
 mod links;
 mod names;
@@ -214,6 +216,7 @@ pub(super) struct EventLoop<S: Store> {
     /// What we have of sites, waiting for the stream that tells it.
     holdings: HashMap<OpenId, Bytes>,
     hearing: usize,
+    keepers: keepers::Keepers,
     /// What is reserved, or asked for, at peers.
     reservations: HashMap<PeerId, ListenerId>,
     /// Linked servers of the peers' index, and how many there were when everything was announced to them.
@@ -304,6 +307,7 @@ impl<S: Store> EventLoop<S> {
             names: names::Names::new(),
             holdings: HashMap::new(),
             hearing: 0,
+            keepers: keepers::Keepers::default(),
             reservations: HashMap::new(),
             servers: HashSet::new(),
             announced_to: 0,

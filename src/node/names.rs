@@ -119,8 +119,9 @@ impl<S: Store> Names<'_, S> {
     /// have.
     ///
     /// # Errors
-    /// `NotFound` or `NoRelay` after a bounded wait.
+    /// `Denied`, `NotFound` or `NoRelay` after a bounded wait.
     pub async fn resolve(&self, name: Name) -> Result<Head> {
+        self.node.check_name(name)?;
         let known = self.stored(name).await?;
         let asked = self
             .node
@@ -132,8 +133,9 @@ impl<S: Store> Names<'_, S> {
     /// node stops, or when whoever watches lets 16 heads pile up.
     ///
     /// # Errors
-    /// `Closed`, or `Record` if the node follows as many names as it can.
+    /// `Denied`, `Closed`, or `Record` if the node follows as many names as it can.
     pub async fn watch(&self, name: Name) -> Result<impl Stream<Item = Head> + use<S>> {
+        self.node.check_name(name)?;
         let known = self.stored(name).await?;
         let (heads, watched) = mpsc::channel(WATCH_QUEUE);
         let asked = self.node.ask(|reply| Command::WatchName {

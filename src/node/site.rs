@@ -89,8 +89,9 @@ impl<S: Store> Node<S> {
     /// Opens a site: starts fetching its manifest, and ends when that is here and has been read. Files come when they are asked for.
     ///
     /// # Errors
-    /// `BadSite` if it is no manifest, `NotFound` or `NoRelay` after a bounded wait (the node goes on looking), `Store`.
+    /// `Denied`, `BadSite` if it is no manifest, `NotFound` or `NoRelay` after a bounded wait (the node goes on looking), `Store`.
     pub async fn site(&self, manifest: BlobHash) -> Result<Site<S>> {
+        self.check_blob(manifest)?;
         let known = self
             .ask(|reply| Command::Lookup {
                 blob: manifest,
@@ -403,6 +404,16 @@ impl<S: Store> Site<S> {
         })
     }
 
+    fn check(&self, entry: &Entry<'_>) -> Result<()> {
+        let denylist = self.node.denylist();
+        let denied = denylist.denies_path(self.manifest.hash(), entry.path)
+            || denylist.denies_blob(entry.blob);
+        match denied {
+            true => Err(Error::Denied),
+            false => Ok(()),
+        }
+    }
+
     /// Tells the site's peers how much is here.
     async fn hold(&self, progress: Fetching) -> Result<()> {
         let holding = Holding {
@@ -444,6 +455,7 @@ impl<S: Store> Site<S> {
 
     /// Sees to it that the event loop has the file, and asks for what is missing.
     async fn awake(&self, entry: &Entry<'_>) -> Result<BlobMeta> {
+        self.check(entry)?;
         let blob = entry.blob;
         let known = self
             .node
@@ -481,6 +493,7 @@ impl<S: Store> Site<S> {
 
     /// A small file that is here and asleep, straight from the store: nobody else need hear of it.
     async fn at_hand(&self, entry: &Entry<'_>) -> Result<Option<Bytes>> {
+        self.check(entry)?;
         let held = self.node.ask(|reply| Command::Held {
             blobs: vec![entry.blob],
             reply,

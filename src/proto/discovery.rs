@@ -19,6 +19,13 @@ pub const TARGET_SESSIONS: usize = 12;
 /// Links being made at once for one blob. Ours: each costs a relay circuit and an ICE run.
 pub const MAX_DIALLING: usize = 4;
 
+/// Sessions that are enough at the start. Ours: nine pages on two cores took five seconds to link each to each before bytes
+/// flowed; a few links pass a blob on as well, and the rest come while it flows.
+pub const FIRST_SESSIONS: usize = 3;
+
+/// One session more is wanted each time this has passed since the first came up, until the target is reached.
+pub const SESSION_PACE: Duration = Duration::from_millis(1500);
+
 /// Candidates remembered for one blob.
 pub const MAX_CANDIDATES: usize = 256;
 
@@ -98,6 +105,8 @@ struct Candidate {
 pub struct Discovery {
     target: usize,
     wanted: bool,
+    /// When the first session came up, while there is one.
+    linked_since: Option<Time>,
     waiting_since: Time,
     told: bool,
     looking: bool,
@@ -119,6 +128,7 @@ impl Discovery {
         Self {
             target,
             wanted: false,
+            linked_since: None,
             waiting_since: Time::default(),
             told: false,
             looking: false,
@@ -243,6 +253,11 @@ impl Discovery {
             return;
         }
         let connected = self.count(State::Connected);
+        self.linked_since = match connected {
+            0 => None,
+            _ => self.linked_since.or(Some(now)),
+        };
+        let enough = self.enough(now);
         if connected < self.target && !self.looking && now >= self.next_lookup {
             self.looking = true;
             self.next_lookup = now + self.pause + self.pause.mul_f64(self.jitter());
@@ -267,7 +282,7 @@ impl Discovery {
             .collect();
         ready.sort_unstable();
         for (_, _, peer) in ready {
-            if dialling >= MAX_DIALLING || connected + dialling >= self.target {
+            if dialling >= MAX_DIALLING || connected + dialling >= enough {
                 break;
             }
             if let Some(candidate) = self.live(peer) {
@@ -286,6 +301,19 @@ impl Discovery {
             .push_back(Output::WakeAt(self.deadline(now, connected)));
     }
 
+    /// Whole paces since the first session came up.
+    fn paces(&self, now: Time) -> u32 {
+        let since = self.linked_since.map(|since| now.since(since));
+        let paces = since.map_or(0, |since| since.as_millis() / SESSION_PACE.as_millis());
+        u32::try_from(paces).unwrap_or(u32::MAX)
+    }
+
+    /// How many sessions are enough for now.
+    fn enough(&self, now: Time) -> usize {
+        let wanted = FIRST_SESSIONS.saturating_add(self.paces(now) as usize);
+        self.target.min(wanted)
+    }
+
     fn deadline(&self, now: Time, connected: usize) -> Time {
         let verdict = (!self.told && connected == 0).then(|| self.waiting_since + NOBODY_AFTER);
         let retries = self
@@ -294,11 +322,15 @@ impl Discovery {
             .filter(|known| known.state == State::Idle)
             .map(|known| known.not_before);
         let lookup = (!self.looking).then_some(self.next_lookup);
+        let more = self.enough(now) < self.target;
+        let paced = self.linked_since.filter(|_| more);
+        let paced = paced.map(|since| since + SESSION_PACE * (self.paces(now) + 1));
         // A moment that has passed waits for something else (a free place), not for the clock.
         let next = verdict
             .into_iter()
             .chain(retries)
             .chain(lookup)
+            .chain(paced)
             .filter(|at| *at > now)
             .min();
         next.unwrap_or(now + LOOKUP_PAUSE_MAX)
@@ -400,25 +432,25 @@ mod tests {
         let mut discovery = wanting();
         discovery.handle(Input::Found((1..100).map(PeerKey).collect()), at(0));
         let mut sessions = 0;
-        loop {
+        for second in 1..120 {
+            discovery.handle(Input::Tick, at(second));
             let connects: Vec<_> = drain(&mut discovery)
                 .into_iter()
-                .filter_map(|out| {
-                    if let Output::Connect(peer) = out {
-                        Some(peer)
-                    } else {
-                        None
-                    }
+                .filter_map(|out| match out {
+                    Output::Connect(peer) => Some(peer),
+                    _ => None,
                 })
                 .collect();
             assert!(connects.len() <= MAX_DIALLING);
-            if connects.is_empty() {
-                break;
-            }
             for peer in connects {
                 sessions += 1;
-                discovery.handle(Input::Connected(peer), at(1));
+                discovery.handle(Input::Connected(peer), at(second));
             }
+            let steps = (second - 1) as usize * 1000 / SESSION_PACE.as_millis() as usize;
+            assert!(
+                sessions <= FIRST_SESSIONS + steps,
+                "{sessions} after {second} s"
+            );
         }
         assert_eq!(sessions, TARGET_SESSIONS);
     }

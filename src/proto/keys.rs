@@ -1,7 +1,8 @@
 //! Keys of a person: one secret, from which the key of every site of theirs follows.
 //!
 //! [`RootSecret`] is 32 random bytes that a person can write down as 24 words ([`phrase`]). [`RootSecret::site_key`] derives the key
-//! of a site by its number, so that whoever has the words has the sites. At rest the secret is sealed ([`locked`]) under a
+//! of a site by its number, so that whoever has the words has the sites; the keys of their identities, devices and mail follow in
+//! the same way. At rest the secret is sealed ([`locked`]) under a
 //! wrapping key that a passphrase gives ([`passphrase`]), or that somebody else supplies (a passkey), or under none. The
 //! bytes and test vectors are in `docs/keys.md`.
 
@@ -20,11 +21,17 @@ pub const SECRET_LEN: usize = 32;
 /// What BLAKE3's key derivation is told it is for (BLAKE3 specification, section 2.3): never used for anything else.
 const SITE_CONTEXT: &str = "gyre 2026-11-22 site publishing key";
 
+const IDENTITY_CONTEXT: &str = "gyre 2026-11-22 identity key";
+const RECOVERY_CONTEXT: &str = "gyre 2026-11-22 identity recovery key";
+const DEVICE_CONTEXT: &str = "gyre 2026-11-22 identity device key";
+const MAIL_CONTEXT: &str = "gyre 2026-11-22 mail record key";
+const MAILBOX_CONTEXT: &str = "gyre 2026-11-22 mailbox secret";
+
 /// The one secret of a person. Wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct RootSecret([u8; SECRET_LEN]);
 
-/// The secret half of a name. Wiped when it is dropped.
+/// The secret half of a name, and of every other ed25519 key of a person. Wiped when it is dropped.
 #[derive(Clone)]
 pub struct SiteKey(SigningKey);
 
@@ -68,6 +75,39 @@ impl RootSecret {
         material[SECRET_LEN..].copy_from_slice(&number.to_le_bytes());
         let seed = Zeroizing::new(blake3::derive_key(SITE_CONTEXT, material.as_ref()));
         SiteKey::from_seed(*seed)
+    }
+
+    /// The signing key of identity number `identity` in this epoch: each rotation begins the next.
+    pub fn identity_key(&self, identity: u32, epoch: u32) -> SiteKey {
+        SiteKey::from_seed(*self.derived(IDENTITY_CONTEXT, identity, epoch))
+    }
+
+    /// The recovery key of an identity, after this many recoveries.
+    pub fn recovery_key(&self, identity: u32, recoveries: u32) -> SiteKey {
+        SiteKey::from_seed(*self.derived(RECOVERY_CONTEXT, identity, recoveries))
+    }
+
+    /// The key of a device of an identity, the devices being counted from 0 and no number used twice.
+    pub fn device_key(&self, identity: u32, device: u32) -> SiteKey {
+        SiteKey::from_seed(*self.derived(DEVICE_CONTEXT, identity, device))
+    }
+
+    /// The key that signs the mail record of an identity; `turn` counts how often it was changed.
+    pub fn mail_key(&self, identity: u32, turn: u32) -> SiteKey {
+        SiteKey::from_seed(*self.derived(MAIL_CONTEXT, identity, turn))
+    }
+
+    /// The secret that everything of an identity's mailbox follows from: its weekly keys and its tags.
+    pub fn mailbox_secret(&self, identity: u32, turn: u32) -> Zeroizing<[u8; 32]> {
+        self.derived(MAILBOX_CONTEXT, identity, turn)
+    }
+
+    fn derived(&self, context: &str, identity: u32, number: u32) -> Zeroizing<[u8; 32]> {
+        let mut material = Zeroizing::new([0; SECRET_LEN + 8]);
+        material[..SECRET_LEN].copy_from_slice(&self.0);
+        material[SECRET_LEN..][..4].copy_from_slice(&identity.to_le_bytes());
+        material[SECRET_LEN + 4..].copy_from_slice(&number.to_le_bytes());
+        Zeroizing::new(blake3::derive_key(context, material.as_ref()))
     }
 }
 

@@ -6,7 +6,6 @@
 //! site always has the same address, and two files cannot claim one place. `docs/sites.md` has the byte table.
 
 pub mod build;
-mod cbor;
 pub mod diff;
 pub mod headers;
 pub mod media;
@@ -17,9 +16,9 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use self::cbor::{Reader, Writer};
 use self::headers::{Headers, is_media_type};
 use self::path::{Normalise, PathError, check_path, is_folder_of, order};
+use super::cbor::{CborError, Reader, Writer};
 use super::link::{manifest_cid, manifest_cid_bytes, manifest_from_cid_bytes};
 use super::share::clean_name;
 use super::site::redirects::{MAX_RULES, Rule};
@@ -147,6 +146,16 @@ pub enum ManifestError {
     /// A file is named that is not there.
     #[error("the site names \"{0}\", which it does not have")]
     NoSuchFile(String),
+}
+
+impl From<CborError> for ManifestError {
+    fn from(error: CborError) -> Self {
+        match error {
+            CborError::Malformed => Self::Malformed,
+            CborError::Truncated => Self::Truncated,
+            CborError::NotCanonical => Self::NotCanonical,
+        }
+    }
 }
 
 impl ManifestError {

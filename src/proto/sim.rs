@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-mod agenda;
+pub(in crate::proto) mod agenda;
 mod content;
 mod liar;
 mod network;

@@ -8,6 +8,8 @@ use std::str::FromStr;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
+use crate::net::addresses::KEEPER_PATH;
+
 /// A name or an address, as in a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Host {
@@ -95,6 +97,13 @@ impl PublicAddress {
             address
         };
         address.with(Protocol::Ws("/".into()))
+    }
+
+    /// The multiaddr of the keeper behind the same port, without its peer id.
+    pub fn keeper_multiaddr(&self) -> Multiaddr {
+        let mut address = self.multiaddr();
+        address.pop();
+        address.with(Protocol::Ws(KEEPER_PATH.into()))
     }
 
     /// `host`, with the port unless it is the scheme's own.

@@ -28,8 +28,10 @@ use super::app::{self, App};
 use super::client_address::ClientAddress;
 use super::metrics::Metrics;
 use super::seats::{Seat, Seats};
+use super::site::Loader;
 use super::ws_listener::Accepted;
 use super::ws_stream::WsStream;
+use crate::net::addresses::KEEPER_PATH;
 
 /// What the answers are made from.
 #[derive(Debug)]
@@ -49,8 +51,12 @@ pub(crate) struct Surface {
     pub(crate) seats: Seats,
     pub(crate) allowance: Arc<Allowance>,
     pub(crate) websockets: mpsc::Sender<Accepted>,
+    /// Where those for the keeper go, if there is one, and what one address may send to it.
+    pub(crate) keeper: Option<(mpsc::Sender<Accepted>, Arc<Allowance>)>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) app: App,
+    /// What sites' hosts get.
+    pub(crate) loader: Loader,
     /// The content security policy.
     pub(crate) policy: HeaderValue,
 }
@@ -92,14 +98,12 @@ pub(crate) fn router(surface: Arc<Surface>) -> Router {
 }
 
 async fn gate(State(surface): State<Arc<Surface>>, request: Request, next: Next) -> Response {
-    let mut response = match requested_host(&request) {
+    let host = requested_host(&request);
+    if let Some(site) = host.as_ref().and_then(|host| surface.site(host, &request)) {
+        return surface.loader.answer(&site.label, &site.app, request).await;
+    }
+    let mut response = match host {
         None => (StatusCode::BAD_REQUEST, "The request names no host.\n").into_response(),
-        Some((host, _)) if surface.is_site(&host) => (
-            StatusCode::NOT_FOUND,
-            [(CACHE_CONTROL, "no-store")],
-            NO_SITE_LOADER,
-        )
-            .into_response(),
         Some(_) if is_websocket_upgrade(request.headers()) => {
             let (parts, _) = request.into_parts();
             return surface.upgrade(parts).await;
@@ -136,24 +140,40 @@ async fn app(State(surface): State<Arc<Surface>>, request: Request<Body>) -> Res
 }
 
 impl Surface {
-    fn is_site(&self, host: &Host) -> bool {
-        let Host::Name(name) = host else { return false };
-        let own =
-            |address: &&PublicAddress| matches!(&address.host, Host::Name(own) if own == name);
-        if self.advertised.iter().any(|address| own(&address)) {
-            return false;
+    /// The site that a request's host stands for, and the app that may show it: the host without its first label.
+    fn site(&self, (host, port): &(Host, Option<u16>), request: &Request) -> Option<Site> {
+        let Host::Name(name) = host else { return None };
+        if self.named(name).is_some() {
+            return None;
         }
+        let tls = request.extensions().get::<Ends>().is_some_and(|e| e.tls);
         let advertised = self
             .advertised
             .iter()
             .filter_map(|address| match &address.host {
-                Host::Name(own) => Some(own.as_str()),
+                Host::Name(own) => Some((own.as_str(), address.tls)),
                 Host::Ip(_) => None,
             });
-        advertised.chain(["localhost"]).any(|parent| {
-            name.strip_suffix(parent)
-                .is_some_and(|label| label.len() > 1 && label.ends_with('.'))
+        let (label, parent, tls) = advertised
+            .chain([("localhost", tls)])
+            .filter_map(|(parent, tls)| {
+                let label = name.strip_suffix(parent)?.strip_suffix('.')?;
+                Some((label, parent, tls))
+            })
+            .min_by_key(|(label, ..)| label.len())?;
+        let scheme = if tls { "https" } else { "http" };
+        let port = port.map_or(String::new(), |port| format!(":{port}"));
+        Some(Site {
+            label: label.to_owned(),
+            app: format!("{scheme}://{parent}{port}"),
         })
+    }
+
+    /// The public address with this name.
+    fn named(&self, name: &str) -> Option<&PublicAddress> {
+        self.advertised
+            .iter()
+            .find(|address| matches!(&address.host, Host::Name(own) if own == name))
     }
 
     async fn upgrade(&self, mut parts: Parts) -> Response {
@@ -181,12 +201,16 @@ impl Surface {
             )
                 .into_response();
         };
-        let Ok(place) = self.websockets.clone().try_reserve_owned() else {
+        let (queue, allowance) = match &self.keeper {
+            Some((queue, allowance)) if parts.uri.path() == KEEPER_PATH => (queue, allowance),
+            _ => (&self.websockets, &self.allowance),
+        };
+        let Ok(place) = queue.clone().try_reserve_owned() else {
             self.metrics.websockets_refused.inc();
             return (StatusCode::SERVICE_UNAVAILABLE, "The relay is busy.\n").into_response();
         };
         let metrics = self.metrics.clone();
-        let allowance = self.allowance.share(client.ip());
+        let allowance = allowance.share(client.ip());
         WsStream::configure(upgrade).on_upgrade(move |socket| async move {
             place.send(Accepted {
                 stream: WsStream::new(socket, metrics, allowance, seat),
@@ -222,17 +246,23 @@ impl Surface {
                     .map(|port| format!("stun:{}:{port}", public.host)),
             );
         }
-        let site_host = if self.advertised.is_empty() {
-            // Names under an IP address do not exist, and `localhost` is what has them on one machine.
-            requested_host(request).map(|(host, port)| match port {
-                Some(port) if host.is_loopback() => format!("localhost:{port}"),
-                None if host.is_loopback() => "localhost".to_owned(),
-                Some(port) => format!("{host}:{port}"),
-                None => host.to_string(),
-            })
-        } else {
-            Some(public.authority())
-        };
+        // Sites stand under public names, and under `localhost`, which is what has them on one machine. Names under an IP
+        // address do not exist, and of other names nobody has said that what is under them leads here.
+        let site_host = match requested_host(request) {
+            Some((host, port)) if host.is_loopback() => Some(port.map_or_else(
+                || "localhost".to_owned(),
+                |port| format!("localhost:{port}"),
+            )),
+            Some((Host::Name(name), _)) => self.named(&name).map(PublicAddress::authority),
+            _ => None,
+        }
+        .or_else(|| {
+            let named = |address: &&PublicAddress| matches!(address.host, Host::Name(_));
+            self.advertised
+                .iter()
+                .find(named)
+                .map(PublicAddress::authority)
+        });
         json!({ "relays": relays, "stun": stun, "siteHost": site_host })
     }
 
@@ -274,6 +304,15 @@ impl Surface {
     }
 }
 
+/// A site's host.
+#[derive(Debug)]
+struct Site {
+    /// What stands before the parent's name.
+    label: String,
+    /// The origin of the app.
+    app: String,
+}
+
 /// The host a request is for: from an absolute target, else from the one `Host` header.
 fn requested_host<B>(request: &axum::http::Request<B>) -> Option<(Host, Option<u16>)> {
     if let Some(authority) = request.uri().authority() {
@@ -291,9 +330,6 @@ fn is_websocket_upgrade(headers: &HeaderMap) -> bool {
     let value = headers.get(UPGRADE).and_then(|value| value.to_str().ok());
     value.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
 }
-
-const NO_SITE_LOADER: &str =
-    "This address is reserved for a site, and no site loader is installed on this relay.\n";
 
 #[cfg(test)]
 mod tests {
@@ -317,8 +353,10 @@ mod tests {
             seats: Seats::new(4),
             allowance: Allowance::new(super::super::Limits::default().bytes_per_ip),
             websockets,
+            keeper: None,
             metrics: Arc::new(Metrics::new()),
             app: App::BuiltIn,
+            loader: Loader::new(None),
             policy: app::policy(&[]),
         };
         (Arc::new(surface), listener)
@@ -363,9 +401,8 @@ mod tests {
                 "/.gyre/x",
             ] {
                 let (status, headers, body) = get_from(&surface, host, path).await;
-                assert_eq!(
-                    (status, body.as_str()),
-                    (StatusCode::NOT_FOUND, NO_SITE_LOADER),
+                assert!(
+                    status == StatusCode::NOT_FOUND && body.starts_with("There is no site here"),
                     "{host}{path}"
                 );
                 assert!(headers.contains_key("content-security-policy"));
@@ -401,6 +438,35 @@ mod tests {
         assert_eq!(status, StatusCode::NOT_FOUND);
     }
 
+    #[test]
+    fn a_site_is_shown_by_the_app_above_it() {
+        let (surface, _listener) = surface(&["relay.example.org", "www.relay.example.org"]);
+        let request = Request::builder().body(Body::empty()).unwrap();
+        for (host, label, app) in [
+            ("k51.localhost:8080", "k51", "http://localhost:8080"),
+            ("k51.relay.example.org", "k51", "https://relay.example.org"),
+            (
+                "k51.www.relay.example.org:99",
+                "k51",
+                "https://www.relay.example.org:99",
+            ),
+            ("a.b.localhost", "a.b", "http://localhost"),
+        ] {
+            let site = surface
+                .site(&split_authority(host).unwrap(), &request)
+                .unwrap();
+            assert_eq!((site.label.as_str(), site.app.as_str()), (label, app));
+        }
+        for host in ["localhost", "relay.example.org", "xlocalhost", "127.0.0.1"] {
+            assert!(
+                surface
+                    .site(&split_authority(host).unwrap(), &request)
+                    .is_none(),
+                "{host}"
+            );
+        }
+    }
+
     async fn bootstrap_of(surface: &Arc<Surface>, host: &str) -> serde_json::Value {
         let (status, headers, body) = get_from(surface, host, "/bootstrap.json").await;
         assert_eq!(status, StatusCode::OK);
@@ -417,25 +483,25 @@ mod tests {
                 "localhost:8080",
                 "/ip4/127.0.0.1/tcp/8080/ws",
                 "stun:127.0.0.1:3478",
-                "localhost:8080",
+                Some("localhost:8080"),
             ),
             (
                 "[::1]:8080",
                 "/ip4/127.0.0.1/tcp/8080/ws",
                 "stun:127.0.0.1:3478",
-                "localhost:8080",
+                Some("localhost:8080"),
             ),
             (
                 "192.0.2.1:99",
                 "/ip4/192.0.2.1/tcp/99/ws",
                 "stun:192.0.2.1:3478",
-                "192.0.2.1:99",
+                None,
             ),
             (
                 "box.lan",
                 "/dns4/box.lan/tcp/80/ws",
                 "stun:box.lan:3478",
-                "box.lan",
+                None,
             ),
         ] {
             assert_eq!(

@@ -26,6 +26,16 @@ pub(crate) struct Metrics {
     pub(crate) names: Gauge,
     pub(crate) name_followers: Gauge,
     pub(crate) linked_relays: Gauge,
+    pub(crate) keeper_sites: Gauge,
+    pub(crate) keeper_bytes: Gauge,
+    pub(crate) keeper_unfinished: Gauge,
+    pub(crate) keeper_asked: Counter,
+    pub(crate) keeper_refused: Counter,
+    pub(crate) keeper_brought: Counter,
+    pub(crate) keeper_let_go: Counter,
+    pub(crate) keeper_denied: Counter,
+    pub(crate) keeper_failures: Counter,
+    pub(crate) keeper_sent: Counter<u64, AtomicU64>,
     pub(crate) received: Counter<u64, AtomicU64>,
     pub(crate) sent: Counter<u64, AtomicU64>,
     pub(crate) stun_answered: Counter,
@@ -63,6 +73,12 @@ impl Metrics {
             "stun_limited",
             "STUN requests left unanswered because of the rate limits",
         );
+        let keeper_asked = counter("keeper_asked", "Wishes that the keeper keep something");
+        let keeper_refused = counter("keeper_refused", "Wishes that were not taken");
+        let keeper_brought = counter("keeper_brought", "Versions of sites that came whole");
+        let keeper_let_go = counter("keeper_let_go", "Addresses that made way");
+        let keeper_denied = counter("keeper_denied", "Addresses let go of because of a denylist");
+        let keeper_failures = counter("keeper_failures", "Attempts to bring a version that failed");
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -76,6 +92,12 @@ impl Metrics {
         let names = gauge("names", "Names whose record is kept");
         let name_followers = gauge("name_followers", "Follows of names on open streams");
         let linked_relays = gauge("linked_relays", "Configured relays that are connected");
+        let keeper_sites = gauge(
+            "keeper_sites",
+            "Addresses kept, with a version that is whole",
+        );
+        let keeper_bytes = gauge("keeper_bytes", "Bytes of their files");
+        let keeper_unfinished = gauge("keeper_unfinished", "Addresses of which none is whole yet");
         let mut bytes = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register_with_unit(name, help, Unit::Bytes, counter.clone());
@@ -83,8 +105,22 @@ impl Metrics {
         };
         let received = bytes("websocket_received", "Payload received over websockets");
         let sent = bytes("websocket_sent", "Payload sent over websockets");
+        let keeper_sent = bytes(
+            "keeper_sent",
+            "Bytes of sites that the keeper sent to others",
+        );
         Self {
             registry,
+            keeper_sites,
+            keeper_bytes,
+            keeper_unfinished,
+            keeper_asked,
+            keeper_refused,
+            keeper_brought,
+            keeper_let_go,
+            keeper_denied,
+            keeper_failures,
+            keeper_sent,
             connections,
             connections_total,
             handshakes_failed,

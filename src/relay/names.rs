@@ -10,6 +10,7 @@ use libp2p::PeerId;
 use crate::net::index::providers::source_of;
 use crate::net::names;
 use crate::net::session;
+use crate::proto::denylist::Denylist;
 use crate::proto::name::Name;
 use crate::proto::name::follow::{Follow, Input, LinkId, Message, Output};
 use crate::proto::name::heads::Heads;
@@ -79,8 +80,15 @@ impl Names {
         self.handle(up, heads);
     }
 
-    pub(crate) fn on_said(&mut self, (link, message): Said, heads: &mut Heads) {
+    pub(crate) fn on_said(
+        &mut self,
+        (link, message): Said,
+        heads: &mut Heads,
+        denylist: &Denylist,
+    ) {
         match message {
+            // As if nobody knew it.
+            Some(message) if denylist.denies_name(message.name()) => {}
             Some(message) if self.links.contains_key(&link) => {
                 self.handle(Input::Received(link, message), heads)
             }

@@ -29,6 +29,7 @@ use super::ws_listener::WsListener;
 use super::{Limits, stopped};
 use crate::net::index::providers::{self, ProviderIndex};
 use crate::net::{names, session};
+use crate::proto::denylist::Denylist;
 use crate::proto::name::heads;
 
 /// Protocol name of the provider index.
@@ -69,6 +70,8 @@ pub(crate) struct Node {
 pub(crate) struct Inputs {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) local_seen: mpsc::Receiver<std::net::SocketAddr>,
+    /// What the index neither keeps nor tells; marked as changed at first.
+    pub(crate) denylist: watch::Receiver<Arc<Denylist>>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -128,10 +131,15 @@ impl Node {
                 event = self.swarm.select_next_some() => self.on_event(event),
                 said = self.names.inbox.select_next_some() => {
                     let index = self.swarm.behaviour_mut().index.0.store_mut();
-                    self.names.on_said(said, index.heads());
+                    let denylist = index.denylist();
+                    self.names.on_said(said, index.heads(), &denylist);
                 }
                 Some(Command::Link(relay, address)) = inputs.commands.recv() => self.link(relay, address),
                 Some(local) = inputs.local_seen.recv() => self.learn(local),
+                Ok(()) = inputs.denylist.changed() => {
+                    let denylist = inputs.denylist.borrow_and_update().clone();
+                    self.swarm.behaviour_mut().index.0.store_mut().set_denylist(denylist);
+                }
                 _ = tick.tick() => {
                     let index = self.swarm.behaviour_mut().index.0.store_mut();
                     if swept.elapsed() >= SWEEP_INTERVAL {

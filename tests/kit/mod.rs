@@ -11,19 +11,22 @@
 //! ```
 
 // Every test binary compiles the whole kit and uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
 use gyre::net::transport::webrtc::rtc::mem::MemNetwork;
+use gyre::relay::KeeperConfig;
 
 mod peer;
 mod relay;
+mod site;
 
 pub use peer::*;
 pub use relay::RelayHost;
+pub use site::*;
 
 /// Most tests take seconds; a loaded machine takes far longer. Only a broken test waits for it.
 const PATIENCE: Duration = Duration::from_secs(400);
@@ -42,6 +45,11 @@ pub struct Scene {
 
 /// Runs a test on a scene of its own.
 pub fn run<F: Future<Output = ()>>(test: impl FnOnce(Scene) -> F) {
+    run_beside(KeeperConfig::default(), test);
+}
+
+/// The same with a keeper beside the relay.
+pub fn run_beside<F: Future<Output = ()>>(keeper: KeeperConfig, test: impl FnOnce(Scene) -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -50,7 +58,7 @@ pub fn run<F: Future<Output = ()>>(test: impl FnOnce(Scene) -> F) {
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         let scene = Scene {
-            relay: RelayHost::start().await,
+            relay: RelayHost::keeping(keeper).await,
             network: MemNetwork::new(),
         };
         tokio::time::timeout(PATIENCE, test(scene))

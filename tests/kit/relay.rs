@@ -1,9 +1,13 @@
 //! A real relay that a test can stop and start again.
 
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use gyre::relay::{self, Config, Listen, Relay, Stun};
+use gyre::relay::{self, Config, KeeperConfig, Listen, Relay, Stun};
 use libp2p::Multiaddr;
+
+/// Name of its denylist in its data directory.
+const DENYLIST: &str = "test.deny";
 
 /// A relay on loopback; one that was stopped comes back under the same address and with the same identity.
 pub struct RelayHost {
@@ -11,24 +15,57 @@ pub struct RelayHost {
     address: Multiaddr,
     socket: SocketAddr,
     data: tempfile::TempDir,
+    keeper: KeeperConfig,
 }
 
 impl RelayHost {
     /// One on any free port.
     pub async fn start() -> Self {
+        Self::keeping(KeeperConfig::default()).await
+    }
+
+    /// The same with a keeper beside it.
+    pub async fn keeping(keeper: KeeperConfig) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let relay = start(&data, (Ipv4Addr::LOCALHOST, 0).into()).await;
+        let relay = start(&data, (Ipv4Addr::LOCALHOST, 0).into(), keeper.clone()).await;
         Self {
             address: relay.address().clone(),
             socket: relay.http_addr,
             running: Some(relay),
             data,
+            keeper,
         }
     }
 
     /// Where nodes find it, with its peer id.
     pub fn address(&self) -> &Multiaddr {
         &self.address
+    }
+
+    /// The port on which it serves.
+    pub fn socket(&self) -> SocketAddr {
+        self.socket
+    }
+
+    /// Where the keeper beside it is found.
+    pub fn keeper(&self) -> &Multiaddr {
+        let running = self.running.as_ref().expect("it runs");
+        running.keeper().expect("it has a keeper")
+    }
+
+    /// With another keeper when it starts again.
+    pub fn keep(&mut self, keeper: KeeperConfig) {
+        self.keeper = keeper;
+    }
+
+    /// Adds a rule to its denylist, and has it read.
+    pub fn deny(&self, rule: &str) {
+        let mut list = std::fs::OpenOptions::new()
+            .append(true)
+            .open(self.data.path().join(DENYLIST))
+            .unwrap();
+        list.write_all(rule.as_bytes()).unwrap();
+        self.running.as_ref().expect("it runs").reload_denylists();
     }
 
     /// Stops it; whoever was connected sees the connection close.
@@ -39,14 +76,20 @@ impl RelayHost {
     /// Starts it again.
     pub async fn restart(&mut self) {
         assert!(self.running.is_none(), "it runs");
-        self.running = Some(start(&self.data, self.socket).await);
+        self.running = Some(start(&self.data, self.socket, self.keeper.clone()).await);
     }
 }
 
-async fn start(data: &tempfile::TempDir, socket: SocketAddr) -> Relay {
+async fn start(data: &tempfile::TempDir, socket: SocketAddr, keeper: KeeperConfig) -> Relay {
+    let list = data.path().join(DENYLIST);
+    if !list.exists() {
+        std::fs::write(&list, "version: 1\n---\n").unwrap();
+    }
     let config = Config {
         listen: Listen::At(vec![socket]),
         stun: Stun::Off,
+        keeper,
+        denylists: vec![list],
         ..Config::local(data.path().to_path_buf())
     };
     relay::start(config).await.unwrap()

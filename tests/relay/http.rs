@@ -119,7 +119,7 @@ async fn the_app_is_served_with_its_headers_and_never_to_a_site() {
         for path in ["/", "/index.html", "/node.wasm", "/.gyre/loader.js"] {
             let site = get(relay.http_addr, host, path, "").await;
             assert!(
-                site.starts_with("HTTP/1.1 404") && site.contains("no site loader is installed"),
+                site.starts_with("HTTP/1.1 404") && site.contains("There is no site here"),
                 "{site}"
             );
         }

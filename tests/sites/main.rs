@@ -10,34 +10,15 @@ mod native;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
-use gyre::node::{Fetching, PublishOptions, Published, Publishing, Site, SiteFile};
+use bytes::Bytes;
+use gyre::node::{Fetching, PublishOptions, Published, Publishing};
 use gyre::proto::manifest::diff::Diff;
 use gyre::proto::site::Answer;
 use gyre::proto::types::BlobHash;
 use gyre::store::Store;
 use gyre::store::memory::MemoryStore;
 
-use kit::{Peer, Scene, content, run, until};
-
-type Tree = BTreeMap<String, Bytes>;
-
-fn file(path: &str, bytes: &Bytes) -> Result<SiteFile<'static>, String> {
-    Ok(SiteFile {
-        path: path.to_owned(),
-        media_type: None,
-        headers: None,
-        content: kit::pieces(bytes).boxed_local(),
-    })
-}
-
-async fn publish(node: &Peer, tree: &Tree, options: PublishOptions) -> Published {
-    let files: Vec<_> = tree.iter().map(|(path, bytes)| file(path, bytes)).collect();
-    node.publish(futures::stream::iter(files), options, |_| {})
-        .await
-        .unwrap()
-}
+use kit::{Peer, Scene, Tree, assert_same, content, file, publish, run, until};
 
 /// A thousand pages and assets in folders, most of them small, some of several chunks, some alike, one empty.
 fn thousand() -> Tree {
@@ -60,28 +41,6 @@ fn thousand() -> Tree {
         Bytes::from_static(b"/old/* /docs/:splat 302\nbroken\n"),
     );
     tree
-}
-
-async fn whole(site: &Site<MemoryStore>, path: &str) -> Bytes {
-    let entry = site.manifest().get(path).unwrap();
-    let mut bytes = BytesMut::new();
-    let mut pieces = std::pin::pin!(site.stream(&entry));
-    while let Some(piece) = pieces.next().await {
-        bytes.extend_from_slice(&piece.unwrap());
-    }
-    bytes.freeze()
-}
-
-async fn assert_same(site: &Site<MemoryStore>, tree: &Tree) {
-    let paths: Vec<_> = site
-        .manifest()
-        .entries()
-        .map(|e| e.path.to_owned())
-        .collect();
-    assert_eq!(paths.len(), tree.len());
-    for path in paths {
-        assert!(whole(site, &path).await == tree[&path], "{path}");
-    }
 }
 
 async fn bytes_stored(store: &MemoryStore) -> u64 {

@@ -2,71 +2,14 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use gyre::cli::{self, NativeNode, Report, Setup};
+use gyre::cli;
 use gyre::node::snapshot::Via;
 
+use super::kit::{Silent, native, read_tree, write_tree};
 use super::*;
-
-struct Silent;
-
-impl Report for Silent {
-    fn publishing(&mut self, _: Publishing) {}
-    fn fetching(&mut self, _: Fetching) {}
-    fn say(&mut self, _: &str) {}
-}
-
-fn setup(scene: &Scene, folder: &Path, name: &str, listens: bool) -> Setup {
-    Setup {
-        store: folder.join(name).join("store.redb"),
-        relays: vec![scene.relay.address().clone()],
-        listen: listens
-            .then(|| "/ip4/127.0.0.1/tcp/0/ws".parse().unwrap())
-            .into_iter()
-            .collect(),
-        announce: Vec::new(),
-    }
-}
-
-async fn native(scene: &Scene, folder: &Path, name: &str, listens: bool) -> NativeNode {
-    let node = cli::start(setup(scene, folder, name, listens))
-        .await
-        .unwrap();
-    cli::join(&node, &mut Silent).await;
-    node
-}
-
-fn write(tree: &Tree, folder: &Path) {
-    for (path, bytes) in tree {
-        let path = folder.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-}
-
-fn read(folder: &Path) -> Tree {
-    let mut tree = Tree::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(at) = open.pop() {
-        for entry in fs::read_dir(at).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                let name = path
-                    .strip_prefix(folder)
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .to_owned();
-                tree.insert(name, fs::read(&path).unwrap().into());
-            }
-        }
-    }
-    tree
-}
 
 #[test]
 fn sites_pass_between_native_nodes_and_to_pages_by_socket() {
@@ -74,7 +17,7 @@ fn sites_pass_between_native_nodes_and_to_pages_by_socket() {
         let folder = tempfile::tempdir().unwrap();
         let tree = thousand();
         let source = folder.path().join("site");
-        write(&tree, &source);
+        write_tree(&tree, &source);
         let publisher = native(&scene, folder.path(), "publisher", true).await;
         let began = Instant::now();
         let options = PublishOptions::default();
@@ -101,7 +44,7 @@ fn sites_pass_between_native_nodes_and_to_pages_by_socket() {
             "fetched by socket, from and to disk, in {:?}",
             began.elapsed()
         );
-        assert!(read(&copy) == tree);
+        assert!(read_tree(&copy) == tree);
         assert_eq!(
             cli::until_held(&publisher, &published.manifest)
                 .await
@@ -173,7 +116,7 @@ fn a_key_keeps_the_address_from_version_to_version() {
         let folder = tempfile::tempdir().unwrap();
         let mut tree: Tree = thousand().into_iter().take(30).collect();
         let source = folder.path().join("site");
-        write(&tree, &source);
+        write_tree(&tree, &source);
         let publish = |serves: bool| {
             let mut command = gyre(&scene, folder.path().join("a.redb"));
             command.arg("publish").arg(&source).arg("--key");
@@ -195,7 +138,7 @@ fn a_key_keeps_the_address_from_version_to_version() {
         assert!(name.starts_with("k51"), "{name}");
 
         tree.insert("new.html".into(), content(100, 4));
-        write(&tree, &source);
+        write_tree(&tree, &source);
         let mut serving = publish(true).spawn().unwrap();
         let stdout = serving.stdout.take().unwrap();
         let said = tokio::task::spawn_blocking(move || {
@@ -208,7 +151,7 @@ fn a_key_keeps_the_address_from_version_to_version() {
         fetch.args(["fetch", &name]).arg(&copy);
         let fetched = output(fetch).await;
         assert!(fetched.status.success(), "{}", text(fetched.stderr));
-        assert!(read(&copy) == tree);
+        assert!(read_tree(&copy) == tree);
         let ended = tokio::task::spawn_blocking(move || {
             let mut words = String::new();
             let stderr = serving.stderr.as_mut().unwrap();
@@ -232,7 +175,7 @@ fn the_command_publishes_serves_fetches_and_resolves() {
         let mut tree = thousand();
         tree.retain(|path, _| !path.starts_with("docs/1"));
         let source = folder.path().join("site");
-        write(&tree, &source);
+        write_tree(&tree, &source);
         fs::write(source.join(".hidden"), "no").unwrap();
         let mut publisher = gyre(&scene, folder.path().join("a.redb"))
             .arg("publish")
@@ -265,7 +208,7 @@ fn the_command_publishes_serves_fetches_and_resolves() {
             "{}",
             String::from_utf8_lossy(&fetched.stderr)
         );
-        assert!(read(&copy) == tree);
+        assert!(read_tree(&copy) == tree);
 
         let ended = tokio::task::spawn_blocking(move || {
             let mut words = String::new();

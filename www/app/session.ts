@@ -46,6 +46,7 @@ export class Session extends EventTarget {
   #ids = 0;
   #attempt = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  #soon: ReturnType<typeof setTimeout> | undefined;
   #starting = false;
   #announced = false;
 
@@ -195,14 +196,19 @@ export class Session extends EventTarget {
     this.#gyre = gyre;
     this.error = null;
     window.gyre = gyre;
-    gyre.addEventListener('state', () => this.#refresh());
-    gyre.addEventListener('swarms', () => this.#refresh());
-    gyre.addEventListener('peers', () => this.#refresh());
+    for (const kind of ['state', 'swarms', 'peers'] as const) gyre.addEventListener(kind, () => this.#refreshSoon());
     this.#refresh();
     for (const resolve of this.#waiting.splice(0)) resolve(gyre);
   }
 
+  /** Many events, one picture: what flows fast must not spend the processor on being drawn. */
+  #refreshSoon(): void {
+    this.#soon ??= setTimeout(() => this.#refresh(), REFRESH_MS);
+  }
+
   #refresh(): void {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
     if (!this.#gyre) return;
     this.swarms = this.#gyre.swarms();
     this.peers = this.#gyre.peers();
@@ -265,6 +271,8 @@ const RETRY_MS: Partial<Record<string, number>> = { STORE_BUSY: 5_000, NO_RELAY:
 const MAX_RETRY_MS = 60_000;
 /** Files in the list of imports; more are easier to share as an archive. */
 const MAX_TASKS = 50;
+/** Milliseconds from the first event to the picture that shows it, and what came after it. */
+const REFRESH_MS = 250;
 /** Milliseconds that a notice stays. */
 const NOTICE_MS = 6_000;
 

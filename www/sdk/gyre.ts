@@ -280,9 +280,10 @@ export class Gyre extends EventTarget {
       throwIfAborted(signal);
       // Before all the work: without the key it would be in vain.
       const name = site === undefined ? null : await node.call('siteName', checkSiteNumber(site));
-      const before = options.previous === undefined ? null : parseSiteLink(options.previous);
+      const before = options.previous == null ? null : parseSiteLink(options.previous);
       if (before && !before.isVersion) throw new GyreError('BAD_OPTIONS', 'The version before is named by its CID.');
-      const previous = before?.address ?? (name === null ? null : ((await this.#headOf(name, signal))?.cid ?? null));
+      const asked = name !== null && options.previous === undefined;
+      const previous = before?.address ?? (asked ? ((await this.#headOf(name, signal))?.cid ?? null) : null);
       let path: string | null = null;
       const { siteSource } = await import(/* webpackChunkName: "gyre-publish" */ './publish.js');
       const source = siteSource(files, (reading) => (path = reading));

@@ -37,6 +37,11 @@ export class Keys {
     return guarded(async () => this.#node().call('keyPhrase', await this.#edges.words()));
   }
 
+  /** The 2048 words of which {@link phrase} is made, to complete what is typed. */
+  async words(): Promise<readonly string[]> {
+    return guarded(async () => (await this.#edges.words()).trim().split(/\s+/));
+  }
+
   /** Takes the keys that 24 words say. @throws GyreError `BAD_PHRASE`, `KEYS_EXIST` if there are others here. */
   async restore(phrase: string): Promise<void> {
     return guarded(async () => this.#node().call('restoreKeys', await this.#edges.words(), phrase));

@@ -26,8 +26,8 @@ export interface PublishOptions {
   readonly site?: number;
   /** What the site is called. */
   readonly name?: string;
-  /** The CID of the version before; default what the site's name leads to now. */
-  readonly previous?: string;
+  /** The CID of the version before; default what the site's name leads to now, which is asked for. `null`: there is none. */
+  readonly previous?: string | null;
   /** The file that stands for its folder; default `index.html`. */
   readonly index?: string;
   /** The file that is shown with 404 where there is none; default `404.html` if it is there. */

@@ -5,7 +5,7 @@
  * nothing for a moment, takes long, or has not got it, all others are asked, and the first that can answer does.
  */
 
-import { SIGN_OF_LIFE_MS, type Answer, type Ask } from '../sdk/stream-messages.js';
+import { SIGN_OF_LIFE_MS, type Answer } from '../sdk/stream-messages.js';
 import { Line, type Page } from './line.js';
 
 /** A page that answers, and the beginning of its answer. */
@@ -21,7 +21,7 @@ export interface Nobody {
 }
 
 /** Asks these pages, the first of them alone for a moment. */
-export async function askPages(ask: Ask, pages: readonly Page[], signal?: AbortSignal): Promise<Found | Nobody> {
+export async function askPages(ask: object, pages: readonly Page[], signal?: AbortSignal): Promise<Found | Nobody> {
   const lines: Line[] = [];
   let refused: Nobody | null = null;
   const [first, ...others] = pages;

@@ -5,15 +5,24 @@
  * for the rest. The consumer notices nothing but a pause.
  */
 
-import type { Ask } from '../sdk/stream-messages.js';
 import { SILENCE_MS, type Found, type Nobody } from './ask.js';
 import type { Line } from './line.js';
 
-/** How a body finds a page anew. */
-export type Reconnect = (ask: Ask) => Promise<Found | Nobody>;
+/** What is needed of a question, so that the rest can be asked for: its headers, in lower case. */
+export interface Asked {
+  readonly headers: Readonly<Record<string, string>>;
+}
 
-/** A body of `found.head`'s length; `onEnd` is called once, however it ends. */
-export function body(ask: Ask, found: Found, reconnect: Reconnect, onEnd: () => void): ReadableStream<Uint8Array> {
+/** How a body finds a page anew. */
+export type Reconnect<A extends Asked> = (ask: A) => Promise<Found | Nobody>;
+
+/** A body of `found.head`'s length, or of what comes if that says none; `onEnd` is called once, however it ends. */
+export function body<A extends Asked>(
+  ask: A,
+  found: Found,
+  reconnect: Reconnect<A>,
+  onEnd: () => void,
+): ReadableStream<Uint8Array> {
   const { start, end } = spanOf(found);
   let line: Line | null = found.line;
   let at = start;
@@ -26,7 +35,8 @@ export function body(ask: Ask, found: Found, reconnect: Reconnect, onEnd: () => 
     onEnd();
   };
 
-  const next = async (): Promise<Uint8Array<ArrayBuffer>> => {
+  /** `null` is the end of a body whose length was not known. */
+  const next = async (): Promise<Uint8Array<ArrayBuffer> | null> => {
     for (;;) {
       line ??= await again();
       line.say({ type: 'pull' });
@@ -35,6 +45,7 @@ export function body(ask: Ask, found: Found, reconnect: Reconnect, onEnd: () => 
         fruitless = 0;
         return said.bytes;
       }
+      if (said?.type === 'end' && end === Infinity) return null;
       line.close();
       line = null;
       if (ended) throw new Error('The request was given up.');
@@ -44,13 +55,15 @@ export function body(ask: Ask, found: Found, reconnect: Reconnect, onEnd: () => 
 
   const again = async (): Promise<Line> => {
     if ((fruitless += 1) > MAX_FRUITLESS) throw new Error('The page that reads the file does not answer.');
-    const headers = { ...ask.headers, range: `bytes=${at}-${end - 1}` };
-    // The address is the content, so the rest is the rest of the same bytes.
-    delete (headers as Record<string, string>)['if-range'];
+    const headers: Record<string, string> = { ...ask.headers, range: `bytes=${at}-${end === Infinity ? '' : end - 1}` };
+    // The rest of the same bytes, or nothing: a site may have a new version by now.
+    delete headers['if-range'];
+    const tag = headerOf(found, 'etag');
+    if (tag !== '') headers['if-match'] = tag;
     const other = await reconnect({ ...ask, headers });
     if ('code' in other) throw new Error(`${other.code}: ${other.message}`);
     const span = spanOf(other);
-    if (other.head.status !== 206 || span.start !== at || span.end !== end) {
+    if (other.head.status !== 206 || span.start !== at || (end !== Infinity && span.end !== end)) {
       other.line.close();
       throw new Error('Another page answers with other bytes.');
     }
@@ -61,12 +74,12 @@ export function body(ask: Ask, found: Found, reconnect: Reconnect, onEnd: () => 
     {
       async pull(controller) {
         try {
-          if (at < end) {
-            const bytes = await next();
+          const bytes = at < end ? await next() : null;
+          if (bytes) {
             at += bytes.byteLength;
             controller.enqueue(bytes);
           }
-          if (at >= end) {
+          if (at >= end || !bytes) {
             controller.close();
             finish();
           }
@@ -90,11 +103,15 @@ async function heard(line: Line): ReturnType<Line['next']> {
 }
 
 /** The bytes that a head announces. */
-function spanOf({ head }: Found): { start: number; end: number } {
-  const header = (wanted: string): string => head.headers.find(([name]) => name.toLowerCase() === wanted)?.[1] ?? '';
-  const range = /^bytes (\d{1,16})-(\d{1,16})\//.exec(header('content-range'));
+function spanOf(found: Found): { start: number; end: number } {
+  const range = /^bytes (\d{1,16})-(\d{1,16})\//.exec(headerOf(found, 'content-range'));
   if (range) return { start: Number(range[1]), end: Number(range[2]) + 1 };
-  return { start: 0, end: Number(header('content-length')) };
+  const length = headerOf(found, 'content-length');
+  return { start: 0, end: length === '' ? Infinity : Number(length) };
+}
+
+function headerOf({ head }: Found, wanted: string): string {
+  return head.headers.find(([name]) => name.toLowerCase() === wanted)?.[1] ?? '';
 }
 
 /** Times in a row that a page is looked for without a byte coming of it. */

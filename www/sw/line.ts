@@ -1,6 +1,6 @@
 /** One question to one page, and what comes back. */
 
-import { readAnswer, type Answer, type Ask, type Wish } from '../sdk/stream-messages.js';
+import { readAnswer, type Answer, type Wish } from '../sdk/stream-messages.js';
 
 /** Who can be asked; a `Client` of the worker is one. */
 export interface Page {
@@ -18,7 +18,7 @@ export class Line {
   #wake: (() => void) | null = null;
   #closed = false;
 
-  constructor(page: Page, ask: Ask) {
+  constructor(page: Page, ask: object) {
     this.page = page;
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;

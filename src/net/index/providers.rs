@@ -13,6 +13,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::kad::store::{Error, RecordStore, Result};
@@ -20,12 +21,14 @@ use libp2p::kad::{ProviderRecord, Record, RecordKey};
 use libp2p::{Multiaddr, PeerId};
 use web_time::Instant;
 
+use super::BLAKE3_256;
 use crate::net::addresses::{MAX_ADDRESS_BYTES, Route};
+use crate::proto::denylist::Denylist;
 use crate::proto::name::Name;
 use crate::proto::name::heads::{self, Heads, Source};
 use crate::proto::name::record::RecordError;
 use crate::proto::random::Random;
-use crate::proto::types::Time;
+use crate::proto::types::{BlobHash, Time};
 use crate::rt;
 
 /// How much an index keeps.
@@ -51,6 +54,7 @@ pub struct ProviderIndex {
     records: usize,
     own: HashSet<RecordKey>,
     introduced: HashSet<PeerId>,
+    denylist: Arc<Denylist>,
     heads: Heads,
     /// Who brings what is put next.
     source: Source,
@@ -83,11 +87,31 @@ impl ProviderIndex {
             records: 0,
             own: HashSet::new(),
             introduced: HashSet::new(),
+            denylist: Arc::default(),
             heads: Heads::new(limits.heads),
             source: source_of(&local),
             changed: Vec::new(),
             random: RefCell::new(Random::new(seed)),
         }
+    }
+
+    /// Neither keeps nor tells what is on these lists from now on.
+    pub fn set_denylist(&mut self, denylist: Arc<Denylist>) {
+        let held = self.heads.iter().map(|held| held.record.name());
+        let denied: Vec<_> = held.filter(|name| denylist.denies_name(*name)).collect();
+        denied.iter().for_each(|name| self.heads.forget(name));
+        self.denylist = denylist;
+    }
+
+    /// What is not kept and not told.
+    pub fn denylist(&self) -> Arc<Denylist> {
+        self.denylist.clone()
+    }
+
+    fn denies(&self, key: &RecordKey) -> bool {
+        let blob = key.as_ref().strip_prefix(&BLAKE3_256[..]);
+        let blob = blob.and_then(|hash| hash.try_into().ok()).map(BlobHash);
+        blob.is_some_and(|blob| self.denylist.denies_blob(blob))
     }
 
     /// Whether others can be sent to `provider` through us; as many as there are reservations.
@@ -207,6 +231,9 @@ impl RecordStore for ProviderIndex {
 
     fn get(&self, key: &RecordKey) -> Option<Cow<'_, Record>> {
         let name = Name::of_routing_key(key.as_ref())?;
+        if self.denylist.denies_name(name) {
+            return None;
+        }
         let record = self.heads.valid(&name, rt::unix_millis())?;
         Some(Cow::Owned(Record::new(
             key.clone(),
@@ -216,6 +243,9 @@ impl RecordStore for ProviderIndex {
 
     fn put(&mut self, record: Record) -> Result<()> {
         let name = Name::of_routing_key(record.key.as_ref()).ok_or(Error::MaxRecords)?;
+        if self.denylist.denies_name(name) {
+            return Err(Error::MaxRecords);
+        }
         let taken = self
             .heads
             .bring(name, &record.value, self.source, clock(), rt::unix_millis());
@@ -251,6 +281,9 @@ impl RecordStore for ProviderIndex {
         } = record;
         if key.as_ref().len() > MAX_KEY_BYTES {
             return Err(Error::ValueTooLarge);
+        }
+        if self.denies(&key) {
+            return Err(Error::MaxRecords);
         }
         if provider == self.local {
             if self.own.len() >= self.limits.max_own && !self.own.contains(&key) {
@@ -318,7 +351,10 @@ impl RecordStore for ProviderIndex {
     }
 
     fn providers(&self, key: &RecordKey) -> Vec<ProviderRecord> {
-        self.sample(key, Instant::now())
+        match self.denies(key) {
+            true => Vec::new(),
+            false => self.sample(key, Instant::now()),
+        }
     }
 
     fn provided(&self) -> Self::ProvidedIter<'_> {

@@ -47,6 +47,29 @@ pub fn sockets(key: &Keypair, config: webrtc::Config) -> io::Result<Parts> {
     )
 }
 
+/// The same for a node that is handed its connections: `first` takes what is listened on, and is asked first.
+///
+/// # Errors
+/// As [`sockets`].
+pub fn sockets_behind<T>(key: &Keypair, config: webrtc::Config, first: T) -> io::Result<Parts>
+where
+    T: Transport + Send + Unpin + 'static,
+    T::Output: futures::AsyncRead + futures::AsyncWrite + Unpin + Send + 'static,
+    T::Error: Send + Sync + 'static,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+{
+    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+    let named = dns::tokio::Transport::system(tcp)?;
+    compose(
+        key,
+        config,
+        NoRtc,
+        first.or_transport(websocket::Config::new(named)),
+        SETUP_TIMEOUT,
+    )
+}
+
 /// Settings of a swarm whose connections are polled by tokio.
 pub fn swarm_config() -> libp2p::swarm::Config {
     libp2p::swarm::Config::with_tokio_executor()

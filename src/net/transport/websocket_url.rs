@@ -87,6 +87,13 @@ mod tests {
             url("/ip4/127.0.0.1/tcp/4002/tls/sni/relay.example/ws").unwrap(),
             "wss://127.0.0.1:4002/"
         );
+        assert_eq!(
+            url(&format!(
+                "/dns4/relay.example/tcp/443/tls/x-parity-ws/%2Fkeeper/p2p/{RELAY}"
+            ))
+            .unwrap(),
+            "wss://relay.example:443/keeper"
+        );
     }
 
     #[test]

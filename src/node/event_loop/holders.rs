@@ -1,4 +1,5 @@
-//! Who has all of a site: what we tell the peers of a site of what we have, and what they tell us.
+//! Who has all of a site: what we tell the peers of a site of what we have, and what they tell us; and what keepers are asked on the
+//! same streams.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use libp2p::{PeerId, Stream};
 use super::{Event, EventLoop};
 use crate::net::session as streams;
 use crate::proto::holding::{Holding, MESSAGE_LEN};
+use crate::proto::keeping;
 use crate::proto::types::{BlobHash, PeerKey};
 use crate::rt;
 use crate::store::Store;
@@ -18,7 +20,7 @@ use crate::store::Store;
 const MAX_READING: usize = 32;
 
 /// Messages waiting for their stream; more are not sent.
-const MAX_SENDING: usize = 64;
+pub(super) const MAX_SENDING: usize = 64;
 
 /// Time for one message, either way.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -40,13 +42,8 @@ impl<S: Store> EventLoop<S> {
         let Some(peer) = self.peers.get(peer).filter(|peer| peer.is_linked()) else {
             return;
         };
-        if self.holdings.len() >= MAX_SENDING || !self.gate.may_send() {
-            return;
-        }
         let id = peer.id;
-        let open = streams::OpenId(self.fresh_id());
-        self.holdings.insert(open, own.encode());
-        self.swarm.behaviour_mut().sites.get_mut().open(id, open);
+        self.send_about_sites(id, own.encode());
     }
 
     pub(super) fn on_holding_stream(&mut self, event: streams::Event) {
@@ -76,10 +73,18 @@ impl<S: Store> EventLoop<S> {
     /// A message came, or a stream that carried none ended.
     pub(super) fn on_holding(&mut self, peer: PeerId, bytes: Option<Bytes>) {
         self.hearing -= 1;
-        let Some(holding) = bytes.and_then(|bytes| Holding::decode(&bytes)) else {
+        let id = peer;
+        let Some(peer) = self.peers.by_id(&id).map(|peer| peer.key) else {
             return;
         };
-        let Some(peer) = self.peers.by_id(&peer).map(|peer| peer.key) else {
+        let bytes = bytes.unwrap_or_default();
+        if let Some(address) = keeping::decode_wish(&bytes) {
+            return self.on_wish(address, id);
+        }
+        if let Some((address, verdict)) = keeping::decode_verdict(&bytes) {
+            return self.on_verdict(address, verdict, peer);
+        }
+        let Some(holding) = Holding::decode(&bytes) else {
             return;
         };
         if self.is_manifest(holding.manifest) {

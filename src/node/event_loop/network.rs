@@ -12,7 +12,7 @@ use crate::net::transport::webrtc;
 use crate::net::{index, introductions, names};
 use crate::node::snapshot::Via;
 use crate::proto::types::PeerKey;
-use crate::proto::{discovery, neighbours, uplink};
+use crate::proto::{discovery, keeping, neighbours, uplink};
 use crate::rt;
 use crate::store::Store;
 
@@ -151,6 +151,8 @@ impl<S: Store> EventLoop<S> {
                 }
                 if blob == index::neighbourhood() {
                     self.tell_neighbours(neighbours::Input::Found(found));
+                } else if blob == keeping::meeting_point() {
+                    self.on_keepers_found(found);
                 } else {
                     self.tell_discovery(blob, discovery::Input::Found(found.clone()));
                     self.on_site_peers(blob, found);

@@ -8,6 +8,7 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::{PeerId, Stream};
 
 use super::{Alarm, Event, EventLoop, now};
+use crate::net::addresses::is_own_socket;
 use crate::net::{pex as records, session as streams};
 use crate::proto::discovery;
 use crate::proto::pex::{Input, MAX_MESSAGE, Message, Output, Verified};
@@ -58,7 +59,10 @@ impl<S: Store> EventLoop<S> {
 
     /// Our addresses have changed: others are told with a new record.
     pub(super) fn sign_record(&mut self) {
-        if let Some(record) = records::sign(&self.key, self.swarm.external_addresses()) {
+        let sockets_only = !self.announces_sockets;
+        let told = self.swarm.external_addresses();
+        let told = told.filter(|address| !sockets_only || is_own_socket(address));
+        if let Some(record) = records::sign(&self.key, told) {
             self.tell_pex(Input::Own(record));
         }
     }

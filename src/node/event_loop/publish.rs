@@ -1,6 +1,7 @@
 //! Telling whoever watches: a snapshot a few times a second, and only when something changed.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Event, EventLoop, now};
@@ -8,6 +9,7 @@ use crate::node::site::shelf::Shelf;
 use crate::node::snapshot::{
     Bringer, Cells, ChartPeer, JoinState, RelayInfo, RelayState, Snapshot, Stats, SwarmChart,
 };
+use crate::proto::denylist::Denylist;
 use crate::proto::keys::RootSecret;
 use crate::proto::link::blob_cid;
 use crate::proto::types::BlobHash;
@@ -28,6 +30,8 @@ pub(in crate::node) struct Shared {
     pub listener: Option<Rc<dyn Fn(Changed)>>,
     /// Readers that there have been: the next one's id.
     pub readers: u64,
+    /// What is not to be had here.
+    pub denylist: Arc<Denylist>,
     /// The person's secret, while it is unlocked.
     pub root: Option<RootSecret>,
     /// The lists of files of sites that were read last.

@@ -111,6 +111,7 @@ impl<S: Store> EventLoop<S> {
     /// Tells the indexes what we hold, and that we are here.
     pub(super) fn announce_all(&mut self) {
         self.announce_neighbourhood();
+        self.announce_keeper();
         let blobs: Vec<_> = self.transfers.keys().copied().collect();
         for blob in blobs {
             if let Some(transfer) = self.transfers.get_mut(&blob) {

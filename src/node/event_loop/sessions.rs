@@ -79,8 +79,14 @@ impl<S: Store> EventLoop<S> {
         let Some(Message::Hello { blob, .. }) = hello else {
             return;
         };
+        if self.is_denied(blob) {
+            return; // dropping the stream resets it
+        }
         if !self.transfers.contains_key(&blob) {
             return self.wake_for(blob, peer, halves, hello);
+        }
+        if self.is_manifest(blob) {
+            self.on_reader(blob);
         }
         let key = self.peers.enter(peer, rt::unix_millis()).key;
         // Both opened a stream at the same time: the one that the lower peer id opened survives, on both sides.

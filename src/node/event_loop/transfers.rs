@@ -139,6 +139,16 @@ impl<S: Store> EventLoop<S> {
                 hold,
                 reply,
             } => drop(reply.send(self.hold_name(name, known, hold))),
+            Command::DenylistChanged => self.on_denylist(),
+            Command::AskKeepers { address, at, reply } => {
+                let _ = reply.send(self.ask_keepers(address, at));
+            }
+            Command::BeKeeper { asked } => self.be_keeper(asked),
+            Command::AnswerWish {
+                address,
+                peer,
+                verdict,
+            } => self.answer_wish(address, peer, verdict),
             Command::Stop { .. } => {} // taken by `run`
         }
     }
@@ -288,7 +298,8 @@ impl<S: Store> EventLoop<S> {
         };
         // A site is announced by its manifest; a hundred thousand files would be too much for any index.
         let holds = transfer.swarm.progress().stored > 0 && !transfer.is_part();
-        if joined && holds && !transfer.announced && self.gate.may_send() {
+        let may = holds && !transfer.announced && !transfer.has_problem(Error::Denied.code());
+        if joined && may && self.gate.may_send() {
             let behaviour = self.swarm.behaviour_mut();
             transfer.announced = behaviour.index.get_mut().announce(blob);
             behaviour.peers_index.get_mut().announce(blob);

@@ -195,6 +195,17 @@ impl<S: Store> Node<S> {
         })
     }
 
+    /// The list of files of a version, if all of it is here; whether it is denied does not matter.
+    ///
+    /// # Errors
+    /// `BadSite` if it is no such list, `Store`, `Closed`.
+    pub async fn manifest_here(&self, manifest: BlobHash) -> Result<Option<Manifest>> {
+        match self.whole(manifest).await? {
+            Some((_, meta)) => Ok(Some(self.read_manifest(manifest, meta).await?)),
+            None => Ok(None),
+        }
+    }
+
     async fn keep_manifest(&self, manifest: &Manifest) -> Result<()> {
         let make_room = async |bytes| self.make_room(bytes).await;
         let mut intake = Intake::begin(&self.store, &make_room).await?;

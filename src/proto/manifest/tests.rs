@@ -6,7 +6,6 @@ use ipld_core::ipld::Ipld;
 use proptest::prelude::*;
 
 use super::build::Builder;
-use super::cbor::Writer;
 use super::diff::Diff;
 use super::path::{MAX_DEPTH, MAX_PATH_LEN, normal_path};
 use super::*;

@@ -7,7 +7,7 @@ use crate::proto::types::Time;
 
 /// What is still to happen.
 #[derive(Debug)]
-pub(super) struct Agenda<E> {
+pub(in crate::proto) struct Agenda<E> {
     /// Earliest first; the last number is the event's place in `slots`.
     queue: BinaryHeap<Reverse<(Time, u64, usize)>>,
     /// The events themselves: they are large, and a heap moves what it holds.
@@ -17,7 +17,7 @@ pub(super) struct Agenda<E> {
 }
 
 impl<E> Agenda<E> {
-    pub(super) fn add(&mut self, at: Time, event: E) {
+    pub(in crate::proto) fn add(&mut self, at: Time, event: E) {
         self.added += 1;
         let slot = match self.free.pop() {
             Some(slot) => {
@@ -33,7 +33,7 @@ impl<E> Agenda<E> {
     }
 
     /// Takes out the next event.
-    pub(super) fn next(&mut self) -> Option<(Time, E)> {
+    pub(in crate::proto) fn next(&mut self) -> Option<(Time, E)> {
         let Reverse((time, _, slot)) = self.queue.pop()?;
         let event = self.slots[slot].take()?;
         self.free.push(slot);

@@ -4,10 +4,12 @@ import { html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { parseLink } from 'gyre';
 import { SessionElement } from '../element.js';
-import { parseRoute, type Route } from '../lib/router.js';
+import { dropped } from '../lib/dropped.js';
+import { parseRoute, publishAddress, type Route } from '../lib/router.js';
 import '../pages/file-page.js';
 import '../pages/home-page.js';
 import { session } from '../session.js';
+import { placeLink, readTyped } from '../site/place.js';
 import './error-note.js';
 import { icon, mark } from './icons.js';
 import './join-status.js';
@@ -18,8 +20,8 @@ export class AppElement extends SessionElement {
   @state() private route: Route = parseRoute(location.hash);
   @state() private dragging = false;
   @state() private public = false;
-  /** How far the code of the swarm view is. */
-  @state() private swarmView: 'unknown' | 'loading' | 'here' | 'failed' = 'unknown';
+  /** How far the code of pages is that is loaded when they are asked for. */
+  @state() private code: ReadonlyMap<string, 'loading' | 'here' | 'failed'> = new Map();
   readonly #listeners = new AbortController();
   #focused: Element | null = null;
 
@@ -42,11 +44,16 @@ export class AppElement extends SessionElement {
   }
 
   protected override willUpdate(): void {
-    if (this.route.page !== 'swarm' || this.swarmView !== 'unknown') return;
-    this.swarmView = 'loading';
-    import('../pages/swarm-page.js').then(
-      () => (this.swarmView = 'here'),
-      () => (this.swarmView = 'failed'),
+    const { page } = this.route;
+    // A site has the window to itself.
+    this.classList.toggle('browsing', page === 'site');
+    const load = LATE_PAGES[page];
+    if (!load || this.code.has(page)) return;
+    const note = (state: 'loading' | 'here' | 'failed'): void => void (this.code = new Map(this.code).set(page, state));
+    note('loading');
+    load().then(
+      () => note('here'),
+      () => note('failed'),
     );
   }
 
@@ -55,6 +62,7 @@ export class AppElement extends SessionElement {
       <header class="top">
         <a class="brand" href="#/" aria-label="Gyre, start page"><span class=${session.phase === 'connecting' || session.phase === 'loading' ? 'turning' : ''}>${mark()}</span> Gyre</a>
         <gyre-join-status></gyre-join-status>
+        <a class="icon-button" href="#/sites" aria-label="Sites" title="Sites" data-testid="sites-button">${icon('globe')}</a>
         <button class="icon-button" aria-label="Settings" title="Settings" data-testid="settings-button" @click=${this.settings}>${icon('settings')}</button>
       </header>
       <main id="main" tabindex="-1">
@@ -66,7 +74,7 @@ export class AppElement extends SessionElement {
       </footer>
       <gyre-settings></gyre-settings>
       <div class="toast" role="status" aria-live="polite">${session.notice === '' ? nothing : html`<p>${session.notice}</p>`}</div>
-      ${this.dragging ? html`<div class="drop-veil" aria-hidden="true"><p>${mark()} Let go to share it${this.public ? ' publicly' : ''}</p></div>` : nothing}`;
+      ${this.dragging ? html`<div class="drop-veil" aria-hidden="true"><p>${mark()} Let go to ${this.route.page === 'publish' ? 'publish it' : `share it${this.public ? ' publicly' : ''}`}</p></div>` : nothing}`;
   }
 
   private page(): unknown {
@@ -76,24 +84,37 @@ export class AppElement extends SessionElement {
       case 'file':
         return html`<gyre-file-page .fragment=${this.route.fragment}></gyre-file-page>`;
       case 'swarm':
-        return this.swarmPage(this.route.cid);
+        return this.late(html`<gyre-swarm-page .cid=${this.route.cid}></gyre-swarm-page>`);
+      case 'sites':
+        return this.late(html`<gyre-sites-page></gyre-sites-page>`);
+      case 'publish':
+        return this.late(html`<gyre-publish-page .site=${this.route.site}></gyre-publish-page>`);
+      case 'keys':
+        return this.late(html`<gyre-keys-page .fragment=${this.route.fragment}></gyre-keys-page>`);
+      case 'site':
+        return this.late(html`<gyre-site-page .place=${this.route.place}></gyre-site-page>`);
       case 'unknown':
         return html`<div class="hero"><h1>There is no such page</h1></div>
           <gyre-error .error=${{ code: 'BAD_LINK', message: 'This address is not one that this version of Gyre can open.' }}></gyre-error>`;
     }
   }
 
-  /** Drawing takes a library, which is loaded when there is something to draw. */
-  private swarmPage(cid: string): unknown {
-    if (this.swarmView === 'here') return html`<gyre-swarm-page .cid=${cid}></gyre-swarm-page>`;
-    if (this.swarmView === 'loading') return html`<p class="soft">Loading the view…</p>`;
+  /** A page whose code may still be on its way. */
+  private late(page: unknown): unknown {
+    const state = this.code.get(this.route.page);
+    if (state === 'here') return page;
+    if (state !== 'failed') return html`<p class="soft">Loading the view…</p>`;
+    const again = (): void => void (this.code = new Map([...this.code].filter(([name]) => name !== this.route.page)));
     return html`<div class="hero"><h1>The view could not be loaded</h1>
       <p class="lead">Check your connection, then try again.</p>
-      <p><button class="button primary" @click=${() => (this.swarmView = 'unknown')}>${icon('retry')} Try again</button></p></div>`;
+      <p><button class="button primary" @click=${again}>${icon('retry')} Try again</button></p></div>`;
   }
 
   private navigated(): void {
+    const before = this.route;
     this.route = parseRoute(location.hash);
+    // Within a site the keyboard stays where it is.
+    if (before.page === 'site' && this.route.page === 'site' && before.place.address === this.route.place.address) return;
     window.scrollTo(0, 0);
     void this.updateComplete.then(() => this.querySelector<HTMLElement>('#main')?.focus({ preventScroll: true }));
   }
@@ -116,12 +137,11 @@ export class AppElement extends SessionElement {
     const transfer = event.dataTransfer;
     if (!transfer?.types.includes('Files')) return;
     event.preventDefault();
-    const folders = [...transfer.items]
-      .filter((item) => item.webkitGetAsEntry()?.isDirectory)
-      .map((item) => item.getAsFile()?.name);
-    if (folders.length > 0)
-      session.notify('Folders cannot be shared yet. Choose the files in it, or make an archive of it.');
-    this.share([...transfer.files].filter((file) => !folders.includes(file.name)));
+    // They are gone when this is over.
+    const entries = [...transfer.items].flatMap((item) => (item.kind === 'file' ? (item.webkitGetAsEntry() ?? []) : []));
+    if (this.route.page !== 'publish' && !entries.some((entry) => entry.isDirectory)) return this.share([...transfer.files]);
+    dropped.put(entries);
+    if (this.route.page !== 'publish') location.hash = publishAddress();
   }
 
   private paste(event: ClipboardEvent): void {
@@ -132,8 +152,10 @@ export class AppElement extends SessionElement {
       return;
     }
     if (event.target instanceof HTMLInputElement) return;
+    const text = event.clipboardData?.getData('text/plain') ?? '';
+    const place = text.trim().startsWith('/') ? null : readTyped(text, '');
     try {
-      location.hash = parseLink(event.clipboardData?.getData('text/plain') ?? '').fragment;
+      location.hash = place ? placeLink(place) : parseLink(text).fragment;
     } catch {
       // Other text on the clipboard is none of this page's business.
     }
@@ -157,3 +179,12 @@ export class AppElement extends SessionElement {
     if (dialog instanceof SettingsElement) dialog.show();
   }
 }
+
+/** Pages whose code is loaded when they are asked for: few visits need it, and some of it is large. */
+const LATE_PAGES: Partial<Record<Route['page'], () => Promise<unknown>>> = {
+  swarm: () => import('../pages/swarm-page.js'),
+  sites: () => import('../pages/sites-page.js'),
+  publish: () => import('../pages/publish-page.js'),
+  keys: () => import('../pages/keys-page.js'),
+  site: () => import('../pages/site-page.js'),
+};

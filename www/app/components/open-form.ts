@@ -4,6 +4,7 @@ import { GyreError, parseLink } from 'gyre';
 import { html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { PlainElement } from '../element.js';
+import { placeLink, readTyped } from '../site/place.js';
 
 @customElement('gyre-open-form')
 export class OpenFormElement extends PlainElement {
@@ -41,7 +42,8 @@ export class OpenFormElement extends PlainElement {
     const input = this.querySelector('input');
     if (!input) return;
     try {
-      location.hash = parseLink(input.value).fragment;
+      const place = input.value.trim().startsWith('/') ? null : readTyped(input.value, '');
+      location.hash = place ? placeLink(place) : parseLink(input.value).fragment;
     } catch (thrown) {
       this.problem = GyreError.from(thrown);
       input.focus();

@@ -144,6 +144,12 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
         advice: 'Nobody who is reachable has room for it now. Try again later.',
         remedy: 'retry',
       };
+    case 'DENIED':
+      return {
+        title: 'This is on a denylist',
+        advice: 'A list that you or your operator has added says that this is not to be opened here.',
+        remedy: null,
+      };
     case 'NO_KEYS':
       return {
         title: 'You have no keys here yet',

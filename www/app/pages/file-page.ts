@@ -63,7 +63,7 @@ export class FilePage extends SessionElement {
     const fraction = this.failure?.code === 'WRONG_KEY' ? 0 : done ? 1 : swarm?.size ? swarm.have / swarm.size : 0;
     return html`<a class="back soft" href="#/">${icon('back')} Share and open files</a>
       <article class="file-page" aria-labelledby="file-title">
-        <div class=${`file-spiral ${done ? 'done' : swarm?.state === 'fetching' || this.searching ? 'turning' : ''}`}>${spiral(fraction)}</div>
+        <div class=${`file-spiral ${done ? 'done' : this.searching ? 'turning' : ''}`}>${spiral(fraction)}</div>
         <div class="file-body">
           <h1 id="file-title" class="file-name" data-testid="file-name">${name === null ? (this.failure ? 'File' : 'A file for you') : displayName(name, this.cid)}</h1>
           <p class="soft tabular" data-testid="file-size">${this.sizeWords(swarm)}</p>

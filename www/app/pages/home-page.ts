@@ -5,6 +5,7 @@ import { customElement, property } from 'lit/decorators.js';
 import '../components/consent-card.js';
 import '../components/drop-zone.js';
 import '../components/held-list.js';
+import { icon } from '../components/icons.js';
 import '../components/open-form.js';
 import '../components/peer-list.js';
 import '../components/share-list.js';
@@ -26,6 +27,11 @@ export class HomePage extends SessionElement {
           <gyre-consent></gyre-consent>
           <gyre-share-list></gyre-share-list>
           <gyre-drop-zone ?public=${this.public} ?compact=${session.shares.length > 0 || session.swarms.length > 0}></gyre-drop-zone>
+          <section class="sites-invitation" aria-labelledby="sites-invitation">
+            <h2 id="sites-invitation">A whole web site?</h2>
+            <p class="soft">Drop its folder here: it gets an address that stays, and its readers keep it up.</p>
+            <p class="row"><a class="button" href="#/publish" data-testid="publish-link">${icon('globe')} Publish a site</a> <a class="button quiet" href="#/sites">Sites</a></p>
+          </section>
           <gyre-open-form></gyre-open-form>
           <gyre-held-list></gyre-held-list>
         </div>

@@ -54,6 +54,17 @@ pub enum MessageError {
 }
 
 impl Message {
+    /// The name that it is about.
+    pub fn name(&self) -> Name {
+        match self {
+            Self::Follow(name)
+            | Self::Leave(name)
+            | Self::Head(name, _)
+            | Self::Nothing(name)
+            | Self::Refused(name, _) => *name,
+        }
+    }
+
     /// The bytes, those of the length before them included.
     pub fn encode(&self) -> Bytes {
         let (tag, name, rest) = match self {

@@ -1,11 +1,13 @@
 //! What a person writes to name a site.
 
-use crate::proto::link::parse_manifest_cid;
-use crate::proto::name::Name;
-use crate::proto::types::BlobHash;
+use std::fmt;
+
+use super::link::{manifest_cid, parse_manifest_cid};
+use super::name::Name;
+use super::types::BlobHash;
 
 /// Where a site is to be found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Address {
     /// One version of it, for good.
     Manifest(BlobHash),
@@ -46,11 +48,20 @@ impl std::str::FromStr for Address {
     }
 }
 
-#[cfg(test)]
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manifest(manifest) => f.write_str(&manifest_cid(*manifest)),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::proto::link::{blob_cid, manifest_cid};
+    use crate::proto::link::blob_cid;
 
     #[test]
     fn versions_and_names_are_told_apart() {
@@ -66,6 +77,9 @@ mod tests {
             format!("http://localhost:8080/#/s/{name}/a/b?c"),
         ] {
             assert_eq!(text.parse(), Ok(Address::Name(name)), "{text}");
+        }
+        for address in [Address::Manifest(hash), Address::Name(name)] {
+            assert_eq!(address.to_string().parse(), Ok(address));
         }
         for text in ["", "hello", &cid[..40], &blob_cid(hash)] {
             assert!(text.parse::<Address>().is_err(), "{text}");

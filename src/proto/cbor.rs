@@ -1,13 +1,25 @@
-//! The strict subset of DAG-CBOR that manifests use: read in one pass, without recursion and without copies.
+//! The strict subset of DAG-CBOR that manifests and signed documents use: read in one pass, without recursion and without copies.
 //!
 //! Only the shortest form of every number and length is read, and only definite lengths, so that one value has one encoding
 //! (<https://ipld.io/specs/codecs/dag-cbor/spec/>). Every length is checked against what is left before anything is made of it.
 
-use super::ManifestError;
+/// Why bytes are not the one encoding of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(in crate::proto) enum CborError {
+    /// Another value than the one expected.
+    #[error("not the expected value")]
+    Malformed,
+    /// They stop before their end.
+    #[error("cut off")]
+    Truncated,
+    /// A number or a length is not in its shortest form, or a length is left open.
+    #[error("not in its one encoding")]
+    NotCanonical,
+}
 
 /// Reads values off the front of a byte string.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(in crate::proto) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
@@ -26,54 +38,59 @@ impl<'a> Reader<'a> {
         self.at == self.bytes.len()
     }
 
-    pub fn uint(&mut self) -> Result<u64, ManifestError> {
+    pub fn uint(&mut self) -> Result<u64, CborError> {
         self.of(UINT)
     }
 
     /// The length of an array, which its items follow. Each takes at least one byte.
-    pub fn array(&mut self) -> Result<usize, ManifestError> {
+    pub fn array(&mut self) -> Result<usize, CborError> {
         self.counted(ARRAY, 1)
     }
 
     /// The number of pairs in a map, which follow.
-    pub fn map(&mut self) -> Result<usize, ManifestError> {
+    pub fn map(&mut self) -> Result<usize, CborError> {
         self.counted(MAP, 2)
     }
 
-    pub fn bytes(&mut self) -> Result<&'a [u8], ManifestError> {
+    pub fn bytes(&mut self) -> Result<&'a [u8], CborError> {
         let len = self.counted(BYTES, 1)?;
         self.take(len)
     }
 
-    pub fn text(&mut self) -> Result<&'a str, ManifestError> {
+    pub fn text(&mut self) -> Result<&'a str, CborError> {
         let len = self.counted(TEXT, 1)?;
-        std::str::from_utf8(self.take(len)?).map_err(|_| ManifestError::Malformed)
+        std::str::from_utf8(self.take(len)?).map_err(|_| CborError::Malformed)
+    }
+
+    /// Exactly `N` bytes.
+    pub fn fixed_bytes<const N: usize>(&mut self) -> Result<[u8; N], CborError> {
+        self.bytes()?.try_into().map_err(|_| CborError::Malformed)
     }
 
     /// The bytes of a CID.
-    pub fn link(&mut self) -> Result<&'a [u8], ManifestError> {
+    pub fn link(&mut self) -> Result<&'a [u8], CborError> {
         if self.of(TAG)? != CID_TAG {
-            return Err(ManifestError::Malformed);
+            return Err(CborError::Malformed);
         }
         match self.bytes()?.split_first() {
             Some((0, cid)) => Ok(cid),
-            _ => Err(ManifestError::Malformed),
+            _ => Err(CborError::Malformed),
         }
     }
 
-    fn counted(&mut self, major: u8, least: usize) -> Result<usize, ManifestError> {
+    fn counted(&mut self, major: u8, least: usize) -> Result<usize, CborError> {
         let count = self.of(major)?;
         let left = (self.bytes.len() - self.at) / least;
         usize::try_from(count)
             .ok()
             .filter(|count| *count <= left)
-            .ok_or(ManifestError::Truncated)
+            .ok_or(CborError::Truncated)
     }
 
-    fn of(&mut self, major: u8) -> Result<u64, ManifestError> {
+    fn of(&mut self, major: u8) -> Result<u64, CborError> {
         let [first] = self.fixed()?;
         if first >> 5 != major {
-            return Err(ManifestError::Malformed);
+            return Err(CborError::Malformed);
         }
         let (value, least) = match first & 31 {
             small @ 0..=23 => (u64::from(small), 0),
@@ -81,24 +98,24 @@ impl<'a> Reader<'a> {
             25 => (u64::from(u16::from_be_bytes(self.fixed()?)), 1 << 8),
             26 => (u64::from(u32::from_be_bytes(self.fixed()?)), 1 << 16),
             27 => (u64::from_be_bytes(self.fixed()?), 1 << 32),
-            _ => return Err(ManifestError::NotCanonical),
+            _ => return Err(CborError::NotCanonical),
         };
         match value < least {
-            true => Err(ManifestError::NotCanonical),
+            true => Err(CborError::NotCanonical),
             false => Ok(value),
         }
     }
 
-    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], ManifestError> {
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], CborError> {
         let rest = &self.bytes[self.at..];
-        let found = rest.first_chunk().ok_or(ManifestError::Truncated)?;
+        let found = rest.first_chunk().ok_or(CborError::Truncated)?;
         self.at += N;
         Ok(*found)
     }
 
-    fn take(&mut self, len: usize) -> Result<&'a [u8], ManifestError> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], CborError> {
         let rest = &self.bytes[self.at..];
-        let taken = rest.get(..len).ok_or(ManifestError::Truncated)?;
+        let taken = rest.get(..len).ok_or(CborError::Truncated)?;
         self.at += len;
         Ok(taken)
     }
@@ -106,7 +123,7 @@ impl<'a> Reader<'a> {
 
 /// Appends values.
 #[derive(Debug, Default)]
-pub(super) struct Writer(pub Vec<u8>);
+pub(in crate::proto) struct Writer(pub Vec<u8>);
 
 impl Writer {
     pub fn uint(&mut self, value: u64) {

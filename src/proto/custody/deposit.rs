@@ -1,0 +1,224 @@
+//! An envelope as it is left: under which terms, until when, and why it may be.
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::sign::{SIGNATURE_LEN, Signature, Signer, Subject, signed};
+use super::stamp;
+use super::tag::{Gate, Lane, Pass, TERMS_LEN, Tag, Terms};
+use super::{CLOCK_ERROR, ENVELOPE_LEN, HOUR, MessageId, Refusal};
+
+/// Most bytes of a deposit.
+pub const MAX_DEPOSIT: usize = TERMS_LEN + 4 + SIGNATURE_LEN + ENVELOPE_LEN;
+
+/// When something ends, in hours since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Expiry(pub u32);
+
+impl Expiry {
+    /// The end of the longest time that a lane allows from `unix`, seconds since 1970: in whole hours, as all messages of an hour
+    /// look the same then.
+    pub fn from_now(lane: Lane, unix: u64) -> Self {
+        Self(
+            u32::try_from(unix / HOUR)
+                .unwrap_or(u32::MAX)
+                .saturating_add(lane.hours()),
+        )
+    }
+
+    /// Seconds since 1970.
+    pub fn unix(self) -> u64 {
+        u64::from(self.0) * HOUR
+    }
+}
+
+/// Why a message may be left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// A signature of tag, id and end by the contacts' key.
+    Write(Signature),
+    /// A stamp over them.
+    Stamp(u64),
+}
+
+/// All but the envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    terms: Terms,
+    expiry: Expiry,
+    proof: Proof,
+    id: MessageId,
+    tag: Tag,
+}
+
+/// A message to be kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Deposit {
+    header: Header,
+    envelope: Bytes,
+}
+
+impl fmt::Debug for Deposit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Deposit").field(&self.header.id).finish()
+    }
+}
+
+impl Header {
+    /// Where it lies, and who may do what there.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Until when.
+    pub fn expiry(&self) -> Expiry {
+        self.expiry
+    }
+
+    /// Which message.
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// The tag of its terms.
+    pub fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// Bits of its stamp; 0 in the contacts' lane.
+    pub fn strength(&self) -> u8 {
+        match self.proof {
+            Proof::Write(_) => 0,
+            Proof::Stamp(nonce) => stamp::strength(self.tag, self.id, self.expiry, nonce),
+        }
+    }
+
+    /// Seconds since 1970 at which it was sent, if its sender gave it all the time that it may have; else earlier.
+    pub fn sent(&self) -> u64 {
+        let hours = self.terms.lane().hours();
+        u64::from(self.expiry.0.saturating_sub(hours)) * HOUR
+    }
+
+    /// Whether it may be kept at `unix`, seconds since 1970.
+    ///
+    /// # Errors
+    /// `Expired`, `TooLong`, `WeakStamp` or `BadSignature`.
+    pub fn check(&self, unix: u64) -> Result<(), Refusal> {
+        let week_to_come = self.terms.week.start() > unix.saturating_add(CLOCK_ERROR);
+        if self.expiry.unix() > self.terms.latest() || week_to_come {
+            return Err(Refusal::TooLong);
+        }
+        if self.expiry.unix() <= unix {
+            return Err(Refusal::Expired);
+        }
+        match (&self.terms.gate, &self.proof) {
+            (Gate::Write(key), Proof::Write(signature)) => {
+                match signed(key, Subject::Deposit, &[&self.text()], signature) {
+                    true => Ok(()),
+                    false => Err(Refusal::BadSignature),
+                }
+            }
+            (Gate::Stamp(bits), Proof::Stamp(_)) if self.strength() >= *bits => Ok(()),
+            _ => Err(Refusal::WeakStamp),
+        }
+    }
+
+    /// What a contact signs.
+    fn text(&self) -> [u8; 68] {
+        let mut text = [0; 68];
+        text[..32].copy_from_slice(&self.tag.0);
+        text[32..64].copy_from_slice(&self.id.0);
+        text[64..].copy_from_slice(&self.expiry.0.to_be_bytes());
+        text
+    }
+}
+
+impl Deposit {
+    /// A contact's message; its envelope must have [`ENVELOPE_LEN`] bytes.
+    pub fn by_contact(pass: &Pass, expiry: Expiry, envelope: Bytes) -> Self {
+        Self::signed(pass.terms(), &pass.signer(), expiry, envelope)
+    }
+
+    /// A stranger's message, with the number that [`stamp::Search`] found.
+    pub fn by_stranger(terms: Terms, expiry: Expiry, stamp: u64, envelope: Bytes) -> Self {
+        Self::new(terms, expiry, Proof::Stamp(stamp), envelope)
+    }
+
+    /// All but the envelope.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Which message.
+    pub fn id(&self) -> MessageId {
+        self.header.id
+    }
+
+    /// The envelope.
+    pub fn envelope(&self) -> &Bytes {
+        &self.envelope
+    }
+
+    /// Bytes of its encoding.
+    pub fn encoded_len(&self) -> usize {
+        let proof = match self.header.proof {
+            Proof::Write(_) => SIGNATURE_LEN,
+            Proof::Stamp(_) => 8,
+        };
+        TERMS_LEN + 4 + proof + ENVELOPE_LEN
+    }
+
+    /// Writes the bytes.
+    pub fn encode_into(&self, out: &mut BytesMut) {
+        out.put_slice(&self.header.terms.encode());
+        out.put_u32(self.header.expiry.0);
+        match &self.header.proof {
+            Proof::Write(signature) => out.put_slice(signature),
+            Proof::Stamp(nonce) => out.put_u64(*nonce),
+        }
+        out.put_slice(&self.envelope);
+    }
+
+    /// Reads a deposit; `None` if these are no such bytes. The envelope shares them.
+    pub fn decode(bytes: &Bytes) -> Option<Self> {
+        let (terms, rest) = bytes.split_first_chunk::<TERMS_LEN>()?;
+        let terms = Terms::decode(terms)?;
+        let (expiry, rest) = rest.split_first_chunk::<4>()?;
+        let (proof, rest) = match terms.lane() {
+            Lane::Contact => {
+                let (signature, rest) = rest.split_first_chunk::<SIGNATURE_LEN>()?;
+                (Proof::Write(*signature), rest)
+            }
+            Lane::Stranger => {
+                let (nonce, rest) = rest.split_first_chunk::<8>()?;
+                (Proof::Stamp(u64::from_be_bytes(*nonce)), rest)
+            }
+        };
+        if rest.len() != ENVELOPE_LEN {
+            return None;
+        }
+        let envelope = bytes.slice(bytes.len() - ENVELOPE_LEN..);
+        let expiry = Expiry(u32::from_be_bytes(*expiry));
+        Some(Self::new(terms, expiry, proof, envelope))
+    }
+
+    fn signed(terms: Terms, signer: &Signer, expiry: Expiry, envelope: Bytes) -> Self {
+        let mut deposit = Self::new(terms, expiry, Proof::Write([0; SIGNATURE_LEN]), envelope);
+        let signature = signer.sign(Subject::Deposit, &[&deposit.header.text()]);
+        deposit.header.proof = Proof::Write(signature);
+        deposit
+    }
+
+    fn new(terms: Terms, expiry: Expiry, proof: Proof, envelope: Bytes) -> Self {
+        let tag = terms.tag();
+        let header = Header {
+            terms,
+            expiry,
+            proof,
+            id: MessageId::of(tag, &envelope),
+            tag,
+        };
+        Self { header, envelope }
+    }
+}

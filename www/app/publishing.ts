@@ -1,0 +1,42 @@
+/** The publication of this page, and the person's sites: one of each, whichever page is shown. */
+
+import { GyreError } from 'gyre';
+import { MySites, type SiteFinder } from './lib/my-sites.js';
+import { Publication } from './lib/publication.js';
+import { keepStorage } from './persist.js';
+import { session } from './session.js';
+
+/** The person's own sites. */
+export const mySites = new MySites();
+
+/** What is being published. */
+export const publication = new Publication((signal) => session.ready(signal), mySites, (thrown) => GyreError.from(thrown));
+publication.addEventListener('published', () => keepStorage());
+
+/** Looks for sites of the person's keys that this browser does not know. Resolves with how many there are. */
+export async function findMySites(signal?: AbortSignal): Promise<number> {
+  const gyre = await session.ready(signal);
+  const finder: SiteFinder = {
+    name: (site) => gyre.keys.siteName(site),
+    async find(name, number) {
+      let site;
+      try {
+        site = await gyre.site(name, { follow: false, ...(signal ? { signal } : {}) });
+      } catch (thrown) {
+        const { code, cid } = GyreError.from(thrown);
+        if (code !== 'NOT_FOUND') throw thrown;
+        // Nobody knows the name: as far as can be told, there is none. Or it is known, and only its files are out of reach.
+        return cid === undefined ? null : { site: number, name, title: '', cid, sequence: 0, files: 0, bytes: 0, time: 0, confirmed: false, fallback: null, earlier: [] };
+      }
+      try {
+        const { cid, title, files, bytes, time, holders } = await site.info();
+        return {
+          site: number, name, title, cid, sequence: site.head?.sequence ?? 0, files, bytes, time: time ?? 0, confirmed: holders > 0, fallback: null, earlier: [],
+        };
+      } finally {
+        site.close();
+      }
+    },
+  };
+  return mySites.discover(finder);
+}

@@ -1,0 +1,164 @@
+/** Answers requests of a site with what the app says through a bridge. */
+
+import { askPages, type Found, type Nobody } from '../sw/ask.js';
+import { disposition } from '../sdk/stream-response.js';
+import { body } from '../sw/body.js';
+import type { Page } from '../sw/line.js';
+import {
+  appLink,
+  appOrigin,
+  BRIDGE_PATH,
+  OUTSIDE_HEADER,
+  RESERVED,
+  SAVE_PATH,
+  SITE_ASK,
+  SITE_HEADERS_USED,
+  SITE_PROTOCOL,
+  siteAddress,
+  type SiteAsk,
+} from './messages.js';
+import { NO_PAGE, notice, wordsFor } from './pages.js';
+import { siteHeaders } from './policy.js';
+
+/** What is needed of a `WindowClient`. */
+export interface BridgeClient extends Page {
+  readonly url: string;
+  readonly frameType: string;
+  readonly visibilityState: string;
+  readonly focused: boolean;
+}
+
+/** What is needed of the worker's global scope. */
+export interface SiteScope {
+  readonly location: { readonly protocol: string; readonly host: string; readonly hostname: string; readonly origin: string };
+  readonly clients: {
+    matchAll(options: { type: 'window'; includeUncontrolled: true }): Promise<readonly BridgeClient[]>;
+  };
+}
+
+/** What is needed of a `FetchEvent`. */
+export interface SiteFetch {
+  readonly request: Pick<Request, 'url' | 'method' | 'mode' | 'destination' | 'headers' | 'signal'>;
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/** Whether a request is for the site, and not for its loader or for somebody else. */
+export function isForSite(scope: SiteScope, url: string): boolean {
+  const { origin, pathname, search } = new URL(url);
+  // Nothing but the loader's own files goes to the relay: an address there could carry a message.
+  return origin === scope.location.origin && !(search === '' && LOADER.has(pathname));
+}
+
+/** Answers a request for the site. */
+export async function answerSite(scope: SiteScope, event: SiteFetch): Promise<Response> {
+  const { request } = event;
+  const url = new URL(request.url);
+  const { search } = url;
+  const { pathname, name: saved } = unwrapped(url.pathname);
+  const headers: Record<string, string> = {};
+  for (const name of SITE_HEADERS_USED) {
+    const value = request.headers.get(name);
+    if (value !== null) headers[name] = value;
+  }
+  const navigate = request.mode === 'navigate';
+  const ask: SiteAsk = { gyre: SITE_ASK, v: SITE_PROTOCOL, method: request.method, target: pathname + search, navigate, headers };
+  const found = await connect(scope, ask, request.signal);
+  if ('code' in found) return refusal(scope, request, found, pathname + search);
+  const { line, head } = found;
+  const outside = head.headers.some(([name, value]) => name.toLowerCase() === OUTSIDE_HEADER && value === 'allowed');
+  const passed = new Headers(siteHeaders(appOrigin(scope.location), outside));
+  // A second policy of the site itself only takes away: browsers enforce both.
+  for (const [name, value] of head.headers) if (PASSED.has(name.toLowerCase())) passed.append(name, value);
+  if (saved !== null) passed.set('Content-Disposition', disposition(saved, true));
+  if (!head.body || BODILESS.has(head.status)) {
+    line.close();
+    if (navigate && head.status >= 400) return absent(scope, head.status, pathname + search);
+    return new Response(null, { status: head.status, headers: passed });
+  }
+  let end = (): void => undefined;
+  // The worker has work until the body is through.
+  event.waitUntil(new Promise<void>((resolve) => (end = resolve)));
+  const stream = body(ask, found, (rest) => connect(scope, rest), end);
+  return new Response(stream, { status: head.status, headers: passed });
+}
+
+/** A request for a file to be saved is one for the file, with a name. */
+function unwrapped(pathname: string): { pathname: string; name: string | null } {
+  const match = pathname.startsWith(SAVE_PATH) ? /^([^/]+)(\/.*)$/.exec(pathname.slice(SAVE_PATH.length)) : null;
+  if (!match) return { pathname, name: null };
+  const [, name = '', path = '/'] = match;
+  try {
+    return { pathname: path, name: decodeURIComponent(name) };
+  } catch {
+    return { pathname: path, name };
+  }
+}
+
+/** Asks the bridges of this site, those that a person looks at first. */
+async function connect(scope: SiteScope, ask: SiteAsk, signal?: AbortSignal): Promise<Found | Nobody> {
+  const clients = await scope.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  const place = ({ focused, visibilityState }: BridgeClient): number =>
+    focused ? 0 : visibilityState === 'visible' ? 1 : 2;
+  const bridges = clients.filter(isBridge).sort((a, b) => place(a) - place(b));
+  return askPages(ask, bridges.slice(0, MAX_BRIDGES), signal);
+}
+
+/**
+ * Whether a client is a bridge that the app has made. Only the app may frame that path, so what is nested there is
+ * inside of it; a window that the site opens there is not.
+ */
+function isBridge({ url, frameType }: BridgeClient): boolean {
+  return frameType === 'nested' && new URL(url).pathname === BRIDGE_PATH;
+}
+
+function refusal(scope: SiteScope, request: SiteFetch['request'], { code, message }: Nobody, place: string): Response {
+  const app = appOrigin(scope.location);
+  const link = appLink(app, siteAddress(scope.location), place);
+  // Opened by itself, not in the app: that is where it can be read.
+  if (code === NO_PAGE && request.mode === 'navigate' && request.destination === 'document') return Response.redirect(link, 302);
+  const { status, heading, sentence } = wordsFor(code, message);
+  const stable = /^[A-Z_]{1,40}$/.test(code) ? code : 'INTERNAL';
+  if (request.mode !== 'navigate') return told(app, status, 'text/plain', `${heading}. ${sentence}\n`, stable);
+  const way = code === NO_PAGE ? { href: link, words: 'Open it in Gyre' } : { href: place, words: 'Try again' };
+  return told(app, status, 'text/html', notice(heading, sentence, way), stable);
+}
+
+/** A page for what the site says it has not got, and has no page of its own about. */
+function absent(scope: SiteScope, status: number, place: string): Response {
+  const way = { href: '/', words: 'Go to its first page' };
+  const text = notice('There is no such page', `This site has nothing at ${place.slice(0, 200)}.`, way);
+  return told(appOrigin(scope.location), status, 'text/html', text);
+}
+
+function told(app: string, status: number, type: string, text: string, code?: string): Response {
+  const headers = new Headers({
+    'Content-Type': `${type}; charset=utf-8`,
+    'Content-Security-Policy': `default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self' ${app}`,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+  });
+  if (code !== undefined) headers.set('Gyre-Error', code);
+  return new Response(text, { status, headers });
+}
+
+/** What the relay has for the frames of the app. */
+const LOADER: ReadonlySet<string> = new Set(['bridge', 'bridge.js', 'watch', 'watch.js', 'open.js'].map((name) => RESERVED + name));
+/** Bridges asked for one request: tabs that show the same site. */
+const MAX_BRIDGES = 16;
+/** Headers of an answer that reach the site's page; all others, such as cookies, do not. */
+const PASSED: ReadonlySet<string> = new Set([
+  'accept-ranges',
+  'allow',
+  'cache-control',
+  'content-disposition',
+  'content-length',
+  'content-range',
+  'content-security-policy',
+  'content-type',
+  'etag',
+  'gyre-error',
+  'last-modified',
+  'location',
+]);
+/** Statuses with which a response cannot have a body. */
+const BODILESS: ReadonlySet<number> = new Set([204, 205, 304]);

@@ -1,0 +1,227 @@
+/** A site's worker and the app together, over real message channels, with a bridge between them. */
+
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { SiteHost, type SiteSource } from '../app/site/host.js';
+import { answerSite, isForSite, type BridgeClient, type SiteFetch, type SiteScope } from '../site/answers.js';
+import { readBridgeSaid, readSiteAsk, readWatchSaid } from '../site/messages.js';
+import { contentPolicy } from '../site/policy.js';
+
+const HOST = 'k51abc.localhost:8080';
+
+/** Answers from a table of bodies; a path may be anything that `fetch` of a site can come to. */
+class FakeSite implements SiteSource {
+  readonly asked: { target: string; method: string; headers: Record<string, string> }[] = [];
+  readonly files = new Map<string, () => Response | Promise<Response>>();
+
+  async fetch(target: string, options: { method: string; headers: Record<string, string>; signal: AbortSignal }): Promise<Response> {
+    this.asked.push({ target, method: options.method, headers: options.headers });
+    const made = this.files.get(target);
+    return made ? made() : new Response(null, { status: 404 });
+  }
+}
+
+/** A frame of the app in the worker's eyes, which hands questions on as the bridge does. */
+class FakeBridge implements BridgeClient {
+  readonly id: string;
+  url = `http://${HOST}/.gyre/bridge`;
+  frameType = 'nested';
+  visibilityState = 'visible';
+  focused = false;
+  silent = false;
+  asked = 0;
+
+  constructor(
+    id: string,
+    readonly host: SiteHost,
+  ) {
+    this.id = id;
+  }
+
+  postMessage(message: unknown, [port]: Transferable[]): void {
+    this.asked += 1;
+    if (!this.silent) assert.equal(this.host.take(structuredClone(message), port as MessagePort), true);
+  }
+}
+
+function scene(t: TestContext, outside = false): { site: FakeSite; host: SiteHost; bridge: FakeBridge; scope: SiteScope; bridges: FakeBridge[]; left: string[] } {
+  const site = new FakeSite();
+  const left: string[] = [];
+  const host = new SiteHost(Promise.resolve(site), { outside: () => outside, onLeave: (url) => left.push(url) });
+  t.after(() => host.stop());
+  const bridge = new FakeBridge('one', host);
+  const bridges = [bridge];
+  const scope: SiteScope = {
+    location: { protocol: 'http:', host: HOST, hostname: 'k51abc.localhost', origin: `http://${HOST}` },
+    clients: { matchAll: async () => bridges },
+  };
+  return { site, host, bridge, scope, bridges, left };
+}
+
+function fetched(path: string, init: { method?: string; headers?: Record<string, string>; mode?: RequestMode; destination?: string } = {}): SiteFetch {
+  const { mode = 'cors', destination = '', method = 'GET', headers = {} } = init;
+  const request = { url: `http://${HOST}${path}`, method, mode, destination, headers: new Headers(headers), signal: new AbortController().signal };
+  return { request: request as SiteFetch['request'], waitUntil: () => undefined };
+}
+
+test('a request goes through to the site and its answer back, with the limits of sites on it', async (t) => {
+  const { site, scope } = scene(t);
+  site.files.set('/a.html?x', () => new Response('<p>hello', { headers: { 'content-type': 'text/html', 'content-length': '8', etag: '"e"', 'set-cookie': 'a=b', 'service-worker-allowed': '/', 'content-security-policy': "script-src 'none'" } }));
+  const response = await answerSite(scope, fetched('/a.html?x', { headers: { range: 'bytes=0-', cookie: 'secret' } }));
+  assert.equal(response.status, 200);
+  assert.equal(await response.text(), '<p>hello');
+  assert.deepEqual(site.asked, [{ target: '/a.html?x', method: 'GET', headers: { range: 'bytes=0-' } }]);
+  const policy = response.headers.get('content-security-policy') ?? '';
+  assert.ok(policy.startsWith(contentPolicy('http://localhost:8080', false)));
+  assert.ok(policy.endsWith(", script-src 'none'"), 'what the site says comes on top');
+  assert.equal(response.headers.get('etag'), '"e"');
+  for (const name of ['set-cookie', 'service-worker-allowed', 'gyre-outside']) assert.equal(response.headers.get(name), null, name);
+  assert.match(response.headers.get('permissions-policy') ?? '', /camera=\(\)/);
+});
+
+test('by default nothing leaves the site; what the person allows does', async (t) => {
+  const strict = contentPolicy('http://localhost:8080', false);
+  const directives = new Map(strict.split('; ').map((one) => [one.split(' ')[0], one.split(' ').slice(1)]));
+  for (const [name, sources] of directives) {
+    for (const source of sources ?? []) {
+      const own = ["'self'", "'unsafe-inline'", "'unsafe-eval'", 'data:', 'blob:', "'block'"].includes(source);
+      assert.ok(own || (name === 'frame-ancestors' && source === 'http://localhost:8080'), `${name} ${source}`);
+    }
+  }
+  for (const name of ['default-src', 'connect-src', 'form-action', 'frame-src', 'worker-src', 'base-uri', 'object-src', 'frame-ancestors']) assert.ok(directives.has(name), name);
+  const { site, scope } = scene(t, true);
+  site.files.set('/', () => new Response('x'));
+  const response = await answerSite(scope, fetched('/'));
+  assert.equal(response.headers.get('content-security-policy'), contentPolicy('http://localhost:8080', true));
+  assert.match(contentPolicy('http://localhost:8080', true), /connect-src[^;]* https: ws: wss:/);
+  assert.match(contentPolicy('http://localhost:8080', true), /form-action 'self'/);
+});
+
+test('a large body comes piece by piece, each when it is wanted, and goes on with another bridge', async (t) => {
+  const { site, bridge, bridges, scope } = scene(t);
+  const bytes = new Uint8Array(3_000_000).map((_, i) => i * 7);
+  let pulls = 0;
+  const stream = (from: number): ReadableStream<Uint8Array> => {
+    let at = from;
+    return new ReadableStream({
+      pull(controller) {
+        pulls += 1;
+        if (at >= bytes.length) return controller.close();
+        controller.enqueue(bytes.slice(at, (at += 500_000)));
+      },
+    }, { highWaterMark: 0 });
+  };
+  site.files.set('/big', () => {
+    const range = /^bytes=(\d+)-/.exec(site.asked.at(-1)?.headers['range'] ?? '');
+    const from = range ? Number(range[1]) : 0;
+    const headers: Record<string, string> = { 'content-length': String(bytes.length - from), etag: '"e"' };
+    if (range) headers['content-range'] = `bytes ${from}-${bytes.length - 1}/${bytes.length}`;
+    return new Response(stream(from), { status: range ? 206 : 200, headers });
+  });
+  const response = await answerSite(scope, fetched('/big'));
+  const reader = response.body!.getReader();
+  const got: Uint8Array[] = [];
+  got.push((await reader.read()).value!);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.ok(pulls <= 2, `${pulls} pieces were read for one that was wanted`);
+  // The tab goes away; another one shows the same site.
+  const host = new SiteHost(Promise.resolve(site), { outside: () => false });
+  t.after(() => host.stop());
+  bridges.splice(0, 1, new FakeBridge('two', host));
+  bridge.host.stop();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    got.push(value);
+  }
+  assert.deepEqual(Buffer.concat(got), Buffer.from(bytes));
+  assert.equal(site.asked.at(-1)?.headers['if-match'], '"e"');
+});
+
+test('only what the app has framed is asked', async (t) => {
+  const { site, host, bridges, scope } = scene(t);
+  site.files.set('/', () => new Response('right'));
+  // What a site can open by itself at that path: a window. And any other page of it.
+  const window = new FakeBridge('window', host);
+  window.frameType = 'auxiliary';
+  const page = new FakeBridge('page', host);
+  page.url = `http://${HOST}/a/.gyre/bridge`;
+  bridges.unshift(window, page);
+  assert.equal(await (await answerSite(scope, fetched('/'))).text(), 'right');
+  assert.deepEqual([window.asked, page.asked], [0, 0]);
+});
+
+test('without a bridge a page leads to the app, and anything else gets a plain word', async (t) => {
+  const { bridges, scope } = scene(t);
+  bridges.length = 0;
+  const direct = await answerSite(scope, fetched('/a?b', { mode: 'navigate', destination: 'document' }));
+  assert.deepEqual([direct.status, direct.headers.get('location')], [302, 'http://localhost:8080/#/s/k51abc/a?b']);
+  const framed = await answerSite(scope, fetched('/a?b', { mode: 'navigate', destination: 'iframe' }));
+  assert.equal(framed.status, 503);
+  assert.match(await framed.text(), /href="http:\/\/localhost:8080\/#\/s\/k51abc\/a\?b"/);
+  const part = await answerSite(scope, fetched('/x.css'));
+  assert.deepEqual([part.status, part.headers.get('gyre-error'), part.headers.get('content-type')], [503, 'NO_PAGE', 'text/plain; charset=utf-8']);
+});
+
+test('failures, absent pages and redirects are answered as people and programs need them', async (t) => {
+  const { site, scope, left } = scene(t);
+  site.files.set('/lost', () => Promise.reject(Object.assign(new Error('nobody'), { code: 'NOT_FOUND' })));
+  assert.equal((await answerSite(scope, fetched('/lost'))).status, 504);
+  const absent = await answerSite(scope, fetched('/<b>', { mode: 'navigate', destination: 'iframe' }));
+  assert.equal(absent.status, 404);
+  assert.ok(!(await absent.text()).includes('<b>'));
+  site.files.set('/old', () => new Response(null, { status: 301, headers: { location: '/new' } }));
+  const moved = await answerSite(scope, fetched('/old', { mode: 'navigate', destination: 'iframe' }));
+  assert.deepEqual([moved.status, moved.headers.get('location')], [301, '/new']);
+  site.files.set('/out', () => new Response(null, { status: 302, headers: { location: 'https://example.org/' } }));
+  assert.equal((await answerSite(scope, fetched('/out', { mode: 'navigate', destination: 'iframe' }))).status, 204);
+  assert.deepEqual(left, ['https://example.org/']);
+  site.files.set('/same', () => new Response(null, { status: 304 }));
+  assert.equal((await answerSite(scope, fetched('/same', { headers: { 'if-none-match': '"e"' } }))).status, 304);
+  assert.equal((await answerSite(scope, fetched('/head', { method: 'HEAD' }))).body, null);
+});
+
+test('a file to be saved is the file, as an attachment', async (t) => {
+  const { site, scope } = scene(t);
+  site.files.set('/a/b.bin?x', () => new Response('bytes', { headers: { 'content-length': '5', 'content-disposition': 'inline' } }));
+  const response = await answerSite(scope, fetched('/.gyre/d/na%C3%AFve%20name.bin/a/b.bin?x', { mode: 'navigate', destination: 'iframe' }));
+  assert.equal(response.headers.get('content-disposition'), `attachment; filename="na_ve name.bin"; filename*=UTF-8''na%C3%AFve%20name.bin`);
+  assert.equal(await response.text(), 'bytes');
+});
+
+test('hundreds of requests at once are all answered, some at a time', async (t) => {
+  const { site, host, scope } = scene(t);
+  let open = 0;
+  let most = 0;
+  for (let i = 0; i < 400; i++) {
+    site.files.set(`/${i}`, async () => {
+      most = Math.max(most, (open += 1));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      open -= 1;
+      return new Response(String(i), { headers: { 'content-length': String(String(i).length) } });
+    });
+  }
+  const answers = await Promise.all(Array.from({ length: 400 }, async (_, i) => (await answerSite(scope, fetched(`/${i}`))).text()));
+  assert.deepEqual(answers, Array.from({ length: 400 }, (_, i) => String(i)));
+  assert.ok(most <= 96, `${most} at once`);
+  for (let wait = 0; host.sessions > 0 && wait < 100; wait++) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(host.sessions, 0);
+});
+
+test('the loader’s own files go to the relay, and nothing else of the origin does', () => {
+  const scope = { location: { protocol: 'http:', host: HOST, hostname: 'k51abc.localhost', origin: `http://${HOST}` }, clients: { matchAll: async () => [] } };
+  for (const path of ['/', '/a', '/.gyre/', '/.gyre/secret', '/.gyre/bridge?secret', '/.gyre/s/k51/x', '/.GYRE/bridge']) assert.equal(isForSite(scope, `http://${HOST}${path}`), true, path);
+  for (const path of ['/.gyre/bridge', '/.gyre/watch.js']) assert.equal(isForSite(scope, `http://${HOST}${path}`), false, path);
+  assert.equal(isForSite(scope, 'http://localhost:8080/'), false);
+});
+
+test('what a stranger says is read or dropped', () => {
+  const ask = { gyre: 'site', v: 1, method: 'GET', target: '/a', navigate: 1, headers: { range: 'x', cookie: 'y', 'if-match': 7 } };
+  assert.deepEqual(readSiteAsk(ask), { ...ask, navigate: false, headers: { range: 'x' } });
+  for (const wrong of [null, 1, {}, { ...ask, v: 2 }, { ...ask, target: 'a' }, { ...ask, target: `/${'x'.repeat(9000)}` }, { ...ask, headers: null }, { ...ask, method: 'G'.repeat(99) }]) assert.equal(readSiteAsk(wrong), null);
+  assert.equal(readWatchSaid({ type: 'at', url: 7 }), null);
+  assert.deepEqual(readWatchSaid({ type: 'at', url: 'x', title: 'y'.repeat(1000), loader: 'no' }), { type: 'at', url: 'x', title: 'y'.repeat(300), loader: false });
+  assert.equal(readWatchSaid({ type: 'go', url: 'x' }), null);
+  assert.equal(readBridgeSaid({ type: 'stored', bytes: 'much' }), null);
+  assert.deepEqual(readBridgeSaid({ type: 'failed', message: {} }), { type: 'failed', message: '' });
+});
