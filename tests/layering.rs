@@ -83,7 +83,8 @@ const RINGS: &[Ring] = &[
 /// Where `www` folders may import from, by the start of the relative path after resolving.
 const WWW: &[(&str, &[&str], &[&str])] = &[
     // folder, folders it may import from, packages it may import
-    ("www/sdk", &["www/sdk", "pkg"], &[]),
+    // What the SDK takes from a package is bundled into the file that does.
+    ("www/sdk", &["www/sdk", "pkg"], &["@noble/hashes"]),
     (
         "www/app",
         &["www/app", "www/sdk"],

@@ -58,7 +58,11 @@ impl WasmNode {
 
     /// Tells what is known and every newer head, until the signal fires; resolves when the node lets go of it.
     #[wasm_bindgen(js_name = watchName, unchecked_return_type = "Promise<void>")]
-    pub fn watch_name(&self, name: String, work: JsWork) -> Promise {
+    pub fn watch_name(
+        &self,
+        name: String,
+        #[wasm_bindgen(unchecked_param_type = "Work<Head>")] work: JsWork,
+    ) -> Promise {
         let node = self.node();
         let on_head = work.on_work_progress();
         promise_until(work.work_signal(), async move {

@@ -13,7 +13,7 @@ use web_sys::ReadableStreamDefaultReader;
 use super::node::{WasmNode, snapshot};
 use super::promise::{nothing, object, promise, promise_until};
 use super::source::{Cancel, next_value};
-use super::types::{JsPublishOptions, JsWork};
+use super::types::{JsKeepWork, JsPublishOptions, JsWork};
 use crate::node::{
     Error, Fetching, PageNode, PageSite, PublishOptions, Published, Publishing, Result, SiteFile,
 };
@@ -96,8 +96,9 @@ impl WasmNode {
 
     /// Fetches all of a site.
     #[wasm_bindgen(js_name = siteFetch, unchecked_return_type = "Promise<void>")]
-    pub fn site_fetch(&self, cid: String, work: Option<JsWork>) -> Promise {
+    pub fn site_fetch(&self, cid: String, work: Option<JsKeepWork>) -> Promise {
         let node = self.node();
+        let work = work.map(|work| JsValue::from(work).unchecked_into::<JsWork>());
         let signal = work.as_ref().and_then(JsWork::work_signal);
         let on_progress = work.as_ref().and_then(JsWork::on_work_progress);
         promise_until(signal, async move {

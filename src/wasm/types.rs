@@ -28,8 +28,11 @@ export interface Head { name: string; cid?: string; value: string; sequence: num
 export type KeyLock = { kind: 'none' } | { kind: 'passphrase'; salt: Uint8Array; memory: number; passes: number; lanes: number } | { kind: 'external'; salt: Uint8Array };
 export type KeyUnlock = { kind: 'none' } | (Exclude<KeyLock, { kind: 'none' }> & { key: Uint8Array });
 export interface KeyState { state: 'missing' | 'locked' | 'unlocked'; locks: KeyLock[] }
-export interface Work { signal?: AbortSignal; onProgress?: (progress: any) => void }
-export interface WasmPublishOptions extends Work { name?: string; previous?: string; index?: string; missing?: string; fallback?: string }
+export interface Work<P> { signal?: AbortSignal; onProgress?: (progress: P) => void }
+export type SitePiece = { path: string; type: string | null; cache: string | null; csp: string | null; bytes: Uint8Array } | Uint8Array;
+export interface KeepProgress { files: number; bytes: number; allFiles: number; allBytes: number }
+export interface WasmPublishOptions { name?: string; previous?: string; index?: string; missing?: string; fallback?: string;
+  signal?: AbortSignal; onProgress?: (progress: { files: number; bytes: number; newFiles: number; newBytes: number }) => void }
 export interface SiteChange { cid: string; previous: string | null; added: string[]; changed: string[]; removed: string[]; addedCount: number; changedCount: number;
   removedCount: number; newBytes: number; files: number; bytes: number; sameButForCase: string[]; skippedRedirects: { line: number; reason: string }[] }
 export interface SiteInfo { cid: string; title: string; files: number; bytes: number; previous: string | null; time: number | null; index: string; pinned: boolean;
@@ -106,12 +109,16 @@ extern "C" {
     pub fn lanes(this: &JsWith) -> Option<u32>;
 
     /// What a long call takes beside its values.
-    #[wasm_bindgen(typescript_type = "Work")]
+    #[wasm_bindgen(typescript_type = "Work<never>")]
     pub type JsWork;
     #[wasm_bindgen(method, getter, structural, js_name = signal)]
     pub fn work_signal(this: &JsWork) -> Option<AbortSignal>;
     #[wasm_bindgen(method, getter, structural, js_name = onProgress)]
     pub fn on_work_progress(this: &JsWork) -> Option<js_sys::Function>;
+
+    /// `JsWork` that hears of what is fetched.
+    #[wasm_bindgen(typescript_type = "Work<KeepProgress>")]
+    pub type JsKeepWork;
 
     /// Texts, and what `JsWork` has.
     #[wasm_bindgen(typescript_type = "WasmPublishOptions")]
