@@ -87,10 +87,20 @@ const WWW: &[(&str, &[&str], &[&str])] = &[
     ("www/sdk", &["www/sdk", "pkg"], &["@noble/hashes"]),
     (
         "www/app",
-        &["www/app", "www/sdk"],
-        &["lit", "gyre", "uplot"],
+        &["www/app", "www/sdk", "www/site/messages"],
+        &["lit", "gyre", "uplot", "qr", "@zip.js/zip.js"],
     ),
     ("www/sw", &["www/sw", "www/sdk/stream-messages"], &[]),
+    (
+        "www/site",
+        &[
+            "www/site",
+            "www/sw",
+            "www/sdk/stream-messages",
+            "www/sdk/stream-response",
+        ],
+        &[],
+    ),
 ];
 
 #[test]

@@ -325,7 +325,8 @@ mod tests {
         let mut neighbours = allowed();
         neighbours.handle(Input::Found(peers(1..20)), at(1));
         let mut linked = Vec::new();
-        loop {
+        for second in 1..20 {
+            neighbours.handle(Input::Tick, at(second));
             let connects: Vec<_> = drain(&mut neighbours)
                 .into_iter()
                 .filter_map(|out| match out {
@@ -333,17 +334,14 @@ mod tests {
                     _ => None,
                 })
                 .collect();
-            if connects.is_empty() {
-                break;
-            }
             for peer in connects {
                 linked.push(peer);
-                neighbours.handle(Input::Linked(peer), at(1));
+                neighbours.handle(Input::Linked(peer), at(second));
             }
         }
         assert_eq!(linked.len(), TARGET_LINKS);
-        neighbours.handle(Input::LookupEnded, at(1));
-        neighbours.handle(Input::Unlinked(linked[0]), at(2));
+        neighbours.handle(Input::LookupEnded, at(20));
+        neighbours.handle(Input::Unlinked(linked[0]), at(21));
         let next = drain(&mut neighbours);
         assert!(next.contains(&Output::Lookup), "{next:?}");
         assert!(next.iter().any(|out| matches!(out, Output::Connect(_))));

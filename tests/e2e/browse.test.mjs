@@ -109,8 +109,12 @@ for (const kind of kinds) {
     await visitor.click('site-back');
     // A link to a window of its own stays in this one: nothing opens windows here.
     await siteShows(visitor, address, 'the first page', () => document.title === 'Start');
-    await clickIn(visitor, address, '#window');
-    await siteShows(visitor, address, 'the page', () => document.title === 'One');
+    // The frame beside a page needs a moment to see it, and hears of no click before.
+    await until('the page in this window', async () => {
+      await clickIn(visitor, address, '#window').catch(() => undefined);
+      await wait(500);
+      return inSite(visitor, address, () => document.title === 'One').catch(() => false);
+    }, { timeout: 60_000 });
 
     // After a reload of the whole app the same place is shown.
     await visitor.page.reload({ waitUntil: 'domcontentloaded', timeout: 120_000 });

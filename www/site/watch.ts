@@ -48,7 +48,7 @@ function frame(): Window | null {
 function look(): void {
   try {
     const shown = frame();
-    if (!shown && (missed += 1) === ASTRAY_LOOKS) {
+    if (!shown && (missed += 1) % ASTRAY_LOOKS === 0) {
       last = '';
       say({ type: 'astray' });
     }

@@ -61,6 +61,8 @@ export class SiteView {
   #stuck = false;
   /** The frame has shown a page of the site. */
   #arrived = false;
+  /** The frame has shown something, if only the browser's word that it could not. */
+  #loaded = false;
   #astray = false;
 
   /** Puts the frames into `into`. */
@@ -194,8 +196,12 @@ export class SiteView {
     frame.allow = 'fullscreen';
     frame.referrerPolicy = 'no-referrer';
     frame.src = this.#options.origin + this.#place.path;
+    frame.addEventListener('load', () => {
+      if (this.#frame === frame) this.#loaded = true;
+    });
     this.#into.append(frame);
     this.#arrived = false;
+    this.#loaded = false;
     this.#astray = false;
     this.#setStuck(false);
     this.#askedAt = this.#answeredAt = performance.now();
@@ -208,7 +214,8 @@ export class SiteView {
     if (!said || said.type === 'pong' || !this.#frame) return;
     const { listener, origin } = this.#options;
     if (said.type === 'astray') {
-      this.#astray = this.#arrived;
+      // Before that, the page may only be slow.
+      this.#astray = this.#arrived || this.#loaded;
       if (this.#astray) listener.astray();
       return;
     }
