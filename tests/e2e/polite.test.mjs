@@ -40,7 +40,7 @@ test('a cap on sending holds between two pages, and the day’s amount outlives 
   await until('the day’s amount to be used up', async () => (await stats()).uploadHold === 'day', { timeout: 120_000 });
   const { today } = await stats();
   assert.ok(today.up <= DAY && today.up >= DAY * 0.95, `${today.up} of ${DAY}`);
-  assert.match(await first.text('sending'), /today/);
+  await until('the page to say so', async () => /today/.test(await first.text('sending')));
   await first.page.reload();
   await first.joined();
   const again = await stats();
