@@ -37,7 +37,7 @@ test('the tarball holds what it should and nothing else', () => {
   for (const wanted of ['package.json', 'README.md', 'index.js', 'index.d.ts', 'wasm/gyre.js', 'wasm/gyre.d.ts', 'wasm/gyre_bg.wasm', 'gyre-sw.js', 'argon2.js', 'english.txt']) {
     assert.ok(names.includes(wanted), `${wanted} is missing from ${names.join(', ')}`);
   }
-  for (const name of names) assert.match(name, /^(package\.json|README\.md|LICENSE[-\w]*|english\.txt|[\w./-]+\.(js|d\.ts|wasm))$/, `${name} should not be packed`);
+  for (const name of names) assert.match(name, /^(package\.json|README\.md|LICENSE[-\w]*|english\.txt|site\/\w+\.html|[\w./-]+\.(js|d\.ts|wasm))$/, `${name} should not be packed`);
   const manifest = JSON.parse(readFileSync(join(project, 'node_modules/gyre/package.json'), 'utf8'));
   assert.equal(manifest.version, cargoPackage('version'));
   assert.deepEqual(manifest.dependencies ?? {}, {}, 'the package stands alone');
