@@ -5,6 +5,7 @@
 
 mod command;
 mod config;
+pub mod custody;
 mod denylists;
 mod error;
 mod event_loop;
@@ -230,6 +231,7 @@ impl<S: Store> Node<S> {
             fetch: config.fetch,
             book,
             serve_after: config.serve_after.unwrap_or(SERVE_AFTER),
+            puzzle_bits: config.puzzle_bits,
             storage,
             shared: shared.clone(),
         };

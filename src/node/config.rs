@@ -31,6 +31,8 @@ pub struct Config {
     pub serve_after: Option<Duration>,
     /// Bytes of chunks to keep at most; `None` leaves what the store has.
     pub quota: Option<u64>,
+    /// Work that the ids of custodians must show in this network, in bits, as its relays say; 0 asks for none.
+    pub puzzle_bits: u8,
     /// How web servers are asked for what links say that they have; `None` leaves them alone.
     pub fetch: Option<Rc<dyn Fetch>>,
 }
