@@ -62,7 +62,9 @@ impl<S: Store> Custody<'_, S> {
     /// `Closed`.
     pub async fn open(&self, peer: PeerId) -> Result<()> {
         let message = None;
-        self.node.tell(Command::AskCustodian { peer, message }).await
+        self.node
+            .tell(Command::AskCustodian { peer, message })
+            .await
     }
 
     /// Asks a peer something, over a stream that is opened if there is none.
@@ -74,16 +76,23 @@ impl<S: Store> Custody<'_, S> {
             return Err(Error::BadOptions("this is no request".into()));
         }
         let message = Some(message);
-        self.node.tell(Command::AskCustodian { peer, message }).await
+        self.node
+            .tell(Command::AskCustodian { peer, message })
+            .await
     }
 
     /// Hears every answer from now on; replaces a former listener.
     ///
     /// # Errors
     /// `Closed`.
-    pub async fn listen(&self, listener: impl Fn(PeerId, Option<&Message>) + 'static) -> Result<()> {
+    pub async fn listen(
+        &self,
+        listener: impl Fn(PeerId, Option<&Message>) + 'static,
+    ) -> Result<()> {
         let listener: Listener = Rc::new(listener);
-        self.node.tell(Command::HearCustodians(Hearer(listener))).await
+        self.node
+            .tell(Command::HearCustodians(Hearer(listener)))
+            .await
     }
 
     /// Connected relays that keep mail.
@@ -91,7 +100,9 @@ impl<S: Store> Custody<'_, S> {
     /// # Errors
     /// `Closed`.
     pub async fn relays(&self) -> Result<Vec<PeerId>> {
-        self.node.ask(|reply| Command::MailboxRelays { reply }).await
+        self.node
+            .ask(|reply| Command::MailboxRelays { reply })
+            .await
     }
 
     /// What this node keeps for others.

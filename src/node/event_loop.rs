@@ -49,6 +49,7 @@ use crate::net::session::OpenId;
 use crate::net::transport::webrtc::rtc::Switch;
 use crate::proto::book::Book;
 use crate::proto::budget::Budget;
+use crate::proto::custody::custodian;
 use crate::proto::message::Message;
 use crate::proto::name::follow;
 use crate::proto::neighbours::Neighbours;
@@ -268,7 +269,7 @@ pub(super) struct Start<S: Store> {
     pub announces_sockets: bool,
     pub fetch: Option<Rc<dyn Fetch>>,
     pub serve_after: Duration,
-    pub puzzle_bits: u8,
+    pub custodian: custodian::Config,
     pub book: Book,
     pub storage: StorageInfo,
     pub shared: Rc<RefCell<Shared>>,
@@ -317,7 +318,7 @@ impl<S: Store> EventLoop<S> {
             holdings: HashMap::new(),
             hearing: 0,
             keepers: keepers::Keepers::default(),
-            custody: custody::Custody::new(start.puzzle_bits),
+            custody: custody::Custody::new(start.custodian),
             reservations: HashMap::new(),
             servers: HashSet::new(),
             announced_to: 0,
@@ -494,9 +495,7 @@ impl<S: Store> EventLoop<S> {
                 Alarm::Book => self.write_book(),
                 Alarm::Names => self.look_after_names(),
                 Alarm::Custody => self.look_at_custody(),
-                Alarm::Custodian => {
-                    self.tell_custodian(crate::proto::custody::custodian::Input::Tick)
-                }
+                Alarm::Custodian => self.tell_custodian(custodian::Input::Tick),
                 Alarm::Pex => self.tell_pex(crate::proto::pex::Input::Tick),
                 Alarm::Neighbours => self.tell_neighbours(crate::proto::neighbours::Input::Tick),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),

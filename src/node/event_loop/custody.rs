@@ -18,7 +18,7 @@ use super::{Alarm, Event, EventLoop, now};
 use crate::net::custody::{self as net, StreamId, key_of, name_of};
 use crate::net::session as streams;
 use crate::node::custody::Listener;
-use crate::proto::custody::custodian::{Custodian, Input};
+use crate::proto::custody::custodian::{Config, Custodian, Input};
 use crate::proto::custody::message::{Message, Nonce};
 use crate::proto::custody::{self, MessageId};
 use crate::proto::types::{PeerKey, Time};
@@ -26,8 +26,8 @@ use crate::rt;
 use crate::store::Store;
 
 use keeping::Kept;
-use seeking::Seeking;
 pub(super) use seeking::Seeker;
+use seeking::Seeking;
 
 /// Streams that we hold open: as many as links. The one that was used longest ago makes room.
 const MAX_ASKED: usize = crate::proto::pool::MAX_LINKS;
@@ -49,8 +49,7 @@ const MAX_LEFT_OUT: usize = 512;
 
 /// Everything about custody.
 pub(super) struct Custody {
-    /// Work that the ids of custodians must show in this network, in bits.
-    bits: u8,
+    config: Config,
     custodian: Option<Custodian>,
     /// What is kept is being read from the store.
     opening_store: bool,
@@ -130,9 +129,9 @@ impl From<(StreamId, Option<Message>)> for Event {
 }
 
 impl Custody {
-    pub fn new(bits: u8) -> Self {
+    pub fn new(config: Config) -> Self {
         Self {
-            bits,
+            config,
             custodian: None,
             opening_store: false,
             streams: HashMap::new(),
@@ -268,11 +267,21 @@ impl<S: Store> EventLoop<S> {
         let Some(name) = name.filter(|_| !too_late) else {
             return self.not_reached(key);
         };
-        if self.swarm.behaviour_mut().custody.get_mut().is_connected(&name) {
+        if self
+            .swarm
+            .behaviour_mut()
+            .custody
+            .get_mut()
+            .is_connected(&name)
+        {
             asked.state = State::Opening;
             let open = streams::OpenId(self.fresh_id());
             self.custody.opening.insert(open, key);
-            self.swarm.behaviour_mut().custody.get_mut().open(name, open);
+            self.swarm
+                .behaviour_mut()
+                .custody
+                .get_mut()
+                .open(name, open);
             return;
         }
         let peer = self.peers.enter(name, rt::unix_millis());

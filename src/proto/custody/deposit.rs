@@ -132,7 +132,12 @@ impl Header {
             Proof::Write(signature) => signature,
             Proof::Stamp(nonce) => &nonce.to_be_bytes(),
         };
-        [&self.terms.encode()[..], &self.expiry.0.to_be_bytes(), proof].concat()
+        [
+            &self.terms.encode()[..],
+            &self.expiry.0.to_be_bytes(),
+            proof,
+        ]
+        .concat()
     }
 
     /// Reads what [`encode`](Self::encode) wrote of a message that was checked before; `None` if these are no such bytes.

@@ -7,7 +7,7 @@ use super::seeking::Seeker;
 use super::{Asker, Report};
 use crate::net::custody::{key_of, signer_of};
 use crate::node::room;
-use crate::proto::custody::custodian::{Config, Custodian, Input, Output, Tombstone};
+use crate::proto::custody::custodian::{Custodian, Input, Output, Tombstone};
 use crate::proto::custody::deposit::{Deposit, Header};
 use crate::proto::custody::region::{SECTOR_DEPTH, is_qualified, position, sector};
 use crate::proto::custody::tag::Tag;
@@ -65,15 +65,10 @@ impl<S: Store> EventLoop<S> {
         let Some(signer) = signer_of(&self.key).filter(|_| self.gate.may_send()) else {
             return;
         };
-        let defaults = Config::default();
+        let mut config = self.custody.config.clone();
         let part = self.storage.quota / PART_OF_QUOTA / ENVELOPE_LEN as u64;
-        let config = Config {
-            puzzle_bits: self.custody.bits,
-            capacity: usize::try_from(part).map_or(defaults.capacity, |part| {
-                part.min(defaults.capacity)
-            }),
-            ..defaults
-        };
+        config.capacity =
+            usize::try_from(part).map_or(config.capacity, |part| part.min(config.capacity));
         let seed = u64::from_le_bytes(rt::random());
         let mut custodian = Custodian::new(signer, config, seed);
         let (mut headers, mut tombs, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
@@ -112,7 +107,8 @@ impl<S: Store> EventLoop<S> {
     /// Where this node is found as a custodian: nowhere if its id does not show the work.
     fn own_sectors(&self) -> Vec<BlobHash> {
         let key = key_of(self.swarm.local_peer_id());
-        let Some(key) = key.filter(|key| is_qualified(*key, self.custody.bits)) else {
+        let Some(key) = key.filter(|key| is_qualified(*key, self.custody.config.puzzle_bits))
+        else {
             return Vec::new();
         };
         let place = position(key);
