@@ -5,6 +5,7 @@
 
 mod command;
 mod config;
+pub mod custody;
 mod denylists;
 mod error;
 mod event_loop;
@@ -65,6 +66,7 @@ use crate::net::addresses::socket_of;
 use crate::net::behaviour;
 use crate::net::transport::{Parts, webrtc};
 use crate::proto::book::Book;
+use crate::proto::custody::custodian;
 use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::link::Link;
 use crate::proto::neighbours::SERVE_AFTER;
@@ -230,6 +232,10 @@ impl<S: Store> Node<S> {
             fetch: config.fetch,
             book,
             serve_after: config.serve_after.unwrap_or(SERVE_AFTER),
+            custodian: custodian::Config {
+                puzzle_bits: config.puzzle_bits,
+                ..config.custodian.unwrap_or_default()
+            },
             storage,
             shared: shared.clone(),
         };

@@ -6,6 +6,7 @@ use cid::Cid;
 use futures::channel::{mpsc, oneshot};
 use libp2p::{Multiaddr, PeerId};
 
+use super::custody::{Hearer, Kept};
 use super::error::Result;
 use super::event_loop::Part;
 use super::keepers::Asked;
@@ -15,6 +16,7 @@ use super::readers::ReaderId;
 use super::site::Holders;
 use super::snapshot::SwarmChart;
 use crate::proto::address::Address;
+use crate::proto::custody::{self, tag::Tag};
 use crate::proto::holding::Holding;
 use crate::proto::keeping::Verdict;
 use crate::proto::keys::SiteKey;
@@ -180,6 +182,24 @@ pub(super) enum Command {
         peer: PeerId,
         verdict: Verdict,
     },
+    /// Who may keep what lies under a tag.
+    Nearest {
+        tag: Tag,
+        reply: oneshot::Sender<Vec<custody::PeerId>>,
+    },
+    /// Ask a custodian something, or only open a stream to it.
+    AskCustodian {
+        peer: custody::PeerId,
+        message: Option<custody::message::Message>,
+    },
+    /// Hears what custodians answer.
+    HearCustodians(Hearer),
+    /// Connected relays that keep mail.
+    MailboxRelays {
+        reply: oneshot::Sender<Vec<custody::PeerId>>,
+    },
+    /// What is kept for others.
+    KeptForOthers { reply: oneshot::Sender<Kept> },
     /// Other denylists are in force.
     DenylistChanged,
     /// Room was made, or taken away.

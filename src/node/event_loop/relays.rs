@@ -112,6 +112,7 @@ impl<S: Store> EventLoop<S> {
     pub(super) fn announce_all(&mut self) {
         self.announce_neighbourhood();
         self.announce_keeper();
+        self.announce_custody();
         let blobs: Vec<_> = self.transfers.keys().copied().collect();
         for blob in blobs {
             if let Some(transfer) = self.transfers.get_mut(&blob) {
