@@ -165,6 +165,9 @@ pub async fn publish(
     for (line, reason) in &published.skipped_redirects {
         report.say(&format!("_redirects, line {line} is left out: {reason}."));
     }
+    for (line, reason) in &published.skipped_headers {
+        report.say(&format!("_headers, line {line}: {reason}."));
+    }
     for path in &published.same_but_for_case {
         report.say(&format!(
             "\"{path}\" is there in upper and lower case: it cannot be unpacked on every disk."
@@ -179,7 +182,7 @@ pub async fn publish(
 /// `Node` once the node has stopped.
 pub async fn until_held(node: &NativeNode, site: &Manifest) -> Result<usize> {
     loop {
-        let holders = node.holders(site.hash()).await?.day;
+        let holders = node.holders(site.hash()).await?.now;
         if holders > 0 {
             return Ok(holders);
         }

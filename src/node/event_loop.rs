@@ -52,6 +52,7 @@ use crate::proto::message::Message;
 use crate::proto::name::follow;
 use crate::proto::neighbours::Neighbours;
 use crate::proto::pex::Pex;
+use crate::proto::sightings::Sightings;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::proto::uplink::Uplink;
 use crate::proto::web_seed::{self, Fault};
@@ -262,6 +263,7 @@ pub(super) struct Start<S: Store> {
     pub serve_after: Duration,
     pub book: Book,
     pub storage: StorageInfo,
+    pub sightings: Sightings,
     pub shared: Rc<RefCell<Shared>>,
 }
 
@@ -319,7 +321,7 @@ impl<S: Store> EventLoop<S> {
             alarms: HashMap::new(),
             gate: start.gate,
             eviction: Eviction::default(),
-            sites: sites::Sites::default(),
+            sites: sites::Sites::new(start.sightings),
             hide_address: start.hide_address,
             announces_sockets: start.announces_sockets,
             fetch: start.fetch,
@@ -366,6 +368,7 @@ impl<S: Store> EventLoop<S> {
                     self.look_at_day();
                     self.rest_idle_parts();
                     self.record_use();
+                    self.record_sightings();
                 }
             }
             self.ring_alarms();
