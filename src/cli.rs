@@ -96,6 +96,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// How often it is looked whether others have what was published.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How old a record gets before it is signed anew: a week. Ours: it holds for 90 days, so many a look may be missed.
+const RENEW_AFTER_MILLIS: u64 = 7 * 24 * 60 * 60 * 1000;
+
 /// How often it is looked whether a record must be signed anew.
 const RENEWAL_LOOK: Duration = Duration::from_secs(60 * 60);
 
@@ -165,6 +168,9 @@ pub async fn publish(
     for (line, reason) in &published.skipped_redirects {
         report.say(&format!("_redirects, line {line} is left out: {reason}."));
     }
+    for (line, reason) in &published.skipped_headers {
+        report.say(&format!("_headers, line {line}: {reason}."));
+    }
     for path in &published.same_but_for_case {
         report.say(&format!(
             "\"{path}\" is there in upper and lower case: it cannot be unpacked on every disk."
@@ -179,7 +185,7 @@ pub async fn publish(
 /// `Node` once the node has stopped.
 pub async fn until_held(node: &NativeNode, site: &Manifest) -> Result<usize> {
     loop {
-        let holders = node.holders(site.hash()).await?.day;
+        let holders = node.holders(site.hash()).await?.now;
         if holders > 0 {
             return Ok(holders);
         }
@@ -231,6 +237,18 @@ pub async fn name(node: &NativeNode, key: &Key, site: &Manifest) -> Result<Head>
     Ok(head)
 }
 
+/// Lets a version go that another has taken the place of, when room is needed: nothing else would ever let go of it.
+///
+/// # Errors
+/// `Node` if the store fails.
+pub async fn replaced(node: &NativeNode, version: BlobHash) -> Result<()> {
+    match node.set_site_pinned(version, false).await {
+        // It was published elsewhere.
+        Err(node::Error::NotFound) => Ok(()),
+        done => Ok(done?),
+    }
+}
+
 /// Asks keepers to keep an address; whether one does.
 ///
 /// # Errors
@@ -256,23 +274,39 @@ pub async fn ask_keepers(
     Ok(false)
 }
 
-/// Keeps a name's record from ending for as long as it is not dropped: signs it anew when a third of its time is left.
+/// Keeps a name's record from ending for as long as it is not dropped: signs it anew once a week.
 ///
 /// # Errors
-/// As [`name`]; a name that leads elsewhere by now, because somebody with the same key has published, is left to them.
+/// As [`renew_if`].
 pub async fn renew(node: &NativeNode, key: &Key, site: &Manifest) -> Result<()> {
     loop {
         rt::sleep(RENEWAL_LOOK).await;
-        let Some(head) = node.names().known(key.key.name()).await? else {
-            continue;
-        };
-        let left = head.valid_until.saturating_sub(rt::unix_millis());
-        let leads_here = head.cid.as_ref().and_then(manifest_of) == Some(site.hash());
-        if leads_here && left < LIFETIME_MILLIS / 3 {
-            let head = name(node, key, site).await?;
-            tracing::info!(until = %date(head.valid_until), "the record is signed anew");
-        }
+        renew_if(node, key, site, LIFETIME_MILLIS - RENEW_AFTER_MILLIS).await?;
     }
+}
+
+/// Signs a name's record anew if less than `left` milliseconds are left of it. A name that leads elsewhere by now, because somebody with
+/// the same key has published, is left to them, and so is one for which the key has signed two values under one number.
+///
+/// # Errors
+/// As [`name`].
+pub async fn renew_if(
+    node: &NativeNode,
+    key: &Key,
+    site: &Manifest,
+    left: u64,
+) -> Result<Option<Head>> {
+    let Some(head) = node.names().known(key.key.name()).await? else {
+        return Ok(None);
+    };
+    let leads_here = head.cid.as_ref().and_then(manifest_of) == Some(site.hash());
+    let due = head.valid_until.saturating_sub(rt::unix_millis()) < left;
+    if !leads_here || head.fork.is_some() || !due {
+        return Ok(None);
+    }
+    let head = name(node, key, site).await?;
+    tracing::info!(until = %date(head.valid_until), "the record is signed anew");
+    Ok(Some(head))
 }
 
 /// A moment in milliseconds since 1970 as a date.

@@ -6,7 +6,7 @@
 mod command;
 mod config;
 pub mod custody;
-mod denylists;
+pub mod denylists;
 mod error;
 mod event_loop;
 mod export;
@@ -71,6 +71,7 @@ use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::link::Link;
 use crate::proto::neighbours::SERVE_AFTER;
 use crate::proto::share::ShareHeader;
+use crate::proto::sightings::Sightings;
 use crate::proto::tree::TreeBuilder;
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 use crate::proto::web_source::{self, WebSource};
@@ -86,6 +87,9 @@ const UPLOAD: &str = "upload";
 
 /// Name of the stored value that holds the person's limits.
 const LIMITS: &str = "limits";
+
+/// Name of the stored value that holds who was seen to have sites.
+const SIGHTINGS: &str = "sightings";
 
 /// Name of the stored value that holds what was sent and received today.
 const TRAFFIC: &str = "traffic";
@@ -187,6 +191,8 @@ impl<S: Store> Node<S> {
             }),
             None => Book::default(),
         };
+        let sightings = store.value(SIGHTINGS).await?;
+        let sightings = sightings.and_then(|stored| Sightings::decode(&stored));
         let usage = store.usage().await?;
         let storage = StorageInfo {
             used: usage.used,
@@ -237,6 +243,7 @@ impl<S: Store> Node<S> {
                 ..config.custodian.unwrap_or_default()
             },
             storage,
+            sightings: sightings.unwrap_or_default(),
             shared: shared.clone(),
         };
         rt::spawn(EventLoop::new(start).run());
@@ -258,6 +265,7 @@ impl<S: Store> Node<S> {
                 ),
             }
         }
+        node.take_up_denylists().await?;
         node.names().take_up().await?;
         node.tell(Command::Rest(asleep)).await?;
         Ok(node)

@@ -37,6 +37,7 @@ pub mod pool;
 pub mod random;
 pub mod rate;
 pub mod share;
+pub mod sightings;
 #[cfg(feature = "test-utils")]
 pub mod sim;
 pub mod site;

@@ -247,6 +247,9 @@ async fn run(command: Command) -> cli::Result<()> {
                         head.holders,
                         cli::date(head.valid_until),
                     ));
+                    if let Some(previous) = previous.filter(|_| published.changed) {
+                        cli::replaced(&node, previous).await?;
+                    }
                     Some(head)
                 }
             };

@@ -53,6 +53,8 @@ pub(super) enum Command {
         pinned: bool,
         reply: oneshot::Sender<Vec<RowId>>,
     },
+    /// A publication has taken these files, which must not make way, or is done with them.
+    Reserve { blobs: Vec<BlobHash>, taken: bool },
     /// This much of a site is here: its peers are told.
     Hold(Holding),
     /// Drop these files of sites; answers with the rows that may go now.

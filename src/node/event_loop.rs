@@ -54,6 +54,7 @@ use crate::proto::message::Message;
 use crate::proto::name::follow;
 use crate::proto::neighbours::Neighbours;
 use crate::proto::pex::Pex;
+use crate::proto::sightings::Sightings;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::proto::uplink::Uplink;
 use crate::proto::web_seed::{self, Fault};
@@ -272,6 +273,7 @@ pub(super) struct Start<S: Store> {
     pub custodian: custodian::Config,
     pub book: Book,
     pub storage: StorageInfo,
+    pub sightings: Sightings,
     pub shared: Rc<RefCell<Shared>>,
 }
 
@@ -330,7 +332,7 @@ impl<S: Store> EventLoop<S> {
             alarms: HashMap::new(),
             gate: start.gate,
             eviction: Eviction::default(),
-            sites: sites::Sites::default(),
+            sites: sites::Sites::new(start.sightings),
             hide_address: start.hide_address,
             announces_sockets: start.announces_sockets,
             fetch: start.fetch,
@@ -378,6 +380,7 @@ impl<S: Store> EventLoop<S> {
                     self.look_at_day();
                     self.rest_idle_parts();
                     self.record_use();
+                    self.record_sightings();
                 }
             }
             self.ring_alarms();

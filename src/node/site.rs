@@ -54,11 +54,13 @@ impl<S: Store> std::fmt::Debug for Site<S> {
     }
 }
 
-/// How many other peers had all of a site, as far as they have said so since the node started.
+/// How many other peers had all of a site, as far as they have said so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Holders {
     /// They are linked, or said so within the last minutes.
     pub now: usize,
+    /// Of these, the ones that are known as keepers.
+    pub keepers: usize,
     /// That, or said so within the last hour.
     pub hour: usize,
     /// That, or said so within the last day.

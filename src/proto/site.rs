@@ -5,6 +5,7 @@
 //! missing. A folder without a slash, and a page with one, lead to the address with which relative links work. Query and fragment
 //! play no part, but that a redirect keeps the query. Pure: the answer depends on the manifest and the text alone.
 
+pub mod header_rules;
 pub mod redirects;
 
 use std::fmt::Write;

@@ -17,6 +17,8 @@ use super::types::{JsKeepWork, JsPublishOptions, JsWork};
 use crate::node::{
     Error, Fetching, PageNode, PageSite, PublishOptions, Published, Publishing, Result, SiteFile,
 };
+use crate::proto::address::{Address, AddressError};
+use crate::proto::keeping::Verdict;
 use crate::proto::link::{manifest_cid, parse_manifest_cid};
 use crate::proto::manifest::Entry;
 use crate::proto::manifest::diff::Diff;
@@ -139,6 +141,25 @@ impl WasmNode {
         })
     }
 
+    /// Asks keepers to keep what an address leads to; resolves to the best that one of them says.
+    #[wasm_bindgen(js_name = askKeepers, unchecked_return_type = "Promise<KeeperWord>")]
+    pub fn ask_keepers(&self, address: String, work: Option<JsWork>) -> Promise {
+        let node = self.node();
+        let signal = work.and_then(|work| work.work_signal());
+        promise_until(signal, async move {
+            let address: Address = address
+                .parse()
+                .map_err(|error: AddressError| Error::BadOptions(error.to_string()))?;
+            let word = match node.ask_keepers(address, &[]).await? {
+                Verdict::Taken => "taken",
+                Verdict::Full => "full",
+                Verdict::Refused => "refused",
+                Verdict::NotFound => "unreached",
+            };
+            Ok(word.into())
+        })
+    }
+
     /// The sites whose lists of files are here.
     #[wasm_bindgen(unchecked_return_type = "Promise<HeldSite[]>")]
     pub fn sites(&self) -> Promise {
@@ -217,13 +238,25 @@ struct SiteChange {
     files: usize,
     bytes: u64,
     same_but_for_case: Vec<String>,
-    skipped_redirects: Vec<SkippedRedirect>,
+    skipped_redirects: Vec<SkippedLine>,
+    skipped_headers: Vec<SkippedLine>,
 }
 
+/// A line of a file of rules that does not count.
 #[derive(Serialize)]
-struct SkippedRedirect {
+pub(super) struct SkippedLine {
     line: usize,
     reason: String,
+}
+
+impl SkippedLine {
+    pub fn all(lines: &[(usize, impl std::fmt::Display)]) -> Vec<Self> {
+        let told = lines.iter().take(MAX_LISTED).map(|(line, reason)| Self {
+            line: *line,
+            reason: reason.to_string(),
+        });
+        told.collect()
+    }
 }
 
 #[derive(Serialize)]
@@ -236,9 +269,11 @@ struct SiteInfo {
     previous: Option<String>,
     time: Option<u64>,
     index: String,
+    fallback: Option<String>,
     pinned: bool,
     here: Here,
     holders: usize,
+    keepers: usize,
     seen_hour: usize,
     seen_day: usize,
 }
@@ -328,12 +363,14 @@ async fn info(node: &PageNode, cid: &str) -> Result<SiteInfo> {
         previous: extra.previous.map(manifest_cid),
         time: (extra.time > 0).then_some(extra.time * 1000),
         index: manifest.index().to_owned(),
+        fallback: extra.fallback.clone(),
         pinned: sites.contains(&(id, true)),
         here: Here {
             files: here.files,
             bytes: here.bytes,
         },
         holders: holders.now,
+        keepers: holders.keepers,
         seen_hour: holders.hour,
         seen_day: holders.day,
     })
@@ -356,7 +393,6 @@ fn change(
             ..Diff::default()
         },
     };
-    let skipped = published.skipped_redirects.iter();
     SiteChange {
         cid: manifest.cid(),
         previous: previous.map(manifest_cid),
@@ -370,13 +406,8 @@ fn change(
         files: manifest.len(),
         bytes: manifest.size(),
         same_but_for_case: listed(published.same_but_for_case.clone()),
-        skipped_redirects: skipped
-            .take(MAX_LISTED)
-            .map(|(line, reason)| SkippedRedirect {
-                line: *line,
-                reason: reason.to_string(),
-            })
-            .collect(),
+        skipped_redirects: SkippedLine::all(&published.skipped_redirects),
+        skipped_headers: SkippedLine::all(&published.skipped_headers),
     }
 }
 

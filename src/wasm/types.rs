@@ -34,9 +34,12 @@ export interface KeepProgress { files: number; bytes: number; allFiles: number; 
 export interface WasmPublishOptions { name?: string; previous?: string; index?: string; missing?: string; fallback?: string;
   signal?: AbortSignal; onProgress?: (progress: { files: number; bytes: number; newFiles: number; newBytes: number }) => void }
 export interface SiteChange { cid: string; previous: string | null; added: string[]; changed: string[]; removed: string[]; addedCount: number; changedCount: number;
-  removedCount: number; newBytes: number; files: number; bytes: number; sameButForCase: string[]; skippedRedirects: { line: number; reason: string }[] }
-export interface SiteInfo { cid: string; title: string; files: number; bytes: number; previous: string | null; time: number | null; index: string; pinned: boolean;
-  here: { files: number; bytes: number }; holders: number; seenHour: number; seenDay: number }
+  removedCount: number; newBytes: number; files: number; bytes: number; sameButForCase: string[]; skippedRedirects: SkippedLine[]; skippedHeaders: SkippedLine[] }
+export interface SkippedLine { line: number; reason: string }
+export interface DenylistInfo { name: string; bytes: number; rules: number; skipped: SkippedLine[]; skippedCount: number }
+export type KeeperWord = 'taken' | 'full' | 'refused' | 'unreached';
+export interface SiteInfo { cid: string; title: string; files: number; bytes: number; previous: string | null; time: number | null; index: string; fallback: string | null; pinned: boolean;
+  here: { files: number; bytes: number }; holders: number; keepers: number; seenHour: number; seenDay: number }
 export interface SiteFileInfo { path: string; size: number; type: string; hash: string }
 export interface SiteAnswer { kind: 'file' | 'redirect' | 'missing'; status: number; path: string | null; size: number; type: string; etag: string | null;
   location: string | null; cache: string | null; csp: string | null }

@@ -18,7 +18,7 @@ use libp2p::core::{Endpoint, Transport as _};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-const RECEIVE_LIMIT: u32 = 4 * 1024 * 1024;
+const RECEIVE_LIMIT: u32 = 32 * 1024 * 1024;
 
 /// Longer than any answer here takes, shorter than the transport's own limit of 15 s.
 const SOON: Duration = Duration::from_secs(10);

@@ -243,8 +243,13 @@ fn publishing_that_was_given_up_goes_on_where_it_was() {
         node.stop().await;
 
         let store = store.reopen();
+        let rows = store.rows().await.unwrap();
+        let pinned = rows.iter().filter(|row| row.pinned).count();
+        assert_eq!(pinned, 0, "of what came to nothing nothing is kept");
         let node = scene.node().on(&store).await;
         let published = publish(&node, &tree, PublishOptions::default()).await;
+        let rows = store.rows().await.unwrap();
+        assert!(rows.iter().all(|row| row.pinned));
         let unique: BTreeMap<BlobHash, u64> = published
             .manifest
             .entries()
@@ -422,6 +427,145 @@ fn pins_keep_what_a_site_needs_and_no_more() {
                 .unwrap()
                 .is_whole()
         );
+    });
+}
+
+#[test]
+fn nothing_of_a_publication_makes_way_while_it_lasts_and_all_of_it_when_it_was_given_up() {
+    run(|scene: Scene| async move {
+        let store = MemoryStore::new();
+        let node = scene.node().on(&store).await;
+        let old: Tree = [("old.bin".to_owned(), content(1_000_000, 1))].into();
+        let old = publish(&node, &old, PublishOptions::default()).await;
+        node.set_site_pinned(old.manifest.hash(), false)
+            .await
+            .unwrap();
+        // Both do not fit, so the old one goes, and none of the new one.
+        node.set_quota(bytes_stored(&store).await + 200_000)
+            .await
+            .unwrap();
+        let tree: Tree = (0..9)
+            .map(|n| (format!("{n}.bin"), content(100_000, 50 + n)))
+            .collect();
+        let new = publish(&node, &tree, PublishOptions::default()).await;
+        let site = node.site(new.manifest.hash()).await.unwrap();
+        assert_same(&site, &tree).await;
+        let gone = node.site_here(old.manifest.hash()).await.unwrap();
+        let gone = match gone {
+            Some(site) => !site.progress().await.unwrap().is_whole(),
+            None => true,
+        };
+        assert!(gone);
+
+        // What does not fit at all is given up, and makes way.
+        let huge: Tree = (0..9)
+            .map(|n| (format!("{n}.bin"), content(600_000, 70 + n)))
+            .collect();
+        let files: Vec<_> = huge.iter().map(|(path, bytes)| file(path, bytes)).collect();
+        let files = futures::stream::iter(files);
+        let failed = node.publish(files, PublishOptions::default(), |_| {}).await;
+        assert_eq!(failed.unwrap_err().code(), "QUOTA_EXCEEDED");
+        let tree: Tree = [("again.bin".to_owned(), content(250_000, 90))].into();
+        let again = publish(&node, &tree, PublishOptions::default()).await;
+        let site = node.site(again.manifest.hash()).await.unwrap();
+        assert_same(&site, &tree).await;
+    });
+}
+
+#[test]
+fn header_rules_hold_for_the_files_of_a_site() {
+    run(|scene: Scene| async move {
+        let node = scene.node().await;
+        let rules = "/*\n  Content-Security-Policy: script-src 'self'\n  X-Powered-By: us\n/assets/*\n  Cache-Control: max-age=60\n";
+        let tree: Tree = [
+            ("index.html", content(100, 1)),
+            ("assets/a.css", content(100, 2)),
+            ("_headers", Bytes::from_static(rules.as_bytes())),
+        ]
+        .map(|(path, bytes)| (path.to_owned(), bytes))
+        .into();
+        let published = publish(&node, &tree, PublishOptions::default()).await;
+        let skipped: Vec<_> = published.skipped_headers.iter().map(|one| one.0).collect();
+        assert_eq!(skipped, [3]);
+        let of = |path: &str| {
+            let entry = published.manifest.get(path).unwrap();
+            let headers = entry.headers.cloned().unwrap_or_default();
+            (headers.cache, headers.csp)
+        };
+        let policy = Some("script-src 'self'".to_owned());
+        assert_eq!(of("index.html"), (None, policy.clone()));
+        assert_eq!(of("assets/a.css"), (Some("max-age=60".into()), policy));
+        // Published again, with what it was served with, it is the same.
+        let again: Vec<_> = tree
+            .iter()
+            .map(|(path, bytes)| {
+                let entry = published.manifest.get(path).unwrap();
+                file(path, bytes).map(|file| gyre::node::SiteFile {
+                    headers: entry.headers.cloned(),
+                    ..file
+                })
+            })
+            .collect();
+        let options = PublishOptions {
+            previous: Some(published.manifest.hash()),
+            ..PublishOptions::default()
+        };
+        let again = node
+            .publish(futures::stream::iter(again), options, |_| {})
+            .await
+            .unwrap();
+        assert!(!again.changed);
+    });
+}
+
+#[test]
+fn who_had_a_site_is_remembered_and_so_are_a_persons_denylists() {
+    run(|scene: Scene| async move {
+        let store = MemoryStore::new();
+        let publisher = scene.node().on(&store).await;
+        let tree: Tree = thousand().into_iter().take(5).collect();
+        let id = publish(&publisher, &tree, PublishOptions::default())
+            .await
+            .manifest
+            .hash();
+        let reader = scene.node().await;
+        let site = reader.site(id).await.unwrap();
+        site.fetch(|_| {}).await.unwrap();
+        while publisher.holders(id).await.unwrap().now == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        while store.value("sightings").await.unwrap().is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        let rule = format!("/ipfs/{}\n/nonsense\n", gyre::proto::link::manifest_cid(id));
+        let lists = publisher
+            .set_own_denylist("mine", Some("/ipns/x\n".into()))
+            .await
+            .unwrap();
+        assert_eq!((lists.len(), lists[0].read.rules), (1, 0));
+        let lists = publisher
+            .set_own_denylist("other", Some(rule.clone().into()))
+            .await
+            .unwrap();
+        assert_eq!((lists[1].read.rules, lists[1].read.skipped_count), (1, 1));
+        let bad = publisher
+            .set_own_denylist("bad", Some("version: 9\n---\n".into()))
+            .await;
+        assert_eq!(bad.unwrap_err().code(), "BAD_OPTIONS");
+        publisher.stop().await;
+        reader.stop().await;
+
+        let publisher = scene.node().on(&store.reopen()).await;
+        let holders = publisher.holders(id).await.unwrap();
+        assert_eq!((holders.now, holders.hour, holders.day), (0, 1, 1));
+        let denied = publisher.site(id).await;
+        assert!(matches!(denied, Err(gyre::node::Error::Denied)));
+        let names: Vec<_> = publisher.own_denylists().await.unwrap();
+        let names: Vec<_> = names.iter().map(|list| list.name.as_str()).collect();
+        assert_eq!(names, ["mine", "other"]);
+        let left = publisher.set_own_denylist("other", None).await.unwrap();
+        assert_eq!(left.len(), 1);
+        assert!(publisher.site(id).await.is_ok());
     });
 }
 

@@ -7,8 +7,10 @@ use std::process::{Command, Stdio};
 
 use gyre::cli;
 use gyre::node::snapshot::Via;
+use gyre::relay::KeeperConfig;
+use gyre::rt;
 
-use super::kit::{Silent, native, read_tree, write_tree};
+use super::kit::{Silent, native, read_tree, run_beside, write_tree};
 use super::*;
 
 #[test]
@@ -165,6 +167,116 @@ fn a_key_keeps_the_address_from_version_to_version() {
             "{words}"
         );
         assert!(words.contains("1 other peer has everything"), "{words}");
+    });
+}
+
+#[test]
+fn the_command_says_as_json_what_came_of_it_and_whether_a_keeper_took_it() {
+    let keeper = KeeperConfig {
+        keep: 10_000_000,
+        ..KeeperConfig::default()
+    };
+    run_beside(keeper, |scene: Scene| async move {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tree: Tree = thousand().into_iter().take(20).collect();
+        let source = folder.path().join("site");
+        let store = folder.path().join("a.redb");
+        let publish = |tree: &Tree, more: &[&str]| {
+            write_tree(tree, &source);
+            let mut command = gyre(&scene, store.clone());
+            command.arg("publish").arg(&source).arg("--json").args(more);
+            command.arg("--key").arg(folder.path().join("site.key"));
+            command
+        };
+        let said = |output: std::process::Output| -> serde_json::Value {
+            let words = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{words}");
+            serde_json::from_slice(&output.stdout).unwrap()
+        };
+        let at = scene.relay.keeper().to_string();
+        let first = said(output(publish(&tree, &["--keeper", &at])).await);
+        assert_eq!(first["kept"], true);
+        assert_eq!(first["published"], true);
+        assert_eq!(first["holders"], 1);
+        assert_eq!(first["sequence"], 0);
+        assert_eq!(first["files"], 20);
+        assert_eq!(first["newFiles"], 20);
+        assert_eq!(first["changed"], true);
+        assert_eq!(first["address"], first["name"]);
+        let now = rt::unix_millis();
+        let days = (first["validUntil"].as_u64().unwrap() - now) / (24 * 60 * 60 * 1000);
+        assert!((89..=90).contains(&days), "{days} days");
+
+        tree.insert("new.html".into(), content(100, 4));
+        let second = said(output(publish(&tree, &[])).await);
+        assert_eq!(second["name"], first["name"]);
+        assert_ne!(second["cid"], first["cid"]);
+        assert_eq!(second["sequence"], 1);
+        assert_eq!(second["newFiles"], 1);
+        assert_eq!(second["newBytes"], 100);
+        assert_eq!(second["kept"], serde_json::Value::Null);
+        assert_eq!(second["published"], false);
+
+        // The version before is let go of when room is needed.
+        let setup = cli::Setup {
+            store: store.clone(),
+            ..cli::Setup::default()
+        };
+        let node = cli::start(setup).await.unwrap();
+        let pinned = |cid: &serde_json::Value| {
+            let version: cli::Address = cid.as_str().unwrap().parse().unwrap();
+            let node = node.clone();
+            async move {
+                let sites = node.sites().await.unwrap();
+                let found = sites
+                    .iter()
+                    .find(|(id, _)| cli::Address::Manifest(*id) == version);
+                found.unwrap().1
+            }
+        };
+        assert!(!pinned(&first["cid"]).await);
+        assert!(pinned(&second["cid"]).await);
+        node.stop().await;
+    });
+}
+
+#[test]
+fn a_record_is_signed_anew_under_the_same_number() {
+    run(|scene: Scene| async move {
+        let folder = tempfile::tempdir().unwrap();
+        let key = cli::Key::open(&folder.path().join("site.key"), 0).unwrap();
+        let publisher = native(&scene, folder.path(), "publisher", false).await;
+        let tree: Tree = thousand().into_iter().take(3).collect();
+        let site = publish(&publisher, &tree, PublishOptions::default()).await;
+        let first = cli::name(&publisher, &key, &site.manifest).await.unwrap();
+        let day = 24 * 60 * 60 * 1000;
+        // It has 90 days left: not due with a week gone, due with none.
+        let early = cli::renew_if(&publisher, &key, &site.manifest, 83 * day).await;
+        assert_eq!(early.unwrap(), None);
+        let renewed = cli::renew_if(&publisher, &key, &site.manifest, 90 * day).await;
+        let renewed = renewed.unwrap().unwrap();
+        assert_eq!(renewed.sequence, first.sequence);
+        assert_eq!(renewed.value, first.value);
+        assert!(renewed.valid_until > first.valid_until);
+        assert_ne!(renewed.record, first.record);
+
+        // Who held the record has the newer one, and passes it on when the publisher is gone.
+        let holder = scene.node().await;
+        let head = holder.names().resolve(first.name).await.unwrap();
+        assert_eq!(head.valid_until, renewed.valid_until);
+        holder.names().hold(first.name, true).await.unwrap();
+        publisher.stop().await;
+        let late = scene.node().await;
+        let head = late.names().resolve(first.name).await.unwrap();
+        assert_eq!(head.record, renewed.record);
+
+        // Another version is another's to renew.
+        let other: Tree = thousand().into_iter().take(4).collect();
+        let publisher = native(&scene, folder.path(), "publisher", false).await;
+        let other = publish(&publisher, &other, PublishOptions::default()).await;
+        let left = cli::renew_if(&publisher, &key, &other.manifest, 91 * day).await;
+        assert_eq!(left.unwrap(), None);
+        publisher.stop().await;
     });
 }
 

@@ -58,6 +58,8 @@ export class Keyring extends EventTarget {
     }
     this.busy = false;
     await this.look();
+    // What fell due while they were locked is signed now.
+    if (done && this.state?.state === 'unlocked') void import(/* webpackChunkName: "renewal" */ './renewal.js').then(({ renewMySites }) => renewMySites()).catch(() => undefined);
     return done;
   }
 

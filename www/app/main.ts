@@ -11,6 +11,7 @@ import { initTheme } from './theme.js';
 initTheme();
 void fileServer();
 void session.start();
+void import(/* webpackChunkName: "renewal" */ './renewal.js').then(({ keepRenewing }) => keepRenewing());
 // Whoever comes back to this page should not wait for the next attempt.
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible') void session.start();

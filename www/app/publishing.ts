@@ -29,9 +29,9 @@ export async function findMySites(signal?: AbortSignal): Promise<number> {
         return cid === undefined ? null : { site: number, name, title: '', cid, sequence: 0, files: 0, bytes: 0, time: 0, confirmed: false, fallback: null, earlier: [] };
       }
       try {
-        const { cid, title, files, bytes, time, holders } = await site.info();
+        const { cid, title, files, bytes, time, holders, fallback } = await site.info();
         return {
-          site: number, name, title, cid, sequence: site.head?.sequence ?? 0, files, bytes, time: time ?? 0, confirmed: holders > 0, fallback: null, earlier: [],
+          site: number, name, title, cid, sequence: site.head?.sequence ?? 0, files, bytes, time: time ?? 0, confirmed: holders > 0, fallback, earlier: [],
         };
       } finally {
         site.close();

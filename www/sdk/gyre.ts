@@ -15,7 +15,7 @@ import { RelayMemory } from './memory.js';
 import { LocalNode, type GyreNode } from './node.js';
 import type { SiteFiles } from './publish.js';
 import { Site, siteHead } from './site.js';
-import type { HeldSite, PublishOptions, SiteHead, SiteVersion } from './site-types.js';
+import type { DenylistInfo, HeldSite, KeeperWord, PublishOptions, SiteHead, SiteVersion } from './site-types.js';
 import { readSurroundings, watchSurroundings } from './surroundings.js';
 import { openSource, type ShareSource } from './source.js';
 import type { Network } from './tabs/messages.js';
@@ -306,7 +306,74 @@ export class Gyre extends EventTarget {
       if (name === null || site === undefined) return { cid, name, sequence: null, change, link };
       const { sequence } = await node.call('publishName', site, cid);
       await node.call('holdName', name, true);
+      // What was replaced may go when room is needed; until then it can be gone back to.
+      if (isNew && previous !== null) await node.call('unpinSite', previous).catch(() => undefined);
       return { cid, name, sequence, change, link };
+    });
+  }
+
+  /**
+   * Signs the record of the person's site with this number anew if it was signed more than a week ago, with whatever its name leads
+   * to: records end after 90 days. Resolves to the head; `null` if nobody knows the name. Of two values under one number none is
+   * chosen: a new version settles that.
+   *
+   * @throws GyreError `NO_KEYS`, `LOCKED`, `ABORTED`, `CLOSED`.
+   */
+  async renew(site: number, options: { signal?: AbortSignal } = {}): Promise<SiteHead | null> {
+    return guarded(async () => {
+      const node = this.#open();
+      const name = await node.call('siteName', checkSiteNumber(site));
+      const head = await this.#headOf(name, options.signal);
+      if (!head || head.fork || head.validUntil - Date.now() > RENEW_WITH_LEFT_MS) return head;
+      const renewed = siteHead(await node.call('publishName', site, head.cid));
+      await node.call('holdName', name, true);
+      return renewed;
+    });
+  }
+
+  /**
+   * Asks keepers to keep what the address of a site leads to, now and when it changes. Resolves with the best that one of them says,
+   * `null` if none answers. A keeper fetches it from here and wherever it is: stay until {@link Site.info} knows a holder.
+   *
+   * @throws GyreError `BAD_LINK`, `ABORTED`, `CLOSED`.
+   */
+  async askKeepers(address: string, options: { signal?: AbortSignal } = {}): Promise<KeeperWord | null> {
+    return guarded(async () => {
+      const node = this.#open();
+      throwIfAborted(options.signal);
+      try {
+        return await node.work('askKeepers', [parseSiteLink(address).address], options);
+      } catch (thrown) {
+        const error = GyreError.from(thrown);
+        if (error.code === 'NOT_FOUND') return null;
+        throw error;
+      }
+    });
+  }
+
+  /** The denylists that the person has added. What is on them is neither fetched nor served here. */
+  async denylists(): Promise<DenylistInfo[]> {
+    return guarded(() => this.#open().call('denylists'));
+  }
+
+  /** The text of one of them, `null` if there is none of that name. */
+  async denylist(name: string): Promise<string | null> {
+    return guarded(async () => {
+      const text = await this.#open().call('denylistText', name);
+      return text ? new TextDecoder().decode(text) : null;
+    });
+  }
+
+  /**
+   * Adds a denylist, or replaces the one of that name; `null` removes it. Remembered; holds at once. Later lists come after earlier
+   * ones. Resolves with what there is then.
+   *
+   * @throws GyreError `BAD_OPTIONS` if it cannot be read or is too much, `STORE_FAILED`, `CLOSED`.
+   */
+  async setDenylist(name: string, list: string | Uint8Array | null): Promise<DenylistInfo[]> {
+    return guarded(() => {
+      const text = typeof list === 'string' ? new TextEncoder().encode(list) : list;
+      return this.#open().call('setDenylist', name, ...(text ? [text] : []));
     });
   }
 
@@ -530,6 +597,8 @@ function definedOnly<T extends object>(object: T): { [K in keyof T]?: Exclude<T[
 
 /** Milliseconds after which what was known of a name counts, so that a site opens where nobody can be asked; a newer head is an event. */
 const KNOWN_AFTER_MS = 2_000;
+/** A record with less than this left is signed anew: 90 days but for the week that a person may be away. */
+const RENEW_WITH_LEFT_MS = 83 * 24 * 60 * 60 * 1000;
 /** With these it is not known what a name leads to. */
 const UNKNOWN: ReadonlySet<string> = new Set(['NOT_FOUND', 'NO_RELAY', 'ABORTED']);
 

@@ -23,8 +23,10 @@ export type { SiteFiles } from './publish.js';
 export { Site } from './site.js';
 export { siteResponse } from './site-response.js';
 export type {
+  DenylistInfo,
   FileEntry,
   HeldSite,
+  KeeperWord,
   KeepProgress,
   KeyLock,
   KeyState,
@@ -38,6 +40,7 @@ export type {
   SiteInfo,
   SiteVersion,
   SiteVersionInfo,
+  SkippedLine,
 } from './site-types.js';
 export type { ShareSource } from './source.js';
 export type {

@@ -72,7 +72,29 @@ export interface SiteChange {
   /** Paths that differ from another one in case only, which some disks cannot hold: one of each group. */
   readonly sameButForCase: readonly string[];
   /** Lines of `_redirects`, counted from 1, that are not understood. */
-  readonly skippedRedirects: readonly { readonly line: number; readonly reason: string }[];
+  readonly skippedRedirects: readonly SkippedLine[];
+  /** Lines of `_headers` that do not count, or not wholly. */
+  readonly skippedHeaders: readonly SkippedLine[];
+}
+
+/** A line of a file of rules, counted from 1, that is not understood or not taken. */
+export interface SkippedLine {
+  readonly line: number;
+  readonly reason: string;
+}
+
+/** The best that a keeper says: it keeps the site, has no room, does not keep this, or could not get it. */
+export type KeeperWord = 'taken' | 'full' | 'refused' | 'unreached';
+
+/** A denylist that the person has added, and what came of it. */
+export interface DenylistInfo {
+  readonly name: string;
+  readonly bytes: number;
+  /** Rules that are in force. */
+  readonly rules: number;
+  /** Lines that are left out, the first of them. */
+  readonly skipped: readonly SkippedLine[];
+  readonly skippedCount: number;
 }
 
 /** What {@link Gyre.publish} made. */
@@ -114,13 +136,17 @@ export interface SiteInfo {
   readonly time: number | null;
   /** The file that stands for its folder. */
   readonly index: string;
+  /** The file that is shown with 200 where there is none. */
+  readonly fallback: string | null;
   /** Kept on purpose. */
   readonly pinned: boolean;
   /** How much of it is here. */
   readonly here: { readonly files: number; readonly bytes: number };
   /** Other peers that are known to have all of it now. */
   readonly holders: number;
-  /** Other peers that had all of it within the last hour, as far as was heard since the peer started. */
+  /** Of these, the ones that are known as keepers. */
+  readonly keepers: number;
+  /** Other peers that had all of it within the last hour, as far as was heard. */
   readonly seenHour: number;
   /** The same within the last day. */
   readonly seenDay: number;

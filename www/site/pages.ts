@@ -31,6 +31,8 @@ export function wordsFor(code: string, message: string): { status: number; headi
       return { status: 504, heading: 'Nobody reachable has this page right now', sentence: 'It comes from other people’s browsers. Ask somebody who has it to open Gyre, or try again later.' };
     case 'QUOTA_EXCEEDED':
       return { status: 507, heading: 'No room left', sentence: 'The storage set aside for Gyre is full. Remove something, or allow it more room.' };
+    case 'DENIED':
+      return { status: 403, heading: 'This is on a denylist', sentence: 'A list that was added in the settings of Gyre says that this is not to be opened here. Others may open it.' };
     case 'CLOSED':
     case 'ABORTED':
     case 'INTERRUPTED':

@@ -53,7 +53,7 @@ export class SiteNode extends FakeNode {
     const cid = siteCid(this.kept.size);
     const previous = options.previous ?? null;
     this.kept.set(cid, { title: options.name ?? '', previous, files, pinned: true });
-    const none = { changed: [], removed: [], changedCount: 0, removedCount: 0, sameButForCase: [], skippedRedirects: [] };
+    const none = { changed: [], removed: [], changedCount: 0, removedCount: 0, sameButForCase: [], skippedRedirects: [], skippedHeaders: [] };
     return { cid, previous, added: files.map(({ path }) => path), addedCount: files.length, newBytes: bytes, files: files.length, bytes, ...none };
   }
 
@@ -61,7 +61,7 @@ export class SiteNode extends FakeNode {
     work.signal?.throwIfAborted();
     const { title, files, previous, pinned } = this.site(cid);
     const here = { files: files.length, bytes: sizeOf(files) };
-    return { cid, title, ...here, previous, time: 1_000, index: 'index.html', pinned, here, holders: 1, seenHour: 2, seenDay: 3 };
+    return { cid, title, ...here, previous, time: 1_000, index: 'index.html', fallback: null, pinned, here, holders: 1, keepers: 0, seenHour: 2, seenDay: 3 };
   };
 
   siteFiles = async (cid: string, offset: number, limit: number): Promise<SiteFileInfo[]> =>

@@ -4,7 +4,7 @@ import { FolderError, gather, type Folder } from '../app/lib/folder.js';
 import { MySites } from '../app/lib/my-sites.js';
 import { Publication, type Publisher } from '../app/lib/publication.js';
 import { GyreError } from '../sdk/errors.js';
-import type { FileEntry, PublishOptions, SiteChange, SiteInfo, SiteVersion } from '../sdk/site-types.js';
+import type { FileEntry, KeeperWord, PublishOptions, SiteChange, SiteInfo, SiteVersion } from '../sdk/site-types.js';
 
 class MemoryStorage {
   readonly items = new Map<string, string>();
@@ -16,7 +16,7 @@ class MemoryStorage {
 function change(fields: Partial<SiteChange> = {}): SiteChange {
   return {
     cid: 'cid-1', previous: null, added: [], changed: [], removed: [], addedCount: 0, changedCount: 0, removedCount: 0,
-    newBytes: 0, files: 2, bytes: 7, sameButForCase: [], skippedRedirects: [], ...fields,
+    newBytes: 0, files: 2, bytes: 7, sameButForCase: [], skippedRedirects: [], skippedHeaders: [], ...fields,
   };
 }
 
@@ -50,6 +50,14 @@ class FakePeer implements Publisher {
     if (!(await options.review?.(this.next))) throw new GyreError('ABORTED', 'Given up.');
     const name = `k51-${options.site}`;
     return { cid: this.next.cid, name, sequence: this.calls.length - 1, change: this.next, link: `https://x/#/s/${name}/` };
+  }
+
+  /** What keepers say, one word a question. */
+  words: (KeeperWord | null)[] = [];
+  asked: string[] = [];
+  async askKeepers(address: string): Promise<KeeperWord | null> {
+    this.asked.push(address);
+    return this.words.shift() ?? null;
   }
 
   async site(): Promise<{ cid: string; head: null; info: () => Promise<SiteInfo>; close: () => void }> {
@@ -215,4 +223,28 @@ test('a choice that is cancelled while it is looked at leaves nothing', async ()
   });
   await choosing;
   assert.deepEqual([publication.stage, publication.problem, publication.folder], ['choose', null, null]);
+});
+
+test('keepers are asked until one takes it, and no more often than once a minute', async () => {
+  const { peer, publication } = scene();
+  await publication.askKeepers();
+  assert.deepEqual(peer.asked, [], 'nothing is published yet');
+  await publication.choose(() => folder());
+  await publication.publish();
+  peer.words = [null, 'full', 'taken'];
+  const first = publication.askKeepers(1_000);
+  assert.equal(publication.keeper, 'asking');
+  await publication.askKeepers(1_000);
+  await first;
+  assert.deepEqual([publication.keeper, peer.asked], ['none', ['k51-0']]);
+  await publication.askKeepers(30_000);
+  assert.equal(peer.asked.length, 1);
+  await publication.askKeepers(61_000);
+  assert.equal(publication.keeper, 'full');
+  await publication.askKeepers(130_000);
+  assert.equal(publication.keeper, 'taken');
+  await publication.askKeepers(300_000);
+  assert.equal(peer.asked.length, 3);
+  publication.restart(null);
+  assert.equal(publication.keeper, null);
 });

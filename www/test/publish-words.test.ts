@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import encodeQR from 'qr';
 import decodeQR from 'qr/decode.js';
+import { skippedWords } from '../app/lib/denylists.js';
 import { offeredFile, offerFragment } from '../app/lib/key-offer.js';
 import { knownSites } from '../app/lib/known-sites.js';
 import type { MySite } from '../app/lib/my-sites.js';
-import { changeWarnings, changeWords, healthWords, progressWords, standingOf } from '../app/lib/publish-words.js';
+import { changeWarnings, changeWords, healthWords, keeperWords, progressWords, standingOf } from '../app/lib/publish-words.js';
 import { qrPath } from '../app/lib/qr.js';
 import { parseRoute, publishAddress, siteAddress } from '../app/lib/router.js';
 import { folderOf } from '../app/lib/site-folder.js';
@@ -14,7 +15,7 @@ import type { SiteChange } from '../sdk/site-types.js';
 
 const change = (fields: Partial<SiteChange>): SiteChange => ({
   cid: 'b', previous: 'a', added: [], changed: [], removed: [], addedCount: 0, changedCount: 0, removedCount: 0,
-  newBytes: 0, files: 10, bytes: 1000, sameButForCase: [], skippedRedirects: [], ...fields,
+  newBytes: 0, files: 10, bytes: 1000, sameButForCase: [], skippedRedirects: [], skippedHeaders: [], ...fields,
 });
 
 test('what changes is one sentence', () => {
@@ -24,18 +25,24 @@ test('what changes is one sentence', () => {
   assert.equal(changeWords(change({ addedCount: 1, changedCount: 2, removedCount: 3, newBytes: 5000 })), '1 new file, 2 changed, 3 removed. 7 files stay as they are. Readers fetch 5 KB.');
   const lines = Array.from({ length: 7 }, (_, line) => ({ line, reason: 'r' }));
   assert.equal(changeWarnings(change({ skippedRedirects: lines, sameButForCase: ['A'] })).length, 7);
+  assert.match(changeWarnings(change({ skippedHeaders: [{ line: 3, reason: 'only Cache-Control' }] }))[0]!, /^Line 3 of _headers .*: only Cache-Control$/);
   assert.deepEqual(changeWarnings(change({})), []);
   assert.equal(progressWords({ files: 5, bytes: 10, newFiles: 3, newBytes: 6, path: null }, 20, 100), '5 of 20 files · 10 B of 100 B · 2 files were here already');
 });
 
 test('published means that somebody else has all of it', () => {
-  const info = { holders: 0, seenHour: 0, seenDay: 0, files: 3, here: { files: 3, bytes: 1 } };
+  const info = { holders: 0, keepers: 0, seenHour: 0, seenDay: 0, files: 3, here: { files: 3, bytes: 1 } };
   assert.deepEqual([standingOf(info, true).published, standingOf(info, true).title], [false, 'You still need to stay']);
   assert.equal(standingOf(info, false).title, 'Nobody can fetch it yet');
   assert.equal(standingOf({ ...info, holders: 2 }, true).published, true);
   assert.match(standingOf({ ...info, holders: 2 }, true).text, /^2 other peers have all of it/);
   assert.match(standingOf({ ...info, seenDay: 1 }, true).title, /nobody else is here now/);
   assert.match(standingOf(info, true, true).text, /^Another peer had all of it/);
+  assert.match(standingOf({ ...info, holders: 2, keepers: 1 }, true).text, /kept by 1 keeper, which stays/);
+  assert.equal(keeperWords(null), '');
+  assert.match(keeperWords('none'), /^No keeper answers/);
+  assert.equal(healthWords({ ...info, holders: 2, keepers: 1 }), '2 others have all of it now, 1 keeper among them');
+  assert.equal(skippedWords({ skipped: [{ line: 3, reason: 'its CID cannot be read' }], skippedCount: 2 }), ' · 2 lines left out, line 3: its CID cannot be read');
   assert.equal(healthWords(info), 'no other holder seen');
   assert.equal(healthWords({ ...info, holders: 1 }), '1 other has all of it now');
   assert.equal(healthWords({ ...info, seenHour: 2, seenDay: 5 }), '2 others had all of it in the last hour');

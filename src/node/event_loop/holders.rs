@@ -8,11 +8,14 @@ use futures::future::{Either, select};
 use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::{PeerId, Stream};
 
-use super::{Event, EventLoop};
+use super::{Event, EventLoop, now};
 use crate::net::session as streams;
+use crate::node::SIGHTINGS;
+use crate::node::site::Holders;
 use crate::proto::holding::{Holding, MESSAGE_LEN};
 use crate::proto::keeping;
-use crate::proto::types::{BlobHash, PeerKey};
+use crate::proto::sightings::{DAY, HOUR};
+use crate::proto::types::{BlobHash, PeerKey, Time};
 use crate::rt;
 use crate::store::Store;
 
@@ -21,6 +24,13 @@ const MAX_READING: usize = 32;
 
 /// Messages waiting for their stream; more are not sent.
 pub(super) const MAX_SENDING: usize = 64;
+
+/// How long a peer counts as there that is not linked any more. Ours: links of idle peers are closed after a few minutes, and made
+/// again when something is wanted.
+const JUST_NOW: Duration = Duration::from_secs(10 * 60);
+
+/// Least time between two records of who was seen. Ours: what is lost with a tab is a minute of an hour.
+const RECORD_EVERY: Duration = Duration::from_secs(60);
 
 /// Time for one message, either way.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -89,9 +99,71 @@ impl<S: Store> EventLoop<S> {
         };
         if self.is_manifest(holding.manifest) {
             self.on_site_peers(holding.manifest, vec![peer]);
-            self.sites.heard(holding, peer);
+            let whole = self.sites.heard(holding, peer);
+            let (site, peer) = (holding.manifest, tail_of(&id));
+            match whole {
+                true => self.saw(site, peer),
+                false => self.sites.sightings.forget(&site, peer),
+            }
         }
     }
+
+    /// How many other peers have said that they have all of a site, and when.
+    pub(super) fn holders(&mut self, manifest: BlobHash) -> Holders {
+        let at = now();
+        let mut holders = Holders::default();
+        let whole: Vec<_> = self.sites.whole(&manifest).collect();
+        for (key, said) in whole {
+            let Some(peer) = self.peers.get(key) else {
+                continue;
+            };
+            let (linked, tail) = (peer.is_linked(), tail_of(&peer.id));
+            if linked {
+                // As long as it is there it still says so.
+                self.saw(manifest, tail);
+            }
+            if linked || at.since(said) < JUST_NOW {
+                holders.now += 1;
+                holders.keepers += usize::from(self.keepers.is_one(key));
+            }
+        }
+        let unix = rt::unix_millis() / 1000;
+        let within = |span| self.sites.sightings.count(&manifest, unix, span);
+        // Who is there now is counted whatever is remembered.
+        holders.hour = within(HOUR).max(holders.now);
+        holders.day = within(DAY).max(holders.now);
+        holders
+    }
+
+    fn saw(&mut self, site: BlobHash, peer: u64) {
+        let unix = rt::unix_millis() / 1000;
+        self.sites.sightings.note(site, peer, unix);
+        self.sites.recorded.1 = true;
+    }
+
+    /// Remembers now and then who was seen.
+    pub(super) fn record_sightings(&mut self) {
+        let at = now();
+        let (last, changed) = self.sites.recorded;
+        if !changed || (last != Time::default() && at.since(last) < RECORD_EVERY) {
+            return;
+        }
+        self.sites.recorded = (at, false);
+        let bytes = self.sites.sightings.encode(rt::unix_millis() / 1000);
+        let store = self.store.clone();
+        rt::spawn(async move {
+            if let Err(error) = store.set_value(SIGHTINGS, Some(bytes)).await {
+                tracing::debug!(%error, "who has sites is not remembered");
+            }
+        });
+    }
+}
+
+/// What a peer is counted by.
+fn tail_of(peer: &PeerId) -> u64 {
+    let bytes = peer.to_bytes();
+    let tail = bytes.last_chunk();
+    u64::from_be_bytes(tail.copied().unwrap_or_default())
 }
 
 async fn in_time<T>(work: impl Future<Output = T>) -> Option<T> {

@@ -55,6 +55,13 @@ struct Wish {
     asked: BTreeMap<PeerKey, (Time, Option<Verdict>)>,
 }
 
+impl Keepers {
+    /// Whether a peer is known as a keeper.
+    pub fn is_one(&self, peer: PeerKey) -> bool {
+        self.found.contains_key(&peer)
+    }
+}
+
 impl<S: Store> EventLoop<S> {
     pub(super) fn ask_keepers(
         &mut self,

@@ -150,7 +150,9 @@ impl<S: Store> EventLoop<S> {
                     bytes: progress.size.map_or(counted, |_| progress.stored_bytes),
                     used_at: transfer.used_at(),
                     pinned: transfer.pinned,
-                    active: transfer.is_active(now, READING) || self.gate.is_serving(*blob),
+                    active: transfer.is_active(now, READING)
+                        || self.gate.is_serving(*blob)
+                        || self.sites.is_taken(blob),
                 }
             })
             .chain(asleep)

@@ -14,13 +14,13 @@ use super::{Event, EventLoop, now};
 use crate::node::error::Error;
 use crate::node::meta::{BlobMeta, Kind};
 use crate::node::session::Halves;
-use crate::node::site::Holders;
 use crate::proto::cache::Held;
 use crate::proto::discovery::{
     Input, LOOKUP_PAUSE, LOOKUP_PAUSE_MAX, MAX_CANDIDATES, TARGET_SESSIONS,
 };
 use crate::proto::holding::Holding;
 use crate::proto::message::Message;
+use crate::proto::sightings::Sightings;
 use crate::proto::types::{BlobHash, CHUNK_SIZE, PeerKey, Time};
 use crate::store::{BlobRow, RowId, Store};
 
@@ -30,12 +30,6 @@ const MAX_SITES: usize = 64;
 /// How long nothing happens to a file of a site before it goes to sleep. Ours: a page's next request for it, or another reader
 /// behind the same peer, comes within seconds; each that is awake costs some 10 KiB.
 const REST_AFTER: Duration = Duration::from_secs(10);
-
-/// How long a peer counts as there that is not linked any more. Ours: links of idle peers are closed after a few minutes, and made
-/// again when something is wanted.
-const JUST_NOW: Duration = Duration::from_secs(10 * 60);
-
-const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Sessions that are enough for a file of one chunk: one, and one more should it be slow.
 const FEW_SESSIONS: usize = 2;
@@ -91,9 +85,36 @@ struct Peers {
 pub(super) struct Sites {
     asleep: BTreeMap<BlobHash, Part>,
     open: BTreeMap<BlobHash, Peers>,
+    /// Files that a publication has taken and that no site has yet: they must not make way meanwhile.
+    taken: BTreeSet<BlobHash>,
+    pub sightings: Sightings,
+    /// When they were written last, and whether they have changed since.
+    pub recorded: (Time, bool),
 }
 
 impl Sites {
+    pub fn new(sightings: Sightings) -> Self {
+        Self {
+            sightings,
+            ..Self::default()
+        }
+    }
+
+    /// A publication has taken these, or is done with them.
+    pub fn reserve(&mut self, blobs: Vec<BlobHash>, taken: bool) {
+        for blob in blobs {
+            match taken {
+                true => self.taken.insert(blob),
+                false => self.taken.remove(&blob),
+            };
+        }
+    }
+
+    /// Whether a publication has taken it.
+    pub fn is_taken(&self, blob: &BlobHash) -> bool {
+        self.taken.contains(blob)
+    }
+
     /// It is awake now, or gone.
     pub fn wake(&mut self, blob: &BlobHash) -> Option<Part> {
         self.asleep.remove(blob)
@@ -111,7 +132,7 @@ impl Sites {
             bytes: part.bytes,
             used_at: part.used_at,
             pinned: part.pinned,
-            active: false,
+            active: self.is_taken(&part.blob),
         })
     }
 
@@ -129,14 +150,22 @@ impl Sites {
         self.open.get(manifest)?.own
     }
 
-    /// A peer has said what it has.
-    pub fn heard(&mut self, holding: Holding, peer: PeerKey) {
+    /// A peer has said what it has; whether that is everything.
+    pub fn heard(&mut self, holding: Holding, peer: PeerKey) -> bool {
         let now = now();
         let peers = self.peers(holding.manifest, now);
-        match holding.is_whole() && peers.known.contains(&peer) {
+        let whole = holding.is_whole() && peers.known.contains(&peer);
+        match whole {
             true => peers.whole.insert(peer, now),
             false => peers.whole.remove(&peer),
         };
+        whole
+    }
+
+    /// Who said last that they have all of a site, and when.
+    pub fn whole(&self, manifest: &BlobHash) -> impl Iterator<Item = (PeerKey, Time)> + '_ {
+        let peers = self.open.get(manifest).into_iter();
+        peers.flat_map(|peers| peers.whole.iter().map(|(peer, said)| (*peer, *said)))
     }
 
     fn peers(&mut self, manifest: BlobHash, now: Time) -> &mut Peers {
@@ -233,26 +262,6 @@ impl<S: Store> EventLoop<S> {
             }
         }
         rows
-    }
-
-    /// How many peers have said that they have all of a site, and when.
-    pub(super) fn holders(&self, manifest: BlobHash) -> Holders {
-        let now = now();
-        let mut holders = Holders::default();
-        for (peer, said) in self
-            .sites
-            .open
-            .get(&manifest)
-            .into_iter()
-            .flat_map(|peers| &peers.whole)
-        {
-            let linked = self.peers.get(*peer).is_some_and(|peer| peer.is_linked());
-            let within = |span| usize::from(linked || now.since(*said) < span);
-            holders.now += within(JUST_NOW);
-            holders.hour += within(HOUR);
-            holders.day += within(HOUR * 24);
-        }
-        holders
     }
 
     pub(super) fn manifests(&self) -> Vec<(BlobHash, bool)> {

@@ -38,6 +38,7 @@ impl<S: Store> EventLoop<S> {
                 pinned,
                 reply,
             } => drop(reply.send(self.pin_parts(&blobs, pinned))),
+            Command::Reserve { blobs, taken } => self.sites.reserve(blobs, taken),
             Command::Hold(holding) => self.hold(holding),
             Command::Holders { manifest, reply } => drop(reply.send(self.holders(manifest))),
             Command::DropParts { blobs, reply } => drop(reply.send(self.drop_parts(&blobs))),

@@ -1,7 +1,8 @@
 //! From files as they come to a stored site: each is read once and kept unless it is here already, then the manifest.
 //!
 //! Small files are kept many in one transaction, large ones piece by piece; no file is ever in memory whole unless it is one chunk.
-//! Given up or broken off at any moment it leaves whole files behind, and the next attempt finds those by their hash.
+//! Nothing is kept on purpose before there is a manifest: given up or broken off at any moment it leaves whole files behind that
+//! make way when room is needed; until then the next attempt finds them by their hash.
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::LocalBoxStream;
@@ -18,7 +19,8 @@ use crate::proto::manifest::diff::Diff;
 use crate::proto::manifest::headers::Headers;
 use crate::proto::manifest::media::media_type_of;
 use crate::proto::manifest::{Extra, Manifest};
-use crate::proto::site::redirects::{MAX_REDIRECTS_LEN, RuleError, Rules};
+use crate::proto::site::header_rules::{HeaderRuleError, HeaderRules};
+use crate::proto::site::redirects::{RuleError, Rules};
 use crate::proto::tree::TreeBuilder;
 use crate::proto::types::{BlobHash, CHUNK_SIZE};
 use crate::rt;
@@ -35,6 +37,9 @@ const TRIES: usize = 3;
 
 /// The file that holds redirect rules.
 const REDIRECTS: &str = "_redirects";
+
+/// The file that holds header rules.
+const HEADERS: &str = "_headers";
 
 /// The file that is shown where there is none, unless the publisher says otherwise.
 const MISSING: &str = "404.html";
@@ -102,6 +107,8 @@ pub struct Published {
     pub same_but_for_case: Vec<String>,
     /// Lines of the redirects file, counted from 1, that are not understood.
     pub skipped_redirects: Vec<(usize, RuleError)>,
+    /// Lines of the headers file, counted from 1, that do not count or not wholly.
+    pub skipped_headers: Vec<(usize, HeaderRuleError)>,
 }
 
 impl<S: Store> Node<S> {
@@ -123,7 +130,9 @@ impl<S: Store> Node<S> {
             batch: Vec::new(),
             batch_bytes: 0,
             done: Publishing::default(),
+            taken: Vec::new(),
             rules: Rules::default(),
+            header_rules: HeaderRules::default(),
             has_missing: false,
             progress,
         };
@@ -132,13 +141,10 @@ impl<S: Store> Node<S> {
             taking.take(file.map_err(Error::Source)?).await?;
         }
         taking.keep_batch().await?;
-        let Taking {
-            builder,
-            done,
-            rules,
-            has_missing,
-            ..
-        } = taking;
+        let mut builder = std::mem::replace(&mut taking.builder, Builder::new(rt::normalise));
+        let rules = std::mem::take(&mut taking.rules);
+        let mut header_rules = std::mem::take(&mut taking.header_rules);
+        let (done, has_missing) = (taking.done, taking.has_missing);
         if builder.is_empty() {
             return Err(Error::BadOptions("there is no file to publish".into()));
         }
@@ -174,11 +180,20 @@ impl<S: Store> Node<S> {
         if options.dated {
             extra.time = rt::unix_millis() / 1000;
         }
+        let index = match extra.index.as_str() {
+            "" => crate::proto::manifest::DEFAULT_INDEX,
+            index => index,
+        };
+        if !header_rules.is_empty() {
+            builder.set_headers(|path, own| header_rules.apply(path, index, own))?;
+        }
         let manifest = builder.finish(&extra)?;
         let same = unchanged.filter(|previous| Diff::between(previous, &manifest).is_empty());
         let changed = same.is_none();
         let manifest = same.unwrap_or(manifest);
         self.keep_manifest(&manifest).await?;
+        taking.keep_on_purpose().await?;
+        drop(taking);
         let files = manifest.len() as u32;
         let holding = Holding {
             manifest: manifest.hash(),
@@ -192,6 +207,7 @@ impl<S: Store> Node<S> {
             changed,
             same_but_for_case,
             skipped_redirects: rules.skipped,
+            skipped_headers: header_rules.skipped,
         })
     }
 
@@ -229,7 +245,10 @@ struct Taking<'n, S: Store, P: FnMut(Publishing)> {
     batch: Vec<SmallBlob>,
     batch_bytes: usize,
     done: Publishing,
+    /// What was taken so far, and is let go of unless a site comes of it.
+    taken: Vec<BlobHash>,
     rules: Rules,
+    header_rules: HeaderRules,
     has_missing: bool,
     progress: P,
 }
@@ -252,8 +271,10 @@ impl<S: Store, P: FnMut(Publishing)> Taking<'_, S, P> {
             start.extend_from_slice(&piece);
         }
         let start = start.freeze();
-        if path == REDIRECTS && start.len() <= MAX_REDIRECTS_LEN {
-            self.rules = Rules::parse(&String::from_utf8_lossy(&start));
+        match path.as_str() {
+            REDIRECTS => self.rules = Rules::parse(&String::from_utf8_lossy(&start)),
+            HEADERS => self.header_rules = HeaderRules::parse(&String::from_utf8_lossy(&start)),
+            _ => {}
         }
         self.has_missing |= path == MISSING;
         let (blob, size) = match start.len() as u64 <= CHUNK_SIZE {
@@ -286,7 +307,7 @@ impl<S: Store, P: FnMut(Publishing)> Taking<'_, S, P> {
             data,
             tree: tree.encode(),
             meta: BlobMeta::part(size as u64, rt::unix_millis()).encode(),
-            pinned: true,
+            pinned: false,
         });
         self.batch_bytes += size;
         if self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES {
@@ -320,7 +341,7 @@ impl<S: Store, P: FnMut(Publishing)> Taking<'_, S, P> {
         intake.push(pending.freeze()).await?;
         let meta = BlobMeta::part(size, rt::unix_millis());
         let mine = intake.row();
-        let (mut row, _) = intake.finish(None, meta).await?;
+        let (row, _) = intake.finish(None, meta).await?;
         let hash = row
             .hash
             .ok_or_else(|| Error::Internal("an import without a hash".into()))?;
@@ -328,28 +349,19 @@ impl<S: Store, P: FnMut(Publishing)> Taking<'_, S, P> {
             self.done.new_files += 1;
             self.done.new_bytes += size;
         }
-        node.store.set_pinned(row.id, true).await?;
-        row.pinned = true;
+        self.reserve(vec![hash]).await?;
         node.rest(&[row]).await?;
-        node.pin_parts(vec![hash], true).await?;
         Ok((hash, size))
     }
 
-    /// Keeps what is not here yet, and makes sure that nothing of it goes.
+    /// Stores what is not here yet, and sees to it that nothing of it goes meanwhile.
     async fn keep_batch(&mut self) -> Result<()> {
         let mut batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         let hashes: Vec<_> = batch.iter().map(|blob| blob.hash).collect();
+        self.reserve(hashes.clone()).await?;
         let mut held = self.node.held(&hashes).await?.into_iter();
-        let mut here = hashes;
-        batch.retain(|blob| {
-            let held = held.next().flatten().is_some();
-            if !held {
-                here.retain(|hash| *hash != blob.hash);
-            }
-            !held
-        });
-        self.node.pin_parts(here, true).await?;
+        batch.retain(|_| held.next().flatten().is_none());
         if batch.is_empty() {
             return Ok(());
         }
@@ -359,6 +371,18 @@ impl<S: Store, P: FnMut(Publishing)> Taking<'_, S, P> {
         self.node.rest(&rows).await?;
         (self.progress)(self.done);
         Ok(())
+    }
+
+    /// Nothing of this makes way until it is over.
+    async fn reserve(&mut self, blobs: Vec<BlobHash>) -> Result<()> {
+        self.taken.extend_from_slice(&blobs);
+        let reserve = Command::Reserve { blobs, taken: true };
+        self.node.tell(reserve).await
+    }
+
+    /// There is a site that has all of it: kept from now on.
+    async fn keep_on_purpose(&self) -> Result<()> {
+        self.node.pin_parts(self.taken.clone(), true).await
     }
 
     /// Writes a batch; makes room for it where there is none.
@@ -378,5 +402,17 @@ impl<S: Store, P: FnMut(Publishing)> Taking<'_, S, P> {
             }
         }
         Ok(store.put_small(batch).await?)
+    }
+}
+
+impl<S: Store, P: FnMut(Publishing)> Drop for Taking<'_, S, P> {
+    fn drop(&mut self) {
+        let blobs = std::mem::take(&mut self.taken);
+        let done = Command::Reserve {
+            blobs,
+            taken: false,
+        };
+        // With the node stopped there is nobody to tell.
+        let _ = self.node.commands.clone().try_send(done);
     }
 }

@@ -76,6 +76,23 @@ impl Builder {
         Ok(())
     }
 
+    /// Sets the headers of every file to what `rule` makes of its path and those that it has.
+    ///
+    /// # Errors
+    /// `BadValue` for headers that no site may have.
+    pub fn set_headers(
+        &mut self,
+        mut rule: impl FnMut(&str, Option<Headers>) -> Option<Headers>,
+    ) -> Result<(), ManifestError> {
+        for file in &mut self.files {
+            file.headers = rule(&file.path, file.headers.take());
+            if !file.headers.as_ref().is_none_or(Headers::is_valid) {
+                return Err(ManifestError::BadValue("header"));
+            }
+        }
+        Ok(())
+    }
+
     /// Files that there are.
     pub fn len(&self) -> usize {
         self.files.len()

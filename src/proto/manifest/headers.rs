@@ -19,7 +19,7 @@ pub const MAX_CSP_LEN: usize = 2048;
 pub struct Headers {
     /// `Cache-Control`.
     pub cache: Option<String>,
-    /// One more content security policy.
+    /// One more content security policy, or several with `, ` between them.
     pub csp: Option<String>,
 }
 
@@ -48,7 +48,7 @@ pub fn is_media_type(text: &str) -> bool {
         })
 }
 
-fn is_cache_control(text: &str) -> bool {
+pub(crate) fn is_cache_control(text: &str) -> bool {
     text.len() <= MAX_CACHE_LEN
         && text.split(',').all(|directive| {
             let directive = directive.trim_matches(' ');
@@ -64,14 +64,19 @@ fn is_cache_control(text: &str) -> bool {
         })
 }
 
+/// One policy, or several with commas between them, as the header has them: all of them count.
 fn is_policy(text: &str) -> bool {
-    let allowed = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b',';
     text.len() <= MAX_CSP_LEN
-        && text.bytes().all(allowed)
-        && text.split(';').all(|directive| {
-            let name = directive.trim_matches(' ').split(' ').next();
-            name.is_some_and(|name| CSP_DIRECTIVES.contains(&name))
-        })
+        && text
+            .split(',')
+            .all(|policy| policy.split(';').all(is_directive))
+}
+
+/// Whether `text` is a directive of a policy that only takes away.
+pub(crate) fn is_directive(text: &str) -> bool {
+    let allowed = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b',' && byte != b';';
+    let name = text.trim_matches(' ').split(' ').next();
+    text.bytes().all(allowed) && name.is_some_and(|name| CSP_DIRECTIVES.contains(&name))
 }
 
 /// A name as RFC 6838 restricts it.

@@ -425,6 +425,8 @@ fn headers_can_only_take_away() {
     assert!(add(Some("no-cache"), None).is_ok());
     assert!(add(Some("max-age=60,stale-while-revalidate=5"), None).is_ok());
     assert!(add(None, Some("default-src 'self'; script-src 'sha256-abc='")).is_ok());
+    // Two policies: both count.
+    assert!(add(None, Some("img-src *, connect-src *")).is_ok());
     for cache in [
         "",
         "max-age",
@@ -444,7 +446,8 @@ fn headers_can_only_take_away() {
         "report-uri https://evil.example/",
         "report-to x",
         "frame-ancestors 'none'",
-        "img-src *, connect-src *",
+        "img-src *, report-uri https://evil.example/",
+        "img-src *,",
         "img-src a\r\nX: y",
         "upgrade-insecure-requests",
         "script-src 'ü'",

@@ -1,6 +1,6 @@
 // Starts the browsers that are installed, each with a profile of its own, and tells what their pages complain about.
 
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import puppeteer from 'puppeteer-core';
@@ -52,12 +52,14 @@ const BROWSER_TIMEOUT_MS = 120_000;
  *
  * With a `profile` folder it keeps what it stores there, also after it was killed; without one it forgets everything. What it
  * downloads goes to the folder `downloads`; `preferences` are Firefox's own. `program` is started in place of the browser's own
- * and must become it; it is driven through a pipe, and its WebRTC is as people have it.
+ * and must become it; it is driven through a pipe, and its WebRTC is as people have it. With `isolated` Firefox has a process for each
+ * site, as people have it: the driver's own preferences, which come last, put all of them into one.
  */
-export async function launch(kind, { profile, args = [], preferences = {}, downloads, program } = {}) {
-  const executablePath = program ?? find(kind);
-  if (!executablePath) throw new Error(`${kind} is not installed`);
+export async function launch(kind, { profile, args = [], preferences = {}, downloads, program, isolated = false } = {}) {
+  const found = program ?? find(kind);
+  if (!found) throw new Error(`${kind} is not installed`);
   const userDataDir = profile ?? mkdtempSync(join(tmpdir(), `gyre-${kind}-`));
+  const executablePath = isolated && kind === 'firefox' ? isolating(found, userDataDir) : found;
   const browser = await puppeteer.launch({
     browser: kind === 'firefox' ? 'firefox' : 'chrome',
     executablePath,
@@ -97,6 +99,14 @@ export async function launch(kind, { profile, args = [], preferences = {}, downl
       forget();
     },
   };
+}
+
+/** A program that becomes Firefox, after what the driver has written of preferences is corrected. */
+function isolating(firefox, profile) {
+  const script = join(profile, 'isolated-firefox.sh');
+  const preference = 'user_pref("fission.webContentIsolationStrategy", 1);';
+  writeFileSync(script, `#!/bin/sh\necho '${preference}' >> '${profile}/user.js'\nexec '${firefox}' "$@"\n`, { mode: 0o755 });
+  return script;
 }
 
 /** Opens a page and collects what it complains about in `page.complaints`. */

@@ -32,6 +32,7 @@ export class ErrorElement extends PlainElement {
               : nothing
           }
           ${remedy === 'storage' ? html`<button class="button quiet" @click=${() => openSettings(this)}>Storage settings</button>` : nothing}
+          ${remedy === 'lists' ? html`<button class="button quiet" data-testid="denied-lists" @click=${() => openSettings(this)}>Look at the lists</button>` : nothing}
           ${remedy === 'reload' ? html`<button class="button" @click=${() => location.reload()}>Reload</button>` : nothing}
           ${remedy === 'home' ? html`<a class="button" href="#/">Back to the start</a>` : nothing}
         </div>

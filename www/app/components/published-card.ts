@@ -4,7 +4,7 @@ import { html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { SessionElement } from '../element.js';
 import { keyring } from '../keyring.js';
-import { changeWords, isSame, standingOf } from '../lib/publish-words.js';
+import { changeWords, isSame, keeperWords, standingOf } from '../lib/publish-words.js';
 import { siteAddress } from '../lib/router.js';
 import { mySites, publication } from '../publishing.js';
 import { session } from '../session.js';
@@ -27,6 +27,8 @@ export class PublishedElement extends SessionElement {
     super.connectedCallback();
     const look = (): void => {
       if (!document.hidden) void publication.look().catch(() => {});
+      // A keeper fetches it from here, so it can be asked once this page may send.
+      if (session.stats?.uploadAllowed === true) void publication.askKeepers();
     };
     look();
     this.#timer = setInterval(look, LOOK_MS);
@@ -65,15 +67,16 @@ export class PublishedElement extends SessionElement {
   }
 
   private standing(): unknown {
-    const { info, version } = publication;
+    const { info, version, keeper } = publication;
     const { stats } = session;
     if (!info || !stats || !version) return html`<p class="soft">Looking who has it…</p>`;
     const before = mySites.all().some(({ cid, confirmed }) => cid === version.cid && confirmed);
     const { published, title, text } = standingOf(info, stats.uploadAllowed === true, before);
-    return html`<div class=${`note ${published ? 'note-good' : 'note-warm'}`} role="status" data-testid="standing" data-published=${published}>
+    return html`<div class=${`note ${published ? 'note-good' : 'note-warm'}`} role="status" data-testid="standing" data-published=${published} data-keepers=${info.keepers}>
       ${icon(published ? 'check' : 'alert')}
       <div class="note-text"><strong>${title}</strong>
         <p>${text}</p>
+        ${info.holders > 0 || keeper === null ? nothing : html`<p data-testid="keeper-word" data-keeper=${keeper}>${keeperWords(keeper)}</p>`}
         ${stats.uploadAllowed === true ? nothing : html`<div class="row"><button class="button primary" data-testid="share-allow" @click=${() => session.act((gyre) => gyre.setUpload(true))}>Allow sending</button></div>
           <p class="hint">It uses your upload bandwidth, and the peers it links to see your IP address. The settings turn it off again.</p>`}
       </div></div>`;

@@ -14,6 +14,8 @@ import { LimitsElement } from './limit-fields.js';
 export class SettingsElement extends SessionElement {
   @state() private problem = '';
   @state() private saved = false;
+  /** It was opened once: what is seldom looked at is loaded then. */
+  @state() private opened = false;
 
   /** Opens the dialog. */
   show(): void {
@@ -21,6 +23,7 @@ export class SettingsElement extends SessionElement {
     if (!dialog || dialog.open) return;
     this.problem = '';
     this.saved = false;
+    if (!this.opened) void import(/* webpackChunkName: "denylists" */ './denylists.js').then(() => (this.opened = true));
     const field = this.querySelector<HTMLInputElement>('#quota');
     if (field && session.stats) field.value = asGigabytes(session.stats.storage.quota);
     const limits = this.querySelector('gyre-limits');
@@ -37,7 +40,7 @@ export class SettingsElement extends SessionElement {
         </header>
         ${this.sending()}
         <gyre-limits></gyre-limits>
-        ${this.room()} ${this.looks()} ${this.network()}
+        ${this.room()} ${this.opened ? html`<gyre-denylists></gyre-denylists>` : nothing} ${this.looks()} ${this.network()}
       </div>
     </dialog>`;
   }

@@ -158,10 +158,15 @@ export class SiteRowElement extends SessionElement {
     if (!mine || publication.busy) return;
     location.hash = publishAddress(mine.site);
     publication.restart(mine.site);
+    let fallback: string | null = null;
     await publication.choose(async ({ signal, onFound }) => {
       const gyre = await session.ready(signal);
-      return folderOf(await gyre.site(cid, { follow: false, ...(signal ? { signal } : {}) }), '', onFound);
+      const site = await gyre.site(cid, { follow: false, ...(signal ? { signal } : {}) });
+      ({ fallback } = await site.info());
+      return folderOf(site, '', onFound);
     });
+    // It answers as it did then, whatever versions after it did.
+    if (publication.stage === 'plan') publication.edit({ fallback });
   }
 
   private pin(pinned: boolean): Promise<boolean> {

@@ -3,7 +3,7 @@
 import type { ErrorCode } from 'gyre';
 
 /** What the one button under an error does. */
-export type Remedy = 'retry' | 'storage' | 'reload' | 'home' | null;
+export type Remedy = 'retry' | 'storage' | 'lists' | 'reload' | 'home' | null;
 
 /** Whether it is a state that passes, with nothing broken. */
 export function isCalm(code: ErrorCode): boolean {
@@ -147,8 +147,8 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
     case 'DENIED':
       return {
         title: 'This is on a denylist',
-        advice: 'A list that you or your operator has added says that this is not to be opened here.',
-        remedy: null,
+        advice: 'A list that you have added says that this is not to be opened here. Others may open it.',
+        remedy: 'lists',
       };
     case 'NO_KEYS':
       return {

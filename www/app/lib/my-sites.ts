@@ -84,6 +84,11 @@ export class MySites extends EventTarget {
     for (const site of this.all()) if (site.cid === cid && !site.confirmed) this.put({ ...site, confirmed: true });
   }
 
+  /** Whether the list is that of the keys with this site 0. */
+  isOf(identity: string): boolean {
+    return this.#owner.get(OWNER)?.identity === identity;
+  }
+
   /** Whether every site of the person's with this site 0 is known here. */
   isWhole(identity: string): boolean {
     const owner = this.#owner.get(OWNER);
@@ -124,7 +129,7 @@ export class MySites extends EventTarget {
         if (!site) continue;
         const known = this.get(site.site);
         if (!known) found += 1;
-        if (!known || known.sequence < site.sequence) this.put({ ...site, fallback: known?.fallback ?? null, earlier: known ? earlierOf(known) : [] });
+        if (!known || known.sequence < site.sequence) this.put({ ...site, fallback: site.fallback ?? known?.fallback ?? null, earlier: known ? earlierOf(known) : [] });
       }
       if (sites.every((site) => site === null)) break;
     }

@@ -5,12 +5,12 @@
  * broken off; the same folder chosen again is read again, and only what is missing is stored.
  */
 
-import type { FileEntry, GyreError, PublishOptions, PublishProgress, SiteChange, SiteInfo, SiteVersion } from 'gyre';
+import type { FileEntry, GyreError, KeeperWord, PublishOptions, PublishProgress, SiteChange, SiteInfo, SiteVersion } from 'gyre';
 import { FolderError, within, type Folder } from './folder.js';
 import type { GatherOptions } from './folder-sources.js';
 import { Kept, ownStorage, type KeptStorage } from './kept.js';
 import { earlierOf, type MySite, type MySites } from './my-sites.js';
-import { changeWarnings, isSame } from './publish-words.js';
+import { changeWarnings, isSame, type KeeperState } from './publish-words.js';
 import { Eta, RateMeter } from './rate.js';
 import { planOf, type SitePlan } from './site-plan.js';
 
@@ -21,6 +21,7 @@ export type Stage = 'choose' | 'gathering' | 'plan' | 'keys' | 'storing' | 'revi
 export interface Publisher {
   publish(files: AsyncIterable<FileEntry>, options: PublishOptions): Promise<SiteVersion>;
   site(address: string, options?: { follow?: boolean; signal?: AbortSignal }): Promise<OpenedSite>;
+  askKeepers(address: string, options?: { signal?: AbortSignal }): Promise<KeeperWord | null>;
   readonly keys: { state(): Promise<{ state: 'missing' | 'locked' | 'unlocked' }>; siteName(site: number): Promise<string> };
 }
 
@@ -62,6 +63,8 @@ export class Publication extends EventTarget {
   change: SiteChange | null = null;
   version: SiteVersion | null = null;
   info: SiteInfo | null = null;
+  /** How asking keepers for the version stands. */
+  keeper: KeeperState = null;
   problem: Trouble | FolderError | null = null;
   /** It was cancelled: what was stored so far stays. */
   cancelled = false;
@@ -72,6 +75,7 @@ export class Publication extends EventTarget {
   #abort: AbortController | null = null;
   #answer: ((agreed: boolean) => void) | null = null;
   #announced = false;
+  #askedAt = 0;
 
   /** `read` makes one of the peer's errors of whatever was thrown. */
   constructor(ready: (signal?: AbortSignal) => Promise<Publisher>, mine: MySites, read: (thrown: unknown) => Trouble, storage: KeptStorage | null = ownStorage()) {
@@ -210,6 +214,23 @@ export class Publication extends EventTarget {
     }
   }
 
+  /** Asks keepers to keep what was published, unless one has taken it, or all said something just now. */
+  async askKeepers(now = performance.now()): Promise<void> {
+    const { version, keeper, info } = this;
+    if (!version || keeper === 'asking' || keeper === 'taken') return;
+    if (keeper !== null && ((info?.holders ?? 0) > 0 || now - this.#askedAt < ASK_AGAIN_MS)) return;
+    this.#askedAt = now;
+    this.#set({ keeper: 'asking' });
+    let word: KeeperState = 'none';
+    try {
+      const peer = await this.#ready();
+      word = (await peer.askKeepers(version.name ?? version.cid)) ?? 'none';
+    } catch {
+      // Nobody waits for it: it is asked again.
+    }
+    if (this.version === version) this.#set({ keeper: word });
+  }
+
   #options(site: number, title: string, signal: AbortSignal): PublishOptions {
     const { folder, fallback, before } = this;
     const meter = new RateMeter();
@@ -261,7 +282,7 @@ export class Publication extends EventTarget {
       earlier: known ? (same ? known.earlier : earlierOf(known)) : [],
     });
     this.#interrupted.clear();
-    this.#set({ stage: 'done', site, version, change, info: null });
+    this.#set({ stage: 'done', site, version, change, info: null, keeper: null });
     this.dispatchEvent(new Event('published'));
   }
 
@@ -269,11 +290,11 @@ export class Publication extends EventTarget {
     this.#abort = null;
     this.#set({
       stage: 'choose', site, folder: null, plan: null, title: '', fallback: null, found: 0, progress: null, eta: null,
-      change: null, version: null, info: null, problem: null, cancelled: false,
+      change: null, version: null, info: null, keeper: null, problem: null, cancelled: false,
     });
   }
 
-  #set(change: Partial<Pick<this, 'stage' | 'site' | 'folder' | 'plan' | 'title' | 'fallback' | 'found' | 'progress' | 'eta' | 'change' | 'version' | 'info' | 'problem' | 'cancelled'>>): void {
+  #set(change: Partial<Pick<this, 'stage' | 'site' | 'folder' | 'plan' | 'title' | 'fallback' | 'found' | 'progress' | 'eta' | 'change' | 'version' | 'info' | 'keeper' | 'problem' | 'cancelled'>>): void {
     Object.assign(this, change);
     this.#changed();
   }
@@ -312,3 +333,5 @@ function readInterrupted(value: unknown): Interrupted | null {
 }
 
 const UNDER_WAY = 'under-way';
+/** Milliseconds until keepers that did not take it are asked once more. */
+const ASK_AGAIN_MS = 60_000;

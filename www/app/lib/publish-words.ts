@@ -1,6 +1,6 @@
 /** What is said while a site is published: what changes, how far it is, and who has it. */
 
-import type { PublishProgress, SiteChange, SiteInfo } from 'gyre';
+import type { KeeperWord, PublishProgress, SiteChange, SiteInfo } from 'gyre';
 import { count, formatBytes } from './format.js';
 
 /** What a version changes, in one sentence. */
@@ -26,9 +26,11 @@ export function isSame(change: SiteChange): boolean {
 /** What a version's author should know before it is signed. */
 export function changeWarnings(change: SiteChange): string[] {
   const warnings: string[] = [];
-  const { skippedRedirects: skipped, sameButForCase: clashes } = change;
+  const { skippedRedirects: skipped, skippedHeaders: headers, sameButForCase: clashes } = change;
   for (const { line, reason } of skipped.slice(0, MAX_LINES)) warnings.push(`Line ${line} of _redirects is skipped: ${reason}`);
   if (skipped.length > MAX_LINES) warnings.push(`${skipped.length - MAX_LINES} more lines of _redirects are skipped.`);
+  for (const { line, reason } of headers.slice(0, MAX_LINES)) warnings.push(`Line ${line} of _headers does not count as it stands: ${reason}`);
+  if (headers.length > MAX_LINES) warnings.push(`${headers.length - MAX_LINES} more lines of _headers do not count as they stand.`);
   if (clashes.length > 0) {
     const shown = clashes.slice(0, MAX_LINES).join(', ');
     warnings.push(`${count(clashes.length, 'path differs', 'paths differ')} from another in upper and lower case only: ${shown}${clashes.length > MAX_LINES ? ', …' : ''}`);
@@ -52,11 +54,12 @@ export interface Standing {
 }
 
 /** The honest state of a version: `sends` is whether anybody can fetch it from here. */
-export function standingOf(info: Pick<SiteInfo, 'holders' | 'seenHour' | 'seenDay' | 'files' | 'here'>, sends: boolean, before = false): Standing {
-  const { holders } = info;
+export function standingOf(info: Pick<SiteInfo, 'holders' | 'keepers' | 'seenHour' | 'seenDay' | 'files' | 'here'>, sends: boolean, before = false): Standing {
+  const { holders, keepers } = info;
   if (holders > 0) {
     const who = count(holders, 'other peer');
-    return { published: true, title: 'Published', text: `${who} ${holders === 1 ? 'has' : 'have'} all of it: you may close this page, and it stays up as long as one of you is there.` };
+    const kept = keepers > 0 ? ` It is kept by ${count(keepers, 'keeper')}, which ${keepers === 1 ? 'stays' : 'stay'} when readers leave.` : '';
+    return { published: true, title: 'Published', text: `${who} ${holders === 1 ? 'has' : 'have'} all of it: you may close this page, and it stays up as long as one of you is there.${kept}` };
   }
   if (info.seenDay > 0 || before) {
     const seen = info.seenHour > 0 ? ` in the last hour` : info.seenDay > 0 ? ` in the last day` : '';
@@ -70,9 +73,32 @@ export function standingOf(info: Pick<SiteInfo, 'holders' | 'seenHour' | 'seenDa
   };
 }
 
+/** What keepers say, while nobody has all of it yet. */
+export function keeperWords(keeper: KeeperState): string {
+  switch (keeper) {
+    case 'asking':
+      return 'Asking keepers to keep it…';
+    case 'taken':
+      return 'A keeper takes it, and is fetching it from here. Stay until it has it all.';
+    case 'full':
+      return 'No keeper has room for it.';
+    case 'refused':
+      return 'Keepers do not keep this.';
+    case 'unreached':
+      return 'A keeper could not fetch it from here.';
+    case 'none':
+      return 'No keeper answers. It stays up as long as readers have it.';
+    case null:
+      return '';
+  }
+}
+
+/** How asking keepers stands; `none`: none answered, `null`: not asked yet. */
+export type KeeperState = KeeperWord | 'asking' | 'none' | null;
+
 /** Health in a list: `held by 2 others now`, `3 others in the last day`, `nobody else has all of it`. */
-export function healthWords(info: Pick<SiteInfo, 'holders' | 'seenHour' | 'seenDay'>): string {
-  if (info.holders > 0) return `${count(info.holders, 'other has', 'others have')} all of it now`;
+export function healthWords(info: Pick<SiteInfo, 'holders' | 'keepers' | 'seenHour' | 'seenDay'>): string {
+  if (info.holders > 0) return `${count(info.holders, 'other has', 'others have')} all of it now${info.keepers > 0 ? `, ${count(info.keepers, 'keeper')} among them` : ''}`;
   if (info.seenHour > 0) return `${count(info.seenHour, 'other', 'others')} had all of it in the last hour`;
   if (info.seenDay > 0) return `${count(info.seenDay, 'other', 'others')} had all of it in the last day`;
   return 'no other holder seen';

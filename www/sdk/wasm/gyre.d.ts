@@ -6,7 +6,9 @@
  */
 
 import type {
+  DenylistInfo,
   HeldSite,
+  KeeperWord,
   KeepProgress,
   KeyLock,
   KeyState,
@@ -70,6 +72,12 @@ export class WasmNode {
   /** Drops the site, and the files that no other site here has. */
   removeSite(cid: string): Promise<void>;
   sites(): Promise<HeldSite[]>;
+  /** Asks keepers to keep what an address leads to. */
+  askKeepers(address: string, work?: Work<never>): Promise<KeeperWord>;
+  denylists(): Promise<DenylistInfo[]>;
+  denylistText(name: string): Promise<Uint8Array | undefined>;
+  /** Adds or replaces a list, or removes it. */
+  setDenylist(name: string, text?: Uint8Array): Promise<DenylistInfo[]>;
   /** Signs that the person's site with this number leads to `cid`. */
   publishName(site: number, cid: string): Promise<Head>;
   /** Asks others what a name leads to. */

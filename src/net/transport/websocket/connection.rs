@@ -21,8 +21,9 @@ use super::Error;
 /// Time for the TCP, TLS and HTTP handshakes together. Ours: a relay that needs longer is not worth waiting for.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Bytes received and not yet read, at most: a relay carries signalling and look-ups, never bulk data.
-const RECEIVE_LIMIT: usize = 4 * 1024 * 1024;
+/// Bytes received and not yet read, at most. Ours: a keeper sends chunks of up to 32 files at a time, each stream has a window of at
+/// least 256 KiB, and a page that is busy for a moment reads nothing; four times that.
+const RECEIVE_LIMIT: usize = 32 * 1024 * 1024;
 
 /// Largest allocation that is kept while nothing is unread. Ours: four messages of Noise at their largest.
 const KEPT_CAPACITY: usize = 256 * 1024;
