@@ -159,8 +159,10 @@ class FakePost implements Post {
           const { from } = said.letter;
           const isKnown = contacts[from]?.state === 'accepted';
           said.letter = { ...said.letter, request: !isKnown };
-          if (!contacts[from]) contacts[from] = { ...this.#stranger(from), state: 'request', name: 'A stranger' };
+          const isNew = !contacts[from];
+          if (isNew) contacts[from] = { ...this.#stranger(from), state: 'request', name: 'A stranger' };
           this.#save();
+          if (isNew) this.#outputs.push({ do: 'contact', id: from, state: 'request' });
           this.#outputs.push(said.letter);
         }
         const sent = said.receipt && outbox[said.receipt.message];

@@ -3,11 +3,12 @@
  *
  * Everything that belongs together is written in one transaction: values are sealed first, because a
  * transaction does not wait. Edits come one after the other, so what an edit has read is still so when
- * it writes. docs/mailbox.md has the schema.
+ * it writes. Each run that opens it takes a number; one that finds a later number writes no more, so a tab
+ * that wakes after another has taken its place does no harm. docs/mailbox.md has the schema.
  */
 
 import { GyreError } from '../errors.js';
-import { openDB, type DBSchema, type IDBPDatabase } from './idb.js';
+import { openDB, type DBSchema, type IDBPDatabase, type IDBPTransaction } from './idb.js';
 import { placesOf, rebuilt, emptyThread, addToThread, type StoredMail, type StoredThread } from './records.js';
 import type { Seal } from './seal.js';
 import type { Folder } from './types.js';
@@ -23,15 +24,36 @@ export interface BoxPage {
 export class Box {
   readonly #db: IDBPDatabase<Schema>;
   readonly #seal: Seal;
+  /** The number of this run. */
+  readonly #run: number;
   #edits: Promise<unknown> = Promise.resolve();
 
-  private constructor(db: IDBPDatabase<Schema>, seal: Seal) {
+  private constructor(db: IDBPDatabase<Schema>, seal: Seal, run: number) {
     this.#db = db;
     this.#seal = seal;
+    this.#run = run;
   }
 
-  /** @throws GyreError `STORE_NEWER`, `STORE_FAILED`. */
+  /** Takes the mailbox over. @throws GyreError `STORE_NEWER`, `STORE_FAILED`. */
   static async open(database: string, seal: Seal): Promise<Box> {
+    const db = await Box.#database(database, seal);
+    const taking = db.transaction('runs', 'readwrite', { durability: 'strict' });
+    const run = ((await taking.store.get(RUN)) ?? 0) + 1;
+    await Promise.all([taking.store.put(run, RUN), taking.done]);
+    return new Box(db, seal, run);
+  }
+
+  /** Whether there is a mailbox, left alone. */
+  static async begun(database: string, seal: Seal): Promise<boolean> {
+    const db = await Box.#database(database, seal);
+    try {
+      return (await db.count('post')) > 0;
+    } finally {
+      db.close();
+    }
+  }
+
+  static async #database(database: string, seal: Seal): Promise<IDBPDatabase<Schema>> {
     const name = `${database}-mail-${seal.fingerprint}`;
     try {
       const db = await openDB<Schema>(name, STEPS.length, {
@@ -41,7 +63,7 @@ export class Box {
         // A newer version of the page wants to change it.
         blocking: () => db.close(),
       });
-      return new Box(db, seal);
+      return db;
     } catch (thrown) {
       const { name: kind } = thrown as DOMException;
       if (kind === 'VersionError') {
@@ -190,9 +212,14 @@ export class Box {
       Promise.all([...names].map(async ([name, at]) => [await nameOf(name), at] as const)),
     ]);
     if (posts.size + mails.size + raws.size + threads.size + names.size + values.size === 0) return;
+    let writing: IDBPTransaction<Schema, typeof STORES, 'readwrite'> | null = null;
     try {
-      const writing = this.#db.transaction(STORES, 'readwrite', { durability: 'strict' });
-      const store = <N extends (typeof STORES)[number]>(name: N) => writing.objectStore(name);
+      const written = (writing = this.#db.transaction(STORES, 'readwrite', { durability: 'strict' }));
+      written.done.catch(() => undefined);
+      if ((await written.objectStore('runs').get(RUN)) !== this.#run) {
+        throw new GyreError('INTERRUPTED', 'The mailbox was taken over by another tab.');
+      }
+      const store = <N extends (typeof STORES)[number]>(name: N) => written.objectStore(name);
       for (const [key, value] of posts) void (value === null ? store('post').delete(key) : store('post').put(value, key));
       for (const [key, data] of rawRows) void (data ? store('raw').put(data, key) : store('raw').delete(key));
       for (const [key, data] of valueRows) void (data ? store('values').put(data, key) : store('values').delete(key));
@@ -210,8 +237,9 @@ export class Box {
         const arrival = edit.arrived.has(id) ? (last += 1) : (await store('mails').get(id))?.arrival;
         if (arrival !== undefined) void store('mails').put({ id, thread: mail.thread, time: mail.time, arrival, data });
       }
-      await writing.done;
+      await written.done;
     } catch (thrown) {
+      abort(writing);
       throw failed(thrown);
     }
   }
@@ -335,14 +363,17 @@ interface Schema extends DBSchema {
   threads: { key: string; value: ThreadRow; indexes: { places: string[] } };
   names: { key: string; value: { id: string; thread: string } };
   values: { key: string; value: Uint8Array };
+  runs: { key: string; value: number };
 }
 
-const STORES = ['post', 'mails', 'raw', 'threads', 'names', 'values'] as const;
+const STORES: ('post' | 'mails' | 'raw' | 'threads' | 'names' | 'values' | 'runs')[] = ['post', 'mails', 'raw', 'threads', 'names', 'values', 'runs'];
+/** The one key of its store. */
+const RUN = 'run';
 
 /** From each version of the schema to the next; a database passes through all that it has not seen. */
 const STEPS: readonly ((db: IDBPDatabase<Schema>) => void)[] = [
   (db) => {
-    for (const name of ['post', 'raw', 'names', 'values'] as const) db.createObjectStore(name);
+    for (const name of ['post', 'raw', 'names', 'values', 'runs'] as const) db.createObjectStore(name);
     const mails = db.createObjectStore('mails', { keyPath: 'id' });
     mails.createIndex('thread', ['thread', 'time']);
     mails.createIndex('arrival', 'arrival', { unique: true });
@@ -360,7 +391,17 @@ async function nameOf(messageId: string): Promise<string> {
   return btoa(String.fromCharCode(...new Uint8Array(digest)));
 }
 
+/** What was put before the failure is not to stay. */
+function abort(writing: { abort(): void } | null): void {
+  try {
+    writing?.abort();
+  } catch {
+    // It has ended by itself.
+  }
+}
+
 function failed(thrown: unknown): GyreError {
+  if (thrown instanceof GyreError) return thrown;
   const { name, message } = thrown as DOMException;
   if (name === 'QuotaExceededError') {
     return new GyreError('QUOTA_EXCEEDED', 'The browser gives this mailbox no more room.', { cause: thrown });

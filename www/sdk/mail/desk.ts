@@ -219,6 +219,7 @@ export class Desk {
   }
 
   async setContact(id: string, change: { petname?: string; state?: Contact['state'] }): Promise<void> {
+    this.people.refresh();
     const known = this.people.contact(id);
     if (!known) throw new GyreError('NOT_FOUND', 'This person is no contact.');
     const state = change.state ?? known.state;

@@ -236,9 +236,10 @@ export class Office implements MailOffice {
   }
 
   #broken(error: GyreError): void {
-    console.error('mail: the mailbox is opened again', error);
+    const taken = error.code === 'INTERRUPTED';
+    if (!taken) console.error('mail: the mailbox is opened again', error);
     void this.#close().finally(() => {
-      if (!this.#stopped) this.#again = setTimeout(() => void this.#open().catch(() => undefined), AGAIN_MS);
+      if (!this.#stopped && !taken) this.#again = setTimeout(() => void this.#open().catch(() => undefined), AGAIN_MS);
     });
   }
 
@@ -282,10 +283,7 @@ export class Office implements MailOffice {
       try {
         // Nothing is loaded for who has no mailbox.
         const { seal } = await this.#seal();
-        const box = await Box.open(this.#parts.database, seal);
-        const begun = (await box.entries()).length > 0;
-        box.close();
-        if (!begun) return { ...nothing, state: 'none' };
+        if (!(await Box.begun(this.#parts.database, seal))) return { ...nothing, state: 'none' };
       } catch (thrown) {
         const { code } = GyreError.from(thrown);
         if (code === 'UNSUPPORTED') return { ...nothing, state: 'unsupported' };
