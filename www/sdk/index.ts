@@ -19,6 +19,25 @@ export { Gyre } from './gyre.js';
 export { FileServer, type FileServerOptions } from './stream.js';
 export { Keys } from './keys.js';
 export { formatLink, formatSiteLink, parseLink, parseSiteLink, type FileLink, type SiteLink } from './link.js';
+export type {
+  Contact,
+  Device,
+  Draft,
+  Folder,
+  Mail,
+  MailAttachment,
+  Mailbox,
+  MailboxEventMap,
+  MailSettings,
+  MailState,
+  MailWork,
+  Person,
+  PlainFolder,
+  Recovered,
+  SendStatus,
+  ThreadPage,
+  ThreadSummary,
+} from './mail/types.js';
 export type { SiteFiles } from './publish.js';
 export { Site } from './site.js';
 export { siteResponse } from './site-response.js';
