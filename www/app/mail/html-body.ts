@@ -96,6 +96,6 @@ const MIN_HEIGHT = 96;
 /** About two windows: what is longer is read in the frame. */
 const MAX_HEIGHT = 1_600;
 const PICTURE_HEIGHT = 240;
-const PADDING = 32;
+const PADDING = 16;
 /** Fonts and margins of the mail's own. */
-const SLACK = 1.1;
+const SLACK = 1.05;

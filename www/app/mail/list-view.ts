@@ -16,7 +16,7 @@ import { mailAddress, type MailPlace } from './place.js';
 import { desk, doThenOffer, moveThen } from './room.js';
 import type { Command } from './shortcuts.js';
 import type { ThreadList } from './threads.js';
-import { emptyFolder, folderName, fullTime, listTime, rowLabel, statusWords } from './words.js';
+import { emptyFolder, folderName, fullTime, listTime, rowLabel, statusWords, type StatusWords } from './words.js';
 
 type ListPlace = Extract<MailPlace, { view: 'list' | 'search' }>;
 
@@ -151,7 +151,7 @@ export class MailListElement extends PlainElement {
     const now = Date.now();
     const here = list.cursor === thread.id;
     const picked = list.selected.has(thread.id);
-    const status = thread.status && statusWords(thread.status);
+    const status = this.isDrafts ? null : shownStatus(thread, this.place);
     const stop = here || (list.cursor === null && i === 0) ? 0 : -1;
     const requests = thread.folder === 'requests';
     return html`<article
@@ -171,7 +171,7 @@ export class MailListElement extends PlainElement {
       <a class="row-link" tabindex="-1" href=${this.addressOf(thread)} aria-label=${`Open ${thread.subject || 'no subject'}`} @click=${() => list.point(thread.id)}>
         <span class="who clip">${this.isDrafts ? html`<em>Draft</em> ` : this.place.view === 'list' && this.place.folder === 'sent' && thread.from.length > 0 ? 'To ' : nothing}<span class=${thread.from.some(isClaimed) && requests ? 'claimed' : ''}>${nameList(thread.from) || 'Nobody yet'}</span>${thread.count > 1 ? html` <span class="soft tabular">${thread.count}</span>` : nothing}</span>
         <span class="what clip"><span class="subject">${thread.subject || 'No subject'}</span>${thread.snippet === '' ? nothing : html`<span class="soft"> – ${thread.snippet}</span>`}</span>
-        <span class="marks">${status && !this.isDrafts ? html`<span class="tag status-tag"><span class=${`dot tone-${status.tone}`}></span>${status.short}</span>` : nothing}${this.place.view === 'search' ? html`<span class="tag">${folderName(thread.folder)}</span>` : nothing}${thread.attachments > 0 ? icon('clip') : nothing}</span>
+        <span class="marks">${status ? html`<span class="tag status-tag"><span class=${`dot tone-${status.tone}`}></span>${status.short}</span>` : nothing}${this.place.view === 'search' ? html`<span class="tag">${folderName(thread.folder)}</span>` : nothing}${thread.attachments > 0 ? icon('clip') : nothing}</span>
         <time class="soft tabular" datetime=${new Date(thread.time).toISOString()} title=${fullTime(thread.time)}>${listTime(thread.time, now)}</time>
       </a>
     </article>`;
@@ -240,4 +240,10 @@ export class MailListElement extends PlainElement {
     if (this.place.view === 'list') this.list.drop(new Set(threads.map(({ id }) => id)));
     this.#follow = inList;
   }
+}
+
+/** How far one's own latest mail has come: always where that is what the list is about, elsewhere only if it wants attention. */
+function shownStatus({ status }: ThreadSummary, place: ListPlace): StatusWords | null {
+  const words = status && statusWords(status);
+  return words && ((place.view === 'list' && place.folder === 'sent') || words.tone !== 'good') ? words : null;
 }

@@ -15,13 +15,10 @@ export interface Sanitised {
   readonly ownColours: boolean;
   /** Pictures that would have been fetched from somewhere. */
   readonly blocked: number;
-  /** Pictures that are attachments of the mail, by content id, as `data-cid`. */
-  readonly inline: ReadonlySet<string>;
 }
 
 /** Makes a mail's HTML harmless. `pictures` gives `data:` addresses for the content ids that are at hand. */
 export function sanitise(html: string, pictures: ReadonlyMap<string, string> = new Map()): Sanitised {
-  const inline = new Set<string>();
   let blocked = 0;
   let ownColours = false;
   const purify = DOMPurify(window);
@@ -47,25 +44,29 @@ export function sanitise(html: string, pictures: ReadonlyMap<string, string> = n
     const source = element.getAttribute('src') ?? '';
     const cid = /^cid:(.+)$/i.exec(source.trim())?.[1];
     const known = cid === undefined ? undefined : pictures.get(bareContentId(cid));
-    if (cid !== undefined) inline.add(bareContentId(cid));
-    const kept = known ?? (PICTURE.test(source) ? source : null);
-    if (kept !== null && PICTURE.test(kept)) return void element.setAttribute('src', kept);
+    const kept = known ?? source;
+    if (PICTURE.test(kept)) return void element.setAttribute('src', kept);
     element.removeAttribute('src');
-    if (source !== '') blocked += cid === undefined ? 1 : 0;
-    if (!element.getAttribute('alt')) element.setAttribute('alt', 'Picture');
+    if (source !== '' && cid === undefined) blocked += 1;
   });
-  const safe = purify.sanitize(html.slice(0, MAX_HTML), {
+  // In a document that nothing of is shown or run.
+  const body = purify.sanitize(html.slice(0, MAX_HTML), {
+    RETURN_DOM: true,
     ALLOWED_TAGS: [...ELEMENTS],
     ALLOWED_ATTR: [...ATTRIBUTES],
     ALLOW_DATA_ATTR: false,
     ALLOW_ARIA_ATTR: false,
     ALLOW_UNKNOWN_PROTOCOLS: false,
+    // Others are no addresses, and are not measured by what an address may be.
+    ADD_URI_SAFE_ATTR: ATTRIBUTES.filter((name) => name !== 'href' && name !== 'src'),
     ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|cid:|data:image\/(?:png|jpeg|gif|webp);)/i,
     // A style at the very beginning would be dropped from a body.
     FORCE_BODY: true,
     SANITIZE_NAMED_PROPS: true,
-  });
-  return { html: safe, ownColours, blocked, inline };
+  }) as HTMLElement;
+  // What stands in place of a picture is what its sender says of it; of one that says nothing, nothing.
+  for (const picture of body.querySelectorAll('img:not([src])')) picture.replaceWith(picture.getAttribute('alt')?.trim() ? `[${picture.getAttribute('alt')?.trim()}]` : '');
+  return { html: body.innerHTML, ownColours, blocked };
 }
 
 /** A link opens a tab of its own that knows nothing of this one, and says where it leads. */

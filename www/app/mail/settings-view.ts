@@ -48,7 +48,7 @@ export class MailSettingsElement extends PlainElement {
     const { settings } = this;
     if (!settings) return html`<p class="soft">One moment…</p>`;
     return html`<section class="card" aria-labelledby="choices-head"><h2 id="choices-head">Choices</h2>
-      ${toggle('read-receipts', 'Say that I have read a mail', 'Senders who ask see “read”. Off, they see “delivered” at most.', settings.readReceipts, (on) => this.set({ readReceipts: on }))}
+      ${toggle('read-receipts', 'Say that I have read a mail', 'Off, senders see at most that it was delivered.', settings.readReceipts, (on) => this.set({ readReceipts: on }))}
       ${toggle('strangers', 'Let people I do not know write to me', 'First letters wait under Requests. Off, only your contacts reach you.', settings.strangers === 'ask', (on) => this.set({ strangers: on ? 'ask' : 'closed' }))}
       <div class="setting-line"><label for="stamp">Work a stranger’s machine has to do for a first letter</label>
         <select id="stamp" class="field" data-testid="setting-stamp" ?disabled=${settings.strangers === 'closed'} @change=${(event: Event) => this.set({ stampBits: Number((event.target as HTMLSelectElement).value) })}>
