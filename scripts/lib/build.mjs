@@ -104,20 +104,20 @@ export function buildSteps({ fast = false } = {}) {
       needs: ['npm'],
       inputs: ['www/sdk', 'src/proto/keys/english.txt', 'tsconfig.json', 'package-lock.json'],
       key: sdkTscArgs.join(' '),
-      outputs: ['pkg/index.js', 'pkg/index.d.ts', 'pkg/argon2.js', 'pkg/english.txt'],
+      outputs: ['pkg/index.js', 'pkg/index.d.ts', 'pkg/argon2.js', 'pkg/mail/office.js', 'pkg/mail/idb.js', 'pkg/mail/words.js', 'pkg/english.txt'],
       run: async () => {
         // What was removed from the sources must not stay in the package.
         if (existsSync(join(root, 'pkg'))) {
           for (const name of readdirSync(join(root, 'pkg'))) {
-            if (name === 'tabs' || (/\.(js|d\.ts)$/.test(name) && name !== 'gyre-sw.js')) rmSync(join(root, 'pkg', name), { recursive: true });
+            if (name === 'tabs' || name === 'mail' || (/\.(js|d\.ts)$/.test(name) && name !== 'gyre-sw.js')) rmSync(join(root, 'pkg', name), { recursive: true });
           }
         }
         await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...sdkTscArgs], { cwd: root, label: 'tsc' });
         // The package stands alone: what it takes from another one is in it, with that one's notice.
         const { build: bundle } = await import('esbuild');
         await bundle({
-          entryPoints: [join(root, 'www/sdk/argon2.ts')],
-          outfile: join(root, 'pkg/argon2.js'),
+          entryPoints: { argon2: join(root, 'www/sdk/argon2.ts'), 'mail/idb': join(root, 'www/sdk/mail/idb.ts'), 'mail/words': join(root, 'www/sdk/mail/words.ts') },
+          outdir: join(root, 'pkg'),
           bundle: true,
           format: 'esm',
           platform: 'browser',
@@ -280,7 +280,7 @@ async function writePackage() {
       './gyre-sw.js': './gyre-sw.js',
       './package.json': './package.json',
     },
-    files: ['*.js', '*.d.ts', 'english.txt', 'tabs', 'wasm', 'site', 'README.md', 'LICENSE*'],
+    files: ['*.js', '*.d.ts', 'english.txt', 'mail', 'tabs', 'wasm', 'site', 'README.md', 'LICENSE*'],
     sideEffects: ['./gyre-sw.js'],
   }, null, 2)}\n`);
   // wasm-bindgen would otherwise be hidden from npm by an ignore file of its own.

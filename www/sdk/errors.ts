@@ -31,6 +31,8 @@ export const ERROR_CODES = [
   'BAD_KEY_FILE',
   'BAD_PHRASE',
   'DENIED',
+  'NO_IDENTITY',
+  'MAIL_EXISTS',
   'INTERNAL',
 ] as const;
 

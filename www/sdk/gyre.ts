@@ -11,8 +11,10 @@ import { GyreError, guarded, throwIfAborted } from './errors.js';
 import { GyreFile } from './file.js';
 import { checkSiteNumber, Keys } from './keys.js';
 import { defaultLinkBase, formatLink, formatSiteLink, parseLink, parseSiteLink, webSources, withSources } from './link.js';
+import { mailFace } from './mail/face.js';
+import type { Mailbox } from './mail/types.js';
 import { RelayMemory } from './memory.js';
-import { LocalNode, type GyreNode } from './node.js';
+import { LocalNode, type GyreNode, type OfficeMaker } from './node.js';
 import type { SiteFiles } from './publish.js';
 import { Site, siteHead } from './site.js';
 import type { HeldSite, PublishOptions, SiteHead, SiteVersion } from './site-types.js';
@@ -31,6 +33,8 @@ export class Gyre extends EventTarget {
   readonly joined: Promise<void>;
   /** The person's keys, with which sites are signed. */
   readonly keys: Keys;
+  /** The person's mailbox, loaded when it is used first. */
+  readonly mail: Mailbox;
   readonly #node: GyreNode;
   readonly #linkBase: string;
   readonly #failed = new Set<string>();
@@ -44,6 +48,7 @@ export class Gyre extends EventTarget {
     this.#node = node;
     this.#linkBase = linkBase;
     this.keys = new Keys(() => this.#open());
+    this.mail = mailFace(node, () => this.#assertOpen());
     this.joined = new Promise<void>((resolve, reject) => (this.#settleJoined = { resolve, reject }));
     this.joined.catch(() => undefined);
     for (const swarm of node.swarms()) if (swarm.error) this.#failed.add(swarm.cid);
@@ -495,7 +500,12 @@ function starterOf(options: JoinOptions): Starter {
         readSurroundings(),
       ]);
       const node = await guarded(() => wasm.WasmNode.start({ ...network, ...nodeOptions(options), surroundings }));
-      return { node: new LocalNode(node, wasm.memory), network };
+      const office: OfficeMaker = async (local, custody, tell) => {
+        const { Office } = await import(/* webpackChunkName: "gyre-mail" */ './mail/office.js');
+        const linkBase = new URL(options.linkBase ?? defaultLinkBase(), globalThis.location.href).href;
+        return new Office({ node: local, custody, database: options.databaseName ?? DATABASE, linkBase, tell });
+      };
+      return { node: new LocalNode(node, wasm.memory, office), network };
     },
     prepare: () => loadWasm(options.wasm),
   };

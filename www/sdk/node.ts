@@ -7,6 +7,8 @@
  * bytes or handles has a method of its own here.
  */
 
+import { GyreError } from './errors.js';
+import type { MailCall, MailOffice, MailWorkOf } from './mail/calls.js';
 import type { SiteChange } from './site-types.js';
 import type { Opened } from './source.js';
 import type { PeerInfo, Stats, SwarmInfo } from './types.js';
@@ -132,6 +134,9 @@ export interface Snapshot {
 /** What a publication tells meanwhile. */
 export type PublishWork = Pick<WasmPublishOptions, 'signal' | 'onProgress'>;
 
+/** Takes the events of the mailbox. */
+export type MailNews = (type: string, detail: unknown) => void;
+
 /** A node. */
 export interface GyreNode {
   readonly peerId: string;
@@ -145,6 +150,10 @@ export interface GyreNode {
   /** One of {@link WORK_CALLS}. */
   work<K extends WorkCall>(name: K, args: WorkArguments<K>, work: Work<WorkProgress<K>>): WorkResult<K>;
   publishSite(source: SiteSource, settings: PublishSettings, work: PublishWork): Promise<SiteChange>;
+  /** A call of the mailbox (mail/). */
+  mail(name: MailCall, args: readonly unknown[], work: MailWorkOf): Promise<unknown>;
+  /** One callback for the events of the mailbox. */
+  onMail(callback: MailNews): void;
   peers(): PeerInfo[];
   swarms(): SwarmInfo[];
   stats(): Stats;
@@ -160,19 +169,42 @@ export class LocalNode implements GyreNode {
   gone = false;
   readonly #wasm: WasmNode;
   readonly #memory: WebAssembly.Memory | null;
+  readonly #openOffice: OfficeMaker | null;
+  #office: Promise<MailOffice> | null = null;
+  #tellMail: MailNews = () => undefined;
 
-  constructor(wasm: WasmNode, memory: WebAssembly.Memory | null = null) {
+  /** The mailbox is that of `openOffice`, which is called when mail is used first. */
+  constructor(wasm: WasmNode, memory: WebAssembly.Memory | null = null, openOffice: OfficeMaker | null = null) {
     this.#wasm = wasm;
     this.#memory = memory;
+    this.#openOffice = openOffice;
     this.peerId = wasm.peerId;
   }
 
   onEvent(callback: (event: WasmEvent) => void): void {
-    this.#wasm.onEvent(callback);
+    this.#wasm.onEvent((event) => {
+      callback(event);
+      if (event.type === 'state') void this.#office?.then((office) => office.nodeChanged());
+    });
+  }
+
+  async mail(name: MailCall, args: readonly unknown[], work: MailWorkOf): Promise<unknown> {
+    const open = this.#openOffice;
+    if (!open || this.gone) throw new GyreError('UNSUPPORTED', 'There is no mail here.');
+    this.#office ??= open(this, this.#wasm, (type, detail) => this.#tellMail(type, detail)).catch((thrown: unknown) => {
+      this.#office = null;
+      throw thrown;
+    });
+    return (await this.#office).call(name, args, work);
+  }
+
+  onMail(callback: MailNews): void {
+    this.#tellMail = callback;
   }
 
   call<K extends PlainCall>(name: K, ...args: PlainArguments<K>): PlainResult<K> {
     const method = this.#wasm[name] as (...args: PlainArguments<K>) => PlainResult<K>;
+    if (name === 'lockKeys' || name === 'forgetKeys') void this.#office?.then((office) => office.locked());
     return method.apply(this.#wasm, args);
   }
 
@@ -230,11 +262,15 @@ export class LocalNode implements GyreNode {
     return this.#memory?.buffer.byteLength ?? 0;
   }
 
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
     this.gone = true;
+    await this.#office?.then((office) => office.stop()).catch(() => undefined);
     return this.#wasm.stop();
   }
 }
+
+/** Makes the mailbox of a node. */
+export type OfficeMaker = (node: LocalNode, wasm: WasmNode, tell: MailNews) => Promise<MailOffice>;
 
 /** Everything `node` says now. */
 export function snapshotOf(node: GyreNode): Snapshot {

@@ -83,6 +83,10 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
         advice: 'Reload the page to start it again.',
         remedy: 'reload',
       };
+    case 'NO_IDENTITY':
+      return { title: 'There is no mailbox here yet', advice: 'Make one first, or bring yours back with your 24 words.', remedy: 'home' };
+    case 'MAIL_EXISTS':
+      return { title: 'There is a mailbox here already', advice: 'Open it with your keys.', remedy: 'home' };
     case 'INTERRUPTED':
       return {
         title: 'The tab that did this was closed',

@@ -66,6 +66,11 @@ export class Host {
     for (const guest of this.#guests.values()) guest.changed(what);
   }
 
+  /** Passes an event of the mailbox on. */
+  mailed(type: string, detail: unknown): void {
+    for (const guest of this.#guests.values()) guest.mailed(type, detail);
+  }
+
   /** Tells all that it is over. */
   close(): void {
     for (const [tab, guest] of [...this.#guests]) {
@@ -108,6 +113,10 @@ class Guest {
     if (what === 'state') this.#post({ kind: 'changed', what, value: stats, memoryBytes });
     else if (what === 'swarms') this.#post({ kind: 'changed', what, value: swarms });
     else this.#post({ kind: 'changed', what, value: peers });
+  }
+
+  mailed(type: string, detail: unknown): void {
+    this.#post({ kind: 'mailed', type, detail });
   }
 
   bye(): void {
@@ -156,7 +165,7 @@ class Guest {
     const source = pulls ? new Pulled(() => this.#post({ kind: 'pull', id })) : null;
     // What only reads changes no snapshot.
     const reads =
-      said.kind === 'read' || said.kind === 'work' || (said.kind === 'call' && READING_CALLS.includes(said.name));
+      said.kind === 'read' || said.kind === 'work' || said.kind === 'mail' || (said.kind === 'call' && READING_CALLS.includes(said.name));
     const after = (): Snapshot | null => (reads || this.#closed ? null : snapshotOf(this.#node));
     try {
       if (this.#calls.size >= MAX_CALLS || this.#calls.has(id))
@@ -195,6 +204,10 @@ class Guest {
           this.#node.work(said.name, args, { signal, onProgress }),
         );
       }
+      case 'mail':
+        return this.#paced(said.id, PROGRESS_MS, (onProgress) =>
+          this.#node.mail(said.name, said.args, { token: said.token, signal, onProgress }),
+        );
       case 'publish': {
         const source: SiteSource = {
           repeatable: false,
@@ -305,7 +318,7 @@ class Pulled {
 }
 
 /** What is answered. */
-type Asked = Extract<ToLeader, { kind: 'call' | 'work' | 'open' | 'read' | 'import' | 'publish' }>;
+type Asked = Extract<ToLeader, { kind: 'call' | 'work' | 'mail' | 'open' | 'read' | 'import' | 'publish' }>;
 
 interface Call {
   readonly abort: AbortController;

@@ -6,6 +6,7 @@
  */
 
 import { MAX_LINK_LENGTH } from '../link.js';
+import type { MailCall } from '../mail/calls.js';
 import {
   PLAIN_CALLS,
   WORK_CALLS,
@@ -18,7 +19,7 @@ import type { PeerInfo, Stats, SwarmInfo } from '../types.js';
 import type { SitePiece } from '../wasm/gyre.js';
 
 /** Version of these messages; tabs of different versions do not work together. */
-export const VERSION = 2;
+export const VERSION = 3;
 
 /** Relays and STUN servers, as the leader has them, so that a successor need not ask for them. */
 export interface Network {
@@ -69,6 +70,8 @@ export type ToLeader =
       readonly exported: boolean;
       readonly sources: readonly string[];
     }
+  /** A call of the mailbox; what has the same token is the same call, made again. */
+  | { readonly kind: 'mail'; readonly id: number; readonly name: MailCall; readonly args: readonly unknown[]; readonly token: string }
   /** The leader pulls the pieces of the files. */
   | { readonly kind: 'publish'; readonly id: number; readonly settings: PublishSettings }
   /** The answer to `pull`; `bytes` is `null` at the end of the source. */
@@ -90,6 +93,8 @@ export type ToFollower =
   | { readonly kind: 'changed'; readonly what: 'state'; readonly value: Stats; readonly memoryBytes: number }
   | { readonly kind: 'changed'; readonly what: 'swarms'; readonly value: SwarmInfo[] }
   | { readonly kind: 'changed'; readonly what: 'peers'; readonly value: PeerInfo[] }
+  /** An event of the mailbox. */
+  | { readonly kind: 'mailed'; readonly type: string; readonly detail: unknown }
   | { readonly kind: 'pong' }
   | { readonly kind: 'bye' };
 
@@ -144,6 +149,11 @@ export function readToLeader(value: unknown): ToLeader | null {
       return isPlainCall(name) && Array.isArray(args) && args.length <= MAX_ARGUMENTS ? { kind, id, name, args } : null;
     case 'work':
       return isWorkCall(name) && Array.isArray(args) && args.length <= MAX_ARGUMENTS ? { kind, id, name, args } : null;
+    case 'mail':
+      // Whoever answers it knows the names of its calls.
+      return isName(name) && Array.isArray(args) && args.length <= MAX_ARGUMENTS && isName(value['token'])
+        ? { kind, id, name: name as MailCall, args, token: value['token'] }
+        : null;
     case 'open':
       return typeof link === 'string' && link.length <= MAX_LINK_LENGTH ? { kind, id, link } : null;
     case 'read':
@@ -186,6 +196,8 @@ export function readToFollower(value: unknown): ToFollower | null {
       return typeof peerId === 'string' && isNetwork(network) && isSnapshot(snapshot)
         ? { kind, peerId, network, snapshot }
         : null;
+    case 'mailed':
+      return isName(value['type']) ? { kind, type: value['type'], detail: value['detail'] } : null;
     case 'changed': {
       const fits =
         what === 'state' ? isRecord(value['value']) && isCount(value['memoryBytes']) : Array.isArray(value['value']);

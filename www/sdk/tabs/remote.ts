@@ -6,9 +6,11 @@
  */
 
 import { GyreError, throwIfAborted } from '../errors.js';
+import type { MailCall, MailWorkOf } from '../mail/calls.js';
 import type {
   GyreNode,
   ImportOptions,
+  MailNews,
   NodeFile,
   PlainArguments,
   PlainCall,
@@ -55,6 +57,7 @@ export class RemoteNode implements GyreNode {
   readonly #heard: () => void;
   #snapshot: Snapshot;
   #tell: (event: WasmEvent) => void = () => undefined;
+  #tellMail: MailNews = () => undefined;
   #pending = new Map<number, Pending>();
   #ids = 0;
   /** Calls beyond what a leader takes at once. */
@@ -104,6 +107,14 @@ export class RemoteNode implements GyreNode {
     const { signal, onProgress } = work;
     const extra = { signal, onProgress: onProgress as ((done: unknown) => void) | undefined };
     return this.#ask({ kind: 'work', name, args }, extra) as WorkResult<K>;
+  }
+
+  mail(name: MailCall, args: readonly unknown[], { token, signal, onProgress }: MailWorkOf): Promise<unknown> {
+    return this.#ask({ kind: 'mail', name, args, token }, { signal, onProgress: onProgress as ((done: unknown) => void) | undefined });
+  }
+
+  onMail(callback: MailNews): void {
+    this.#tellMail = callback;
   }
 
   async publishSite(source: SiteSource, settings: PublishSettings, work: PublishWork): Promise<SiteChange> {
@@ -186,7 +197,7 @@ export class RemoteNode implements GyreNode {
     if (this.gone) return;
     this.gone = true;
     this.#wire.close();
-    this.#tell = () => undefined;
+    this.#tell = this.#tellMail = () => undefined;
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject } of pending) reject(new Lost());
@@ -251,6 +262,8 @@ export class RemoteNode implements GyreNode {
           this.#snapshot = { ...this.#snapshot, [message.what]: message.value };
         }
         return this.#tell({ type: message.what });
+      case 'mailed':
+        return this.#tellMail(message.type, message.detail);
       case 'bye':
         this.lose();
         return this.#lost();
@@ -291,7 +304,7 @@ export class RemoteNode implements GyreNode {
 }
 
 /** A message that is answered, before it has an id. */
-type Question = WithoutId<Extract<ToLeader, { kind: 'call' | 'work' | 'open' | 'read' | 'import' | 'publish' }>>;
+type Question = WithoutId<Extract<ToLeader, { kind: 'call' | 'work' | 'mail' | 'open' | 'read' | 'import' | 'publish' }>>;
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
 
 interface Extra {

@@ -9,10 +9,12 @@
  */
 
 import { GyreError, raced } from '../errors.js';
+import type { MailCall, MailWorkOf } from '../mail/calls.js';
 import type {
   GyreNode,
   ImportOptions,
   LocalNode,
+  MailNews,
   NodeFile,
   PlainArguments,
   PlainCall,
@@ -62,6 +64,9 @@ export class SharedNode implements GyreNode {
   /** The tab that leads, if another one does. */
   #leader = '';
   #tell: (event: WasmEvent) => void = () => undefined;
+  #tellMail: MailNews = () => undefined;
+  /** Whether this tab uses mail, so that the next node is to open it. */
+  #mails = false;
   #waiting = new Set<{ resolve: (node: GyreNode) => void; reject: (error: GyreError) => void }>();
   #queued: AbortController | null = null;
   /** Settles what keeps the lock of the lead. */
@@ -153,6 +158,25 @@ export class SharedNode implements GyreNode {
     return result as WorkResult<K>;
   }
 
+  async mail(name: MailCall, args: readonly unknown[], work: MailWorkOf): Promise<unknown> {
+    this.#mails = true;
+    let tries = 0;
+    return this.#attempt(async (node) => {
+      tries += 1;
+      try {
+        return await node.mail(name, args, work);
+      } catch (thrown) {
+        // The mailbox that was lost may have been made.
+        if (tries > 1 && name === 'create' && GyreError.from(thrown).code === 'MAIL_EXISTS') return undefined;
+        throw thrown;
+      }
+    }, work.signal);
+  }
+
+  onMail(callback: MailNews): void {
+    this.#tellMail = callback;
+  }
+
   publishSite(source: SiteSource, settings: PublishSettings, work: PublishWork): Promise<SiteChange> {
     return this.#attempt((node) => node.publishSite(source, settings, work), work.signal, () => source.repeatable);
   }
@@ -222,6 +246,10 @@ export class SharedNode implements GyreNode {
     for (const { resolve } of this.#waiting) resolve(node);
     this.#waiting.clear();
     this.#tellAll();
+    if (!this.#mails) return;
+    // What is shown may be another now, also if the keys are locked again.
+    const told = (): void => this.#tellMail('state', null);
+    void node.mail('state', [], { token: this.#platform.name() }).then(told, told);
   }
 
   #failed(error: GyreError): void {
@@ -289,6 +317,11 @@ export class SharedNode implements GyreNode {
         if (this.#local !== node) return;
         this.#tell(event);
         host.changed(event.type);
+      });
+      node.onMail((type, detail) => {
+        if (this.#local !== node) return;
+        this.#tellMail(type, detail);
+        host.mailed(type, detail);
       });
     } catch (thrown) {
       const error = GyreError.from(thrown);
@@ -423,6 +456,7 @@ export class SharedNode implements GyreNode {
       this.#remote = remote;
       this.#network = remote.network;
       remote.onEvent((event) => this.#tell(event));
+      remote.onMail((type, detail) => this.#tellMail(type, detail));
       remote.onLost(() => this.#remote === remote && this.#forsake());
       this.#arrived(remote);
       this.#prepare();

@@ -91,6 +91,23 @@ export class WasmNode {
   keyFileState(file: Uint8Array): KeyState;
   siteName(site: number): Promise<string>;
   forgetKeys(): Promise<void>;
+  /** Public keys (32 bytes each) of the reachable peers nearest to a tag, nearest first. */
+  custodyNearest(tag: Uint8Array): Promise<Uint8Array>;
+  /** Opens our stream to a custodian if there is none. */
+  custodyOpen(peer: Uint8Array): void;
+  custodySend(peer: Uint8Array, message: Uint8Array): void;
+  /** Answers on our streams; without a message the stream has ended or never came about. */
+  setCustodyListener(listener: (peer: Uint8Array, message: Uint8Array | undefined) => void): void;
+  /** Every different valid record under a key. */
+  recordGet(key: Uint8Array): Promise<Uint8Array[]>;
+  /** How many hold it now. */
+  recordPut(key: Uint8Array, value: Uint8Array): Promise<number>;
+  /** 32 bytes from which all secrets of mail follow. */
+  mailSecret(): Promise<Uint8Array>;
+  /** Public keys of connected relays that keep mail. */
+  custodyRelays(): Promise<Uint8Array>;
+  puzzleBits(): number;
+  custodyStats(): { envelopes: number; bytes: number; blobs: number; blobBytes: number } | Promise<{ envelopes: number; bytes: number; blobs: number; blobBytes: number }>;
   stop(): Promise<void>;
 }
 

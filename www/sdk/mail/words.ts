@@ -1,0 +1,74 @@
+/** Full-text search; the package holds the library in this file. */
+
+import MiniSearch from 'minisearch';
+
+/** What is found of one mail. */
+export interface WordsOf {
+  readonly id: string;
+  readonly thread: string;
+  readonly subject: string;
+  readonly text: string;
+  readonly people: string;
+}
+
+/** An index of words in memory. */
+export class Words {
+  #index: MiniSearch<WordsOf>;
+
+  constructor() {
+    this.#index = new MiniSearch<WordsOf>(SETTINGS);
+  }
+
+  /** How many mails it knows. */
+  get size(): number {
+    return this.#index.documentCount;
+  }
+
+  has(id: string): boolean {
+    return this.#index.has(id);
+  }
+
+  add(mails: readonly WordsOf[]): void {
+    for (const mail of mails) {
+      if (this.#index.has(mail.id)) this.#index.replace(mail);
+      else this.#index.add(mail);
+    }
+  }
+
+  remove(id: string): void {
+    if (this.#index.has(id)) this.#index.discard(id);
+  }
+
+  /** Threads of mails that have words beginning with all of those asked for, best first. */
+  threads(query: string, limit: number): string[] {
+    const found = new Set<string>();
+    for (const { thread } of this.#index.search(query, ASKING)) {
+      found.add(thread as string);
+      if (found.size >= limit) break;
+    }
+    return [...found];
+  }
+
+  save(): string {
+    return JSON.stringify(this.#index);
+  }
+
+  /** Takes what {@link save} made, in turns short enough for the page to go on. */
+  async load(saved: string): Promise<void> {
+    this.#index = await MiniSearch.loadJSONAsync<WordsOf>(saved, SETTINGS);
+  }
+}
+
+/** Letters and digits of any script; accents and case do not count. */
+function plain(term: string): string {
+  return term.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase().slice(0, MAX_TERM_LENGTH);
+}
+
+/** Characters of a word that count; longer ones are addresses, keys and encoded data. */
+const MAX_TERM_LENGTH = 40;
+const SETTINGS = {
+  fields: ['subject', 'people', 'text'],
+  storeFields: ['thread'],
+  processTerm: (term: string): string | null => plain(term) || null,
+};
+const ASKING = { prefix: true, combineWith: 'AND' as const, boost: { subject: 3, people: 2 } };
