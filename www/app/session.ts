@@ -39,6 +39,8 @@ export class Session extends EventTarget {
   shares: readonly ShareTask[] = [];
   /** What the last action outside any task failed with. */
   notice = '';
+  /** Conversations with unread mail, once the mailbox is open. */
+  unread = 0;
   #gyre: Gyre | null = null;
   #waiting: ((gyre: Gyre) => void)[] = [];
   #aborts = new Map<number, AbortController>();
@@ -190,6 +192,13 @@ export class Session extends EventTarget {
       this.notice = '';
       this.#changed();
     }, NOTICE_MS);
+  }
+
+  /** Says how much unread mail there is. */
+  setUnread(unread: number): void {
+    if (this.unread === unread) return;
+    this.unread = unread;
+    this.#changed();
   }
 
   #adopt(gyre: Gyre): void {

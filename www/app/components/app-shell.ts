@@ -62,6 +62,7 @@ export class AppElement extends SessionElement {
       <header class="top">
         <a class="brand" href="#/" aria-label="Gyre, start page"><span class=${session.phase === 'connecting' || session.phase === 'loading' ? 'turning' : ''}>${mark()}</span> Gyre</a>
         <gyre-join-status></gyre-join-status>
+        <a class="icon-button mail-button" href="#/mail" aria-label=${session.unread > 0 ? `Mail, ${session.unread} unread` : 'Mail'} title="Mail" data-testid="mail-button">${icon('mail')}${session.unread > 0 ? html`<span class="badge tabular" aria-hidden="true">${session.unread > 99 ? '99+' : session.unread}</span>` : nothing}</a>
         <a class="icon-button" href="#/sites" aria-label="Sites" title="Sites" data-testid="sites-button">${icon('globe')}</a>
         <button class="icon-button" aria-label="Settings" title="Settings" data-testid="settings-button" @click=${this.settings}>${icon('settings')}</button>
       </header>
@@ -74,7 +75,7 @@ export class AppElement extends SessionElement {
       </footer>
       <gyre-settings></gyre-settings>
       <div class="toast" role="status" aria-live="polite">${session.notice === '' ? nothing : html`<p>${session.notice}</p>`}</div>
-      ${this.dragging ? html`<div class="drop-veil" aria-hidden="true"><p>${mark()} Let go to ${this.route.page === 'publish' ? 'publish it' : `share it${this.public ? ' publicly' : ''}`}</p></div>` : nothing}`;
+      ${this.dragging ? html`<div class="drop-veil" aria-hidden="true"><p>${mark()} Let go to ${this.route.page === 'mail' ? 'attach it' : this.route.page === 'publish' ? 'publish it' : `share it${this.public ? ' publicly' : ''}`}</p></div>` : nothing}`;
   }
 
   private page(): unknown {
@@ -93,6 +94,8 @@ export class AppElement extends SessionElement {
         return this.late(html`<gyre-keys-page .fragment=${this.route.fragment}></gyre-keys-page>`);
       case 'site':
         return this.late(html`<gyre-site-page .place=${this.route.place}></gyre-site-page>`);
+      case 'mail':
+        return this.late(html`<gyre-mail-page .fragment=${this.route.fragment}></gyre-mail-page>`);
       case 'unknown':
         return html`<div class="hero"><h1>There is no such page</h1></div>
           <gyre-error .error=${{ code: 'BAD_LINK', message: 'This address is not one that this version of Gyre can open.' }}></gyre-error>`;
@@ -120,9 +123,14 @@ export class AppElement extends SessionElement {
   }
 
   private share(files: readonly File[]): void {
-    if (files.length === 0) return;
+    if (files.length === 0 || this.attached(files)) return;
     session.share(files, this.public);
     if (this.route.page !== 'home') location.hash = '#/';
+  }
+
+  /** In the mail, files belong to the mail that is being written. */
+  private attached(files: readonly File[]): boolean {
+    return this.route.page === 'mail' && !window.dispatchEvent(new CustomEvent('gyre-attach', { detail: files, cancelable: true }));
   }
 
   private drag(event: DragEvent): void {
@@ -151,7 +159,7 @@ export class AppElement extends SessionElement {
       this.share(files);
       return;
     }
-    if (event.target instanceof HTMLInputElement) return;
+    if (event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement) return;
     const text = event.clipboardData?.getData('text/plain') ?? '';
     const place = text.trim().startsWith('/') ? null : readTyped(text, '');
     try {
@@ -187,4 +195,5 @@ const LATE_PAGES: Partial<Record<Route['page'], () => Promise<unknown>>> = {
   publish: () => import('../pages/publish-page.js'),
   keys: () => import('../pages/keys-page.js'),
   site: () => import('../pages/site-page.js'),
+  mail: () => import('../pages/mail-page.js'),
 };

@@ -36,7 +36,7 @@ export class WordsElement extends PlainElement {
   private list(words: readonly string[]): unknown {
     return html`<section class="card" aria-labelledby="words-title" data-testid="words">
       <h2 id="words-title" tabindex="-1">Write down these 24 words</h2>
-      <p>They are your keys. With them you go on with all your sites on any machine, also when this one is lost. Whoever else has them can publish in your name, and without them nobody can help you: there is no account to ask.</p>
+      <p>They are your keys. With them you go on with your sites and your mail on any machine, also when this one is lost. Whoever else has them can publish and write in your name, and without them nobody can help you: there is no account to ask.</p>
       <ol class="words" aria-label="The 24 words, in order">${words.map((word) => html`<li><span>${word}</span></li>`)}</ol>
       <div class="row">
         ${
@@ -46,7 +46,7 @@ export class WordsElement extends PlainElement {
               <button class="button quiet" data-testid="words-later" @click=${() => this.finish('later')}>Later</button>`
         }
       </div>
-      ${this.again ? nothing : html`<p class="hint">“Later” is fine for a try. Until then your keys are in this browser only: if its data is cleared, your sites cannot be updated any more. The words are under Keys whenever you want them.</p>`}
+      ${this.again ? nothing : html`<p class="hint">“Later” is fine for a try. Until then your keys are in this browser only: if its data is cleared, your mail is lost and your sites cannot be updated any more. The words are under Keys whenever you want them.</p>`}
     </section>`;
   }
 

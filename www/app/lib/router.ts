@@ -13,6 +13,8 @@ export type Route =
   /** `fragment` may carry a locked file of keys. */
   | { page: 'keys'; fragment: string }
   | { page: 'site'; place: SitePlace }
+  /** A place in the mail, or somebody to write to. */
+  | { page: 'mail'; fragment: string }
   | { page: 'unknown'; fragment: string };
 
 /** Reads `location.hash`. */
@@ -26,6 +28,7 @@ export function parseRoute(hash: string): Route {
   const publish = /^\/?publish(?:\/(\d{1,9}))?\/?$/.exec(path);
   if (publish) return { page: 'publish', site: publish[1] === undefined ? null : Number(publish[1]) };
   if (/^\/?keys(\/|$)/.test(path)) return { page: 'keys', fragment: `#${path.startsWith('/') ? '' : '/'}${path}` };
+  if (/^\/?(mail(\/|$)|m\/.)/.test(path)) return { page: 'mail', fragment: `#${path.startsWith('/') ? '' : '/'}${path}` };
   const place = parsePlace(path);
   if (place) return { page: 'site', place };
   return { page: 'unknown', fragment: hash };

@@ -96,6 +96,8 @@ export interface MailAttachment {
   readonly size: number;
   /** Whether it can be opened without a connection. */
   readonly here: boolean;
+  /** What `cid:` addresses in the HTML call it, without angle brackets; left out if it has none. */
+  readonly contentId?: string | null;
 }
 
 /** One mail. */

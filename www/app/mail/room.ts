@@ -1,0 +1,65 @@
+/** The mail of this page: one desk, one offer to undo, whatever is shown; and what happens when new mail comes. */
+
+import { GyreError, type Mailbox, type ThreadSummary } from 'gyre';
+import { session } from '../session.js';
+import { Desk, type MailProblem } from './desk.js';
+import { move, Undo, type Done } from './moves.js';
+import { announcement, mailUse } from './notify.js';
+import { mailAddress } from './place.js';
+
+/** An error of whatever kind, as views show it. */
+export function toProblem(thrown: unknown): MailProblem {
+  return GyreError.from(thrown);
+}
+
+export const desk = new Desk(async () => {
+  const { mail } = (await session.ready()) as { mail?: Mailbox };
+  if (!mail) throw new GyreError('UNSUPPORTED', 'This version keeps no mail.');
+  return mail;
+}, toProblem);
+export const undo = new Undo();
+
+desk.addEventListener('mail', (event) => void arrived((event as CustomEvent<ThreadSummary>).detail));
+desk.addEventListener('change', () => {
+  const { state } = desk;
+  if (state?.state === 'ready') mailUse.set(true);
+  session.setUnread(state?.state === 'ready' ? state.unread : 0);
+});
+
+/** Does something that can be undone, and offers that. */
+export async function doThenOffer(work: (box: Mailbox) => Promise<Done>): Promise<boolean> {
+  const done = await desk.run(work);
+  if (done) undo.offer(done.value);
+  return done !== null;
+}
+
+/** Moves threads, with the offer to undo it. */
+export function moveThen(threads: readonly ThreadSummary[], folder: 'inbox' | 'archive' | 'trash'): Promise<boolean> {
+  return doThenOffer((box) => move(box, threads, folder));
+}
+
+/** Takes the last move back. */
+export async function undoLast(): Promise<void> {
+  const done = undo.take();
+  if (!done?.undo) return;
+  const { undo: back } = done;
+  if (await desk.run(back)) desk.tell('Undone.');
+}
+
+/** Says that mail came: in the page to whoever looks at it, else through the system if the person wants that. */
+async function arrived(thread: ThreadSummary): Promise<void> {
+  const words = announcement(thread);
+  if (!document.hidden) return desk.tell(`${words.title}: ${words.body}`);
+  const settings = await desk.run((box) => box.settings());
+  if (settings?.value.notifications !== true || globalThis.Notification?.permission !== 'granted') return;
+  try {
+    const note = new Notification(words.title, { body: words.body, tag: `gyre-mail-${thread.id}` });
+    note.addEventListener('click', () => {
+      window.focus();
+      location.hash = mailAddress({ view: 'list', folder: thread.folder, thread: thread.id });
+      note.close();
+    });
+  } catch {
+    // Some mobile browsers let only a service worker notify; the count in the title tells as well.
+  }
+}
