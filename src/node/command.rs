@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use cid::Cid;
 use futures::channel::{mpsc, oneshot};
 use libp2p::{Multiaddr, PeerId};
 
-use super::custody::{Hearer, Kept};
+use super::custody::Hearer;
 use super::error::Result;
 use super::event_loop::Part;
 use super::keepers::Asked;
@@ -200,8 +201,17 @@ pub(super) enum Command {
     MailboxRelays {
         reply: oneshot::Sender<Vec<custody::PeerId>>,
     },
-    /// What is kept for others.
-    KeptForOthers { reply: oneshot::Sender<Kept> },
+    /// What stands under a key in the indexes.
+    GetRecord {
+        key: Vec<u8>,
+        reply: oneshot::Sender<Vec<Bytes>>,
+    },
+    /// Bring a record of one's own there, now and while this node runs.
+    PutRecord {
+        key: Vec<u8>,
+        value: Bytes,
+        reply: oneshot::Sender<Result<u32>>,
+    },
     /// Other denylists are in force.
     DenylistChanged,
     /// Room was made, or taken away.

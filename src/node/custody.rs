@@ -5,15 +5,15 @@
 
 use std::rc::Rc;
 
-use futures::channel::oneshot;
+use bytes::Bytes;
 
 use super::command::Command;
 use super::error::{Error, Result};
 use super::{Node, Store};
 use crate::proto::custody::PeerId;
-use crate::proto::custody::custodian::Custodian;
 use crate::proto::custody::message::Message;
 use crate::proto::custody::tag::Tag;
+use crate::proto::records::is_key;
 
 /// Hears answers, and `None` when a stream has ended or never came about.
 pub type Listener = Rc<dyn Fn(PeerId, Option<&Message>)>;
@@ -23,14 +23,12 @@ pub type Listener = Rc<dyn Fn(PeerId, Option<&Message>)>;
 pub struct Kept {
     /// Messages.
     pub envelopes: usize,
-}
-
-impl Kept {
-    pub(super) fn of(custodian: &Custodian) -> Self {
-        Self {
-            envelopes: custodian.len(),
-        }
-    }
+    /// Bytes that they take.
+    pub bytes: u64,
+    /// Attachments.
+    pub blobs: usize,
+    /// Bytes that these take.
+    pub blob_bytes: u64,
 }
 
 /// Custody; from [`Node::custody`].
@@ -95,6 +93,45 @@ impl<S: Store> Custody<'_, S> {
             .await
     }
 
+    /// Every different valid value that stands under a key in the indexes ([`proto::records`](crate::proto::records)); none if nobody
+    /// has one or can be asked. Servers that lag are brought the best. Takes up to ten seconds.
+    ///
+    /// # Errors
+    /// `BadOptions` for the key of anything else, `NotFound` if too many are asked for at once, `Closed`.
+    pub async fn record(&self, key: &[u8]) -> Result<Vec<Bytes>> {
+        if !is_key(key) {
+            return Err(Error::BadOptions("no record stands under this key".into()));
+        }
+        let key = key.to_vec();
+        let asked = self.node.ask(|reply| Command::GetRecord { key, reply });
+        // The loop drops the question if there are too many.
+        asked
+            .await
+            .map_err(|error| match self.node.commands.is_closed() {
+                true => error,
+                false => Error::NotFound,
+            })
+    }
+
+    /// Brings a record of one's own into the indexes, now, when relays come back, and every hour while this node runs. How many
+    /// servers hold it now: none if there are better ones, or nobody can be reached yet.
+    ///
+    /// # Errors
+    /// `InvalidRecord`, `BadOptions` if there are too many, `NotFound` if too many are asked for at once, `Closed`.
+    pub async fn put_record(&self, key: &[u8], value: Bytes) -> Result<u32> {
+        let key = key.to_vec();
+        let asked = self
+            .node
+            .ask(|reply| Command::PutRecord { key, value, reply });
+        let put = asked
+            .await
+            .map_err(|error| match self.node.commands.is_closed() {
+                true => error,
+                false => Error::NotFound,
+            });
+        put?
+    }
+
     /// Connected relays that keep mail.
     ///
     /// # Errors
@@ -105,13 +142,14 @@ impl<S: Store> Custody<'_, S> {
             .await
     }
 
-    /// What this node keeps for others.
-    ///
-    /// # Errors
-    /// `Closed`.
-    pub async fn kept(&self) -> Result<Kept> {
-        let asked = |reply: oneshot::Sender<Kept>| Command::KeptForOthers { reply };
-        self.node.ask(asked).await
+    /// What this node keeps for others, as of the last few hundred milliseconds.
+    pub fn kept(&self) -> Kept {
+        self.node.shared.borrow().kept
+    }
+
+    /// Work that the ids of custodians must show in this network, in bits.
+    pub fn puzzle_bits(&self) -> u8 {
+        self.node.shared.borrow().puzzle_bits
     }
 }
 

@@ -15,6 +15,7 @@ mod neighbours;
 mod network;
 mod pex;
 mod publish;
+mod records;
 mod relays;
 mod room;
 mod sessions;
@@ -176,6 +177,7 @@ enum Alarm {
     Custody,
     /// What the custodian has to do.
     Custodian,
+    Records,
 }
 
 /// One open stream.
@@ -227,6 +229,7 @@ pub(super) struct EventLoop<S: Store> {
     hearing: usize,
     keepers: keepers::Keepers,
     custody: custody::Custody,
+    records: records::Records,
     /// What is reserved, or asked for, at peers.
     reservations: HashMap<PeerId, ListenerId>,
     /// Linked servers of the peers' index, and how many there were when everything was announced to them.
@@ -321,6 +324,7 @@ impl<S: Store> EventLoop<S> {
             hearing: 0,
             keepers: keepers::Keepers::default(),
             custody: custody::Custody::new(start.custodian),
+            records: records::Records::default(),
             reservations: HashMap::new(),
             servers: HashSet::new(),
             announced_to: 0,
@@ -394,6 +398,7 @@ impl<S: Store> EventLoop<S> {
         for transfer in self.transfers.values_mut() {
             transfer.fail(|| super::error::Error::Closed);
         }
+        self.shared.borrow_mut().stopped = true;
         // Sessions end when their senders go; the swarm closes its connections when it is dropped.
         self.sessions.clear();
         self.close_books().await;
@@ -498,6 +503,7 @@ impl<S: Store> EventLoop<S> {
                 Alarm::Book => self.write_book(),
                 Alarm::Names => self.look_after_names(),
                 Alarm::Custody => self.look_at_custody(),
+                Alarm::Records => self.look_after_records(),
                 Alarm::Custodian => self.tell_custodian(custodian::Input::Tick),
                 Alarm::Pex => self.tell_pex(crate::proto::pex::Input::Tick),
                 Alarm::Neighbours => self.tell_neighbours(crate::proto::neighbours::Input::Tick),

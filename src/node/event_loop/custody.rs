@@ -11,21 +11,21 @@ mod seeking;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use futures::channel::{mpsc, oneshot};
+use futures::channel::mpsc;
 use libp2p::{PeerId, Stream};
 
 use super::{Alarm, Event, EventLoop, now};
 use crate::net::custody::{self as net, StreamId, key_of, name_of};
 use crate::net::session as streams;
-use crate::node::custody::Listener;
+use crate::node::custody::{Kept, Listener};
 use crate::proto::custody::custodian::{Config, Custodian, Input};
+use crate::proto::custody::deposit::{Deposit, MAX_DEPOSIT};
 use crate::proto::custody::message::{Message, Nonce};
 use crate::proto::custody::{self, MessageId};
 use crate::proto::types::{PeerKey, Time};
 use crate::rt;
 use crate::store::Store;
 
-use keeping::Kept;
 pub(super) use seeking::Seeker;
 use seeking::Seeking;
 
@@ -119,7 +119,7 @@ pub(in crate::node) enum Report {
     /// A message is durable, or is not.
     Stored(MessageId, bool),
     /// A message was read, if it is there.
-    Loaded(MessageId, Option<custody::deposit::Deposit>),
+    Loaded(MessageId, Option<Deposit>),
 }
 
 impl From<(StreamId, Option<Message>)> for Event {
@@ -517,8 +517,13 @@ impl<S: Store> EventLoop<S> {
     }
 
     /// What this node keeps for others.
-    pub(super) fn kept_for_others(&self, reply: oneshot::Sender<Kept>) {
-        let kept = self.custody.custodian.as_ref().map(Kept::of);
-        let _ = reply.send(kept.unwrap_or_default());
+    pub(super) fn kept_for_others(&self) -> Kept {
+        let custodian = self.custody.custodian.as_ref();
+        let envelopes = custodian.map_or(0, Custodian::len);
+        Kept {
+            envelopes,
+            bytes: (envelopes * MAX_DEPOSIT) as u64,
+            ..Kept::default()
+        }
     }
 }

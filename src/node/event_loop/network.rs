@@ -184,6 +184,12 @@ impl<S: Store> EventLoop<S> {
                 lacking,
             } => self.on_names_read(scope, name, answers, lacking),
             index::Event::Wrote { name, took } => self.on_names_wrote(name, took),
+            index::Event::Found {
+                key,
+                answers,
+                lacking,
+            } => self.on_record_found(scope, key, answers, lacking),
+            index::Event::Put { key, took } => self.on_record_put(key, took),
             index::Event::Heard(name) => self.on_names_heard(scope, name),
         }
     }

@@ -106,6 +106,7 @@ impl<S: Store> EventLoop<S> {
         }
         self.tell_neighbours(neighbours::Input::NetworkUp);
         self.names_rejoined();
+        self.records_rejoined();
     }
 
     /// Tells the indexes what we hold, and that we are here.

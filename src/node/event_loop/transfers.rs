@@ -149,8 +149,9 @@ impl<S: Store> EventLoop<S> {
                 self.ask_custodian(peer, message, custody::Asker::Person)
             }
             Command::HearCustodians(hearer) => self.set_custody_listener(hearer.0),
+            Command::GetRecord { key, reply } => self.get_record(key, reply),
+            Command::PutRecord { key, value, reply } => self.put_record(key, value, reply),
             Command::MailboxRelays { reply } => drop(reply.send(self.mailbox_relays())),
-            Command::KeptForOthers { reply } => self.kept_for_others(reply),
             Command::BeKeeper { asked } => self.be_keeper(asked),
             Command::AnswerWish {
                 address,

@@ -8,7 +8,7 @@ use wasm_bindgen::JsValue;
 use super::schema::{KEPT_BODIES, KEPT_HEADS};
 use super::transaction::{Step, failed, step, store};
 use super::{bytes_of, counter, malformed};
-use crate::store::{Kept, Result, StoreError};
+use crate::store::{Kept, StoreError};
 
 /// Heads read in one request: some 200 bytes each.
 const HEADS_PER_READ: u32 = 4096;

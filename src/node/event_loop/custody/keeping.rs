@@ -1,34 +1,23 @@
 //! The custodian of this node: started when the person lets it, fed from the store, stopped when they do not any longer.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::super::{Alarm, Event, EventLoop, now};
 use super::seeking::Seeker;
 use super::{Asker, Report};
 use crate::net::custody::{key_of, signer_of};
 use crate::node::room;
-use crate::proto::custody::custodian::{Custodian, Input, Output, Tombstone};
-use crate::proto::custody::deposit::{Deposit, Header};
+use crate::proto::custody::ENVELOPE_LEN;
+use crate::proto::custody::custodian::{Custodian, Input, Output};
+use crate::proto::custody::deposit::Deposit;
+use crate::proto::custody::kept::{Contents, Record, of_tombstone};
 use crate::proto::custody::region::{SECTOR_DEPTH, is_qualified, position, sector};
-use crate::proto::custody::tag::Tag;
-use crate::proto::custody::{ENVELOPE_LEN, MessageId};
 use crate::proto::types::BlobHash;
 use crate::rt;
-use crate::store::{Kept as Record, Store, StoreError};
-
-pub use crate::node::custody::Kept;
+use crate::store::{Kept, Store, StoreError};
 
 /// Of the room that the person gives, the part that others' mail may take: a quarter.
 const PART_OF_QUOTA: u64 = 4;
-
-/// First byte of the head of a message.
-const MESSAGE: u8 = 1;
-
-/// First byte of the head of a tombstone.
-const TOMBSTONE: u8 = 2;
-
-/// What BLAKE3's key derivation is told it is for.
-const TOMBSTONE_CONTEXT: &str = "gyre 2026-11-23 where a tombstone is stored";
 
 impl<S: Store> EventLoop<S> {
     /// Begins or ends keeping for others, as the person's word and limits say.
@@ -71,20 +60,11 @@ impl<S: Store> EventLoop<S> {
             usize::try_from(part).map_or(config.capacity, |part| part.min(config.capacity));
         let seed = u64::from_le_bytes(rt::random());
         let mut custodian = Custodian::new(signer, config, seed);
-        let (mut headers, mut tombs, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
-        for (key, head) in heads {
-            match head.split_first() {
-                Some((&MESSAGE, head)) => match Header::of_kept(MessageId(key), head) {
-                    Some(header) => headers.push(header),
-                    None => unknown.push(key),
-                },
-                Some((&TOMBSTONE, head)) => match Tombstone::decode(head) {
-                    Some(tomb) => tombs.push(tomb),
-                    None => unknown.push(key),
-                },
-                _ => unknown.push(key),
-            }
-        }
+        let Contents {
+            headers,
+            tombs,
+            unknown,
+        } = Contents::read(heads);
         self.forget_kept(unknown);
         custodian.restore(headers, tombs, now(), unix());
         self.custody.custodian = Some(custodian);
@@ -140,9 +120,19 @@ impl<S: Store> EventLoop<S> {
                         self.say(*stream, message);
                     }
                 }
-                Output::Store(deposit) => self.store_deposit(&deposit),
-                Output::Bury(tomb) => self.store_tombstone(&tomb),
-                Output::Exhume(tag, id) => self.forget_kept(vec![tombstone_key(tag, id)]),
+                Output::Store(deposit) => {
+                    self.usage_stale = true;
+                    let id = deposit.id();
+                    let kept = self.keep(Record::of_message(&deposit));
+                    self.spawn(async move { Event::Custody(Report::Stored(id, kept.await)) });
+                }
+                Output::Bury(tomb) => {
+                    let kept = self.keep(Record::of_tombstone(&tomb));
+                    rt::spawn(async move {
+                        let _ = kept.await;
+                    });
+                }
+                Output::Exhume(tag, id) => self.forget_kept(vec![of_tombstone(tag, id)]),
                 Output::Forget(id) => self.forget_kept(vec![id.0]),
                 Output::Load(id) => {
                     let store = self.store.clone();
@@ -163,38 +153,16 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
-    fn store_deposit(&mut self, deposit: &Deposit) {
-        let mut body = BytesMut::with_capacity(deposit.encoded_len());
-        deposit.encode_into(&mut body);
-        let id = deposit.id();
-        let record = Record {
-            key: id.0,
-            head: [&[MESSAGE][..], &deposit.header().encode()].concat().into(),
-            body: body.freeze(),
-        };
+    fn keep(&self, record: Record) -> impl Future<Output = bool> + 'static {
         let (store, make_room) = (self.store.clone(), self.room_maker());
-        self.usage_stale = true;
-        self.spawn(async move {
-            let stored = room::put_kept(&store, record, make_room).await;
-            if let Err(error) = &stored {
-                tracing::debug!(%error, "a message is not kept");
+        let Record { key, head, body } = record;
+        async move {
+            let kept = room::put_kept(&store, Kept { key, head, body }, make_room).await;
+            if let Err(error) = &kept {
+                tracing::debug!(%error, "a message or tombstone is not kept");
             }
-            Event::Custody(Report::Stored(id, stored.is_ok()))
-        });
-    }
-
-    fn store_tombstone(&mut self, tomb: &Tombstone) {
-        let record = Record {
-            key: tombstone_key(tomb.tag, tomb.id),
-            head: [&[TOMBSTONE][..], &tomb.encode()].concat().into(),
-            body: Bytes::new(),
-        };
-        let (store, make_room) = (self.store.clone(), self.room_maker());
-        rt::spawn(async move {
-            if let Err(error) = room::put_kept(&store, record, make_room).await {
-                tracing::debug!(%error, "a tombstone is not kept");
-            }
-        });
+            kept.is_ok()
+        }
     }
 
     fn forget_kept(&mut self, keys: Vec<[u8; 32]>) {
@@ -215,11 +183,4 @@ impl<S: Store> EventLoop<S> {
 /// Seconds since 1970.
 fn unix() -> u64 {
     rt::unix_millis() / 1000
-}
-
-fn tombstone_key(tag: Tag, id: MessageId) -> [u8; 32] {
-    let mut material = [0; 64];
-    material[..32].copy_from_slice(&tag.0);
-    material[32..].copy_from_slice(&id.0);
-    blake3::derive_key(TOMBSTONE_CONTEXT, &material)
 }
