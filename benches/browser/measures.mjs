@@ -11,6 +11,7 @@ import { startRelay } from '../../tests/e2e/lib/relay.mjs';
 import { firstLoad, packed, wasmFile } from '../../tests/size/measure.mjs';
 import { crowd } from './crowd.mjs';
 import { throughput } from './raw.mjs';
+import { siteMeasures } from './sites.mjs';
 import { median } from './statistics.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -185,6 +186,7 @@ export const measures = [
       ];
     },
   },
+  ...siteMeasures,
 ];
 
 async function withRawPair(body) {

@@ -226,4 +226,6 @@ export interface KeyState {
 export interface SiteEventMap {
   /** A newer head was signed; open the site's name again to see it. */
   update: CustomEvent<SiteHead>;
+  /** Its key has signed another value under the number of its head: two machines publish, or it was stolen. */
+  fork: CustomEvent<SiteHead>;
 }

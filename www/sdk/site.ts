@@ -156,9 +156,13 @@ export class Site extends EventTarget {
 
   #follow(head: SiteHead): void {
     let newest = head.sequence;
+    let forked = head.fork;
     const onProgress = (said: Head): void => {
       const next = siteHead(said);
-      if (!next || next.sequence <= newest || this.#closed.signal.aborted) return;
+      if (!next || this.#closed.signal.aborted) return;
+      if (next.fork && !forked) this.dispatchEvent(new CustomEvent('fork', { detail: next }));
+      forked = next.fork;
+      if (next.sequence <= newest) return;
       newest = next.sequence;
       if (next.cid !== this.cid) this.dispatchEvent(new CustomEvent('update', { detail: next }));
     };

@@ -79,7 +79,11 @@ export async function answerSite(scope: SiteScope, event: SiteFetch): Promise<Re
   // The worker has work until the body is through.
   event.waitUntil(new Promise<void>((resolve) => (end = resolve)));
   const stream = body(ask, found, (rest) => connect(scope, rest), end);
-  return new Response(stream, { status: head.status, headers: passed });
+  const length = Number(passed.get('content-length') ?? Infinity);
+  if (length > WHOLE_BYTES) return new Response(stream, { status: head.status, headers: passed });
+  // It comes in one piece anyway. Begun, an answer whose worker is ended looks whole in some browsers; not begun, it is an error.
+  const whole = await new Response(stream).arrayBuffer().catch(() => null);
+  return whole ? new Response(whole, { status: head.status, headers: passed }) : Response.error();
 }
 
 /** A request for a file to be saved is one for the file, with a name. */
@@ -143,6 +147,8 @@ function told(app: string, status: number, type: string, text: string, code?: st
 
 /** What the relay has for the frames of the app. */
 const LOADER: ReadonlySet<string> = new Set(['bridge', 'bridge.js', 'watch', 'watch.js', 'open.js'].map((name) => RESERVED + name));
+/** Bytes up to which a file is one chunk, which is read and verified whole. */
+const WHOLE_BYTES = 256 * 1024;
 /** Bridges asked for one request: tabs that show the same site. */
 const MAX_BRIDGES = 16;
 /** Headers of an answer that reach the site's page; all others, such as cookies, do not. */

@@ -4,12 +4,13 @@
 export const film = { width: 480, height: 270, framesPerSecond: 8, seconds: 48 };
 
 /**
- * Runs in a page that has WebCodecs and `window.gyre`; resolves with `{ link, size }`.
+ * Runs in a page that has WebCodecs and `window.gyre`; resolves with `{ link, size }`. With `site` the film is `film.webm` of a site whose
+ * first page plays it, and `{ cid, size }` comes of it.
  *
  * Noise does not compress, so every second weighs about a megabyte. Three seconds are encoded, one of each colour, and repeated:
  * a second begins with a key frame and stands for itself.
  */
-export async function shareFilm({ width, height, framesPerSecond, seconds }) {
+export async function shareFilm({ width, height, framesPerSecond, seconds, site = false }) {
   const colours = [[90, 240], [54, 34], [240, 110]];
   const noise = new Uint8Array(4 * width * height);
   for (let at = 0; at < noise.length; at += 65_536) crypto.getRandomValues(noise.subarray(at, at + 65_536));
@@ -80,6 +81,12 @@ export async function shareFilm({ width, height, framesPerSecond, seconds }) {
 
   const file = new File([...header, id(0x18538067), length(size(segment)), ...segment], 'three colours.webm', { type: 'video/webm' });
   await window.gyre.setUpload(true);
+  if (site) {
+    const page = '<!doctype html><title>Film</title><video src="film.webm" muted playsinline width="320"></video>';
+    const files = [{ path: 'index.html', content: new Blob([page]) }, { path: 'film.webm', content: file, type: 'video/webm' }];
+    const { cid } = await window.gyre.publish(files);
+    return { cid, size: file.size };
+  }
   const { link } = await window.gyre.share(file);
   return { link, size: file.size };
 }

@@ -22,6 +22,20 @@ export async function publish(visitor, files, options = {}) {
   }, listed, rest);
 }
 
+/**
+ * Chooses a folder of this machine in a field of the visitor's page, where `folderFiles` finds its files; resolves with how many there are.
+ */
+export async function giveFolder(visitor, folder) {
+  await visitor.page.evaluate(() => {
+    const field = Object.assign(document.createElement('input'), { type: 'file', id: 'given-folder', webkitdirectory: true, hidden: true });
+    document.body.append(field);
+    window.folderFiles = () => [...field.files].map((file) => ({ path: file.webkitRelativePath.split('/').slice(1).join('/'), content: file }));
+  });
+  const field = await visitor.page.$('#given-folder');
+  await field.uploadFile(folder);
+  return visitor.page.evaluate(() => window.folderFiles().length);
+}
+
 /** The fragment that opens a place of a site. */
 export const placeOf = (address, path = '/') => `#/s/${address}${path}`;
 

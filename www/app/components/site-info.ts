@@ -23,6 +23,8 @@ export class SiteInfoElement extends SessionElement {
   @state() private info: SiteInfo | null = null;
   @state() private versions: readonly SiteVersionInfo[] | null = null;
   @state() private problem: GyreError | null = null;
+  /** Its key has signed two versions under one number. */
+  @property({ type: Boolean }) fork = false;
   #asking: ReturnType<typeof setInterval> | undefined;
 
   /** Opens the panel. */
@@ -60,7 +62,7 @@ export class SiteInfoElement extends SessionElement {
     const info = this.info;
     return html`
       ${
-        head?.fork
+        this.fork
           ? html`<div class="note note-bad" role="alert" data-testid="site-fork">${icon('alert')}
               <div class="note-text"><strong>Its key has signed two different versions under one number</strong>
               <p>Either two devices published at once, or somebody else has the key. Ask its publisher before you trust what it says.</p></div></div>`

@@ -35,6 +35,8 @@ export class SitePage extends SessionElement {
   @state() private site: Site | null = null;
   @state() private problem: GyreError | null = null;
   @state() private newer: SiteHead | null = null;
+  /** The site's key has signed two versions under one number. */
+  @state() private forked = false;
   @state() private stuck = false;
   @state() private halted = false;
   /** The site's frame has left the site, and shows nothing. */
@@ -76,7 +78,7 @@ export class SitePage extends SessionElement {
         .place=${shown}
         .pinned=${this.pinned}
         ?loading=${!found && !this.problem}
-        ?fork=${this.site?.head?.fork === true}
+        ?fork=${this.forked}
         @gyre-bar=${(event: CustomEvent<BarWish>) => this.wish(event.detail)}
       ></gyre-site-bar>
       <div class="site-notes" aria-live="polite">${this.notes()}</div>
@@ -86,6 +88,7 @@ export class SitePage extends SessionElement {
       </div>
       <gyre-site-info
         .site=${this.site}
+        ?fork=${this.forked}
         .link=${formatLink(placeLink(shown), appBase())}
         .stored=${this.stored}
         ?paper=${this.withoutOrigin !== null}
@@ -123,6 +126,7 @@ export class SitePage extends SessionElement {
         ? note('site-update', 'retry', html`A new version of this site is here.`, html`<button class="button primary" data-testid="site-update-load" @click=${() => void this.renew()}>Load it</button>`)
         : nothing
     }
+    ${this.forked ? note('site-forked', 'alert', html`The key of this site has signed two different versions under one number: two devices published at once, or somebody else has the key.`, nothing) : nothing}
     ${
       this.leaving !== null
         ? note(
@@ -202,6 +206,8 @@ export class SitePage extends SessionElement {
     this.site?.close();
     this.site = site;
     this.newer = null;
+    this.forked = site.head?.fork === true;
+    site.addEventListener('fork', () => (this.forked = true));
     site.addEventListener('update', ({ detail }) => (this.newer = detail));
   }
 
@@ -385,6 +391,7 @@ export class SitePage extends SessionElement {
     this.site = null;
     this.problem = null;
     this.newer = null;
+    this.forked = false;
     this.paper = null;
     this.withoutOrigin = null;
     this.stored = null;

@@ -1,0 +1,248 @@
+// A real site of over a thousand files, from a peer's browser to a reader's: published, opened, walked through, brought up to date.
+// The yardstick is the same site from the relay by plain HTTP, in the same browser and the same run.
+
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { root } from '../../scripts/lib/places.mjs';
+import { Visitor } from '../../tests/e2e/lib/app.mjs';
+import { launch, until } from '../../tests/e2e/lib/browser.mjs';
+import { startRelay } from '../../tests/e2e/lib/relay.mjs';
+import { giveFolder, placeOf, siteFrame } from '../../tests/e2e/lib/sites.mjs';
+import { median, p95 } from './statistics.mjs';
+
+const KIND = process.env.BENCH_BROWSER ?? 'chromium';
+/** Pages that hear of a new version at once. */
+const READERS = Number(process.env.BENCH_READERS ?? 20);
+/** Where a reader begins, and where they go on. */
+const FIRST = '/vis/docs/index.html';
+const FURTHER = [
+  'network/index', 'network/nodes', 'network/edges', 'network/groups', 'network/layout', 'network/physics', 'network/interaction',
+  'network/manipulation', 'network/configure', 'timeline/index', 'graph2d/index', 'data/index', 'data/dataset',
+].map((name) => `/vis/docs/${name}.html`);
+
+export const siteMeasures = [
+  {
+    name: 'sites',
+    needsApp: true,
+    about: 'a real site of over 1,000 files, from a peer, against plain HTTP',
+    run: async ({ rounds, log }) => {
+      const folder = realSite();
+      const relay = await startRelay();
+      const plain = await startRelay({ app: folder });
+      const publisher = await Visitor.arrive(KIND, relay);
+      const browser = await launch(KIND);
+      try {
+        const files = await give(publisher, folder);
+        const first = await publish(publisher, 'whole');
+        log(`${files} files, ${(first.bytes / 1e6).toFixed(1)} MB: published in ${(first.took / 1e3).toFixed(1)} s`);
+        const small = await publish(publisher, 'small');
+        const [unlinked, linked, further, plainFirst, plainFurther] = [[], [], [], [], []];
+        for (let round = 0; round < rounds; round++) {
+          const context = await browser.context();
+          const reader = await arrive(context, relay);
+          unlinked.push(await opened(reader, small.address, '/index.html'));
+          linked.push(await opened(reader, first.address, FIRST));
+          for (const path of FURTHER) further.push(await followed(reader, first.address, path));
+          await context.close();
+          const other = await browser.context();
+          const page = await other.page(`${plain.url}vis/LICENSE-MIT`);
+          plainFirst.push(await walked(page, FIRST));
+          for (const path of FURTHER) plainFurther.push(await walked(page, path));
+          await other.close();
+          log(`round ${round + 1}: first page ${Math.round(linked.at(-1))} ms (${Math.round(unlinked.at(-1))} ms where nobody was linked), HTTP ${Math.round(plainFirst.at(-1))} ms; further ${Math.round(median(further.slice(-FURTHER.length)))} and ${Math.round(median(plainFurther.slice(-FURTHER.length)))} ms`);
+        }
+        const change = await secondVersion(publisher, browser, relay, first, log);
+        const seen = await updates(publisher, browser, relay, log);
+        const ms = (what, list, yardstick, wanted) => {
+          const [ours, theirs] = [list, yardstick].map((of) => of && median(of));
+          return [
+            { what, ours, yardstick: theirs, unit: 'ms', ...(theirs ? { ratio: ours / theirs } : {}), ...(wanted ? { wanted: `< ${wanted} ms`, ok: ours < wanted } : {}) },
+            { what: `${what}, p95`, ours: p95(list), yardstick: yardstick && p95(yardstick), unit: 'ms' },
+          ];
+        };
+        return [
+          { what: `publishing ${files} files, ${Math.round(first.bytes / 1e6)} MB`, ours: first.took / 1e3, unit: 's' },
+          ...change,
+          ...ms('first paint, nobody linked yet', unlinked),
+          ...ms('first paint, warm', linked, plainFirst, 1000),
+          ...ms('paint of each further page', further, plainFurther, 150),
+          { what: `update offered to ${seen.length} readers, median`, ours: median(seen), unit: 'ms' },
+          { what: `update offered to ${seen.length} readers, p95`, ours: p95(seen), unit: 'ms', wanted: '< 2,000 ms', ok: p95(seen) < 2000 },
+        ];
+      } finally {
+        await publisher.leave();
+        await browser.close();
+        await relay.forget();
+        await plain.forget();
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+  },
+];
+
+/** The documentation of two packages, as `docs/sites.md` lists them. */
+function realSite() {
+  const folder = mkdtempSync(join(tmpdir(), 'gyre-bench-site-'));
+  for (const name of ['vis', 'jquery-mobile']) {
+    cpSync(join(root, 'node_modules', name), join(folder, name), { recursive: true, filter: (path) => !path.slice(root.length + 13).includes('node_modules') });
+  }
+  writeFileSync(join(folder, 'index.html'), '<!doctype html><title>Two libraries</title><a href="vis/docs/index.html">vis</a>');
+  return folder;
+}
+
+async function arrive(context, relay) {
+  const visitor = await Visitor.arrive(KIND, relay, { browser: context });
+  await visitor.node((gyre) => gyre.setUpload(true));
+  return visitor;
+}
+
+/** Chooses the folder, and makes the keys; the browser reads the files when they are published. */
+async function give(visitor, folder) {
+  await visitor.node(async (gyre) => {
+    await gyre.setUpload(true);
+    await gyre.keys.create();
+  });
+  return giveFolder(visitor, folder);
+}
+
+/** Publishes the whole folder, it with one page changed, or a site of one page. */
+function publish(visitor, which) {
+  return visitor.node(async (gyre, wanted) => {
+    const chosen = window.folderFiles();
+    const page = (text) => [{ path: 'index.html', content: new Blob([`<!doctype html><title>Small</title><h1>${text}</h1>`]) }];
+    const changed = 'vis/docs/network/nodes.html';
+    const text = wanted === 'changed' ? `${await chosen.find(({ path }) => path === changed).content.text()}<p>${Math.random()}</p>` : '';
+    const files = { whole: chosen, changed: chosen.map((file) => (file.path === changed ? { path: changed, content: new Blob([text]) } : file)), small: page('one') }[wanted];
+    const began = performance.now();
+    const version = await gyre.publish(files, { site: wanted === 'small' ? 1 : 0, name: wanted, ...(wanted === 'changed' ? {} : { previous: null }) });
+    const manifest = gyre.swarm(version.cid)?.size ?? 0;
+    return { took: performance.now() - began, address: version.name, cid: version.cid, bytes: version.change.bytes, newBytes: version.change.newBytes, manifest, page: text.length };
+  }, which);
+}
+
+/** When the document of a frame, or of a page, was painted first, by the clock of all pages. */
+const painted = () => new Promise((resolve) => {
+  const say = ({ startTime }) => resolve(performance.timeOrigin + startTime);
+  new PerformanceObserver((list) => list.getEntriesByName('first-contentful-paint').forEach(say)).observe({ type: 'paint', buffered: true });
+});
+
+/** Milliseconds from the address typed into the app to the first paint of the site. */
+async function opened(reader, address, path) {
+  const began = await reader.page.evaluate((hash) => {
+    const now = performance.timeOrigin + performance.now();
+    location.hash = hash;
+    return now;
+  }, placeOf(address, path));
+  const at = await inFrame(reader, address, path, painted);
+  return at - began;
+}
+
+/** Milliseconds from a link followed in the site to the paint of the page that it leads to. */
+async function followed(reader, address, path) {
+  const frame = await siteFrame(reader, address);
+  // The page is still: what it loads does not count for the next one.
+  await settled(frame);
+  const began = await frame.evaluate((to) => {
+    const now = performance.timeOrigin + performance.now();
+    location.href = to;
+    return now;
+  }, path);
+  return (await inFrame(reader, address, path, painted)) - began;
+}
+
+/** The same by plain HTTP. */
+async function walked(page, path) {
+  await settled(page);
+  const began = await page.evaluate((to) => {
+    const now = performance.timeOrigin + performance.now();
+    location.href = to;
+    return now;
+  }, path);
+  const at = await until(`${path} by HTTP`, () => page.evaluate(`location.pathname === ${JSON.stringify(path)} && document.readyState !== 'loading' ? (${painted})() : null`).catch(() => null), { every: 20 });
+  return at - began;
+}
+
+const settled = (where) => until('the page to be loaded', () => where.evaluate(() => document.readyState === 'complete').catch(() => false), { every: 50 });
+
+function inFrame(reader, address, path, ask) {
+  return until(`${path} in the site`, async () => {
+    const frame = await siteFrame(reader, address);
+    return frame.evaluate(`location.pathname === ${JSON.stringify(path)} && document.readyState !== 'loading' ? (${ask})() : null`).catch(() => null);
+  }, { every: 20, timeout: 120_000 });
+}
+
+/** One page changed: what its publisher sends to somebody who has the version before. */
+async function secondVersion(publisher, browser, relay, first, log) {
+  const context = await browser.context();
+  const reader = await arrive(context, relay);
+  try {
+    const began = performance.now();
+    await reader.node(keepAll, first.address);
+    log(`a reader has all of it after ${((performance.now() - began) / 1e3).toFixed(1)} s`);
+    const up = () => publisher.node((gyre) => gyre.stats().up);
+    const before = await up();
+    const second = await publish(publisher, 'changed');
+    await reader.node(keepAll, second.address, second.cid);
+    // What was sent is told a moment later.
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const sent = (await up()) - before;
+    log(`one page changed: ${second.page} bytes of it, ${second.manifest} of the manifest; sent ${sent}`);
+    return [
+      { what: 'publishing it again with one page changed', ours: second.took / 1e3, unit: 's' },
+      { what: 'content sent for that to a reader', ours: sent / 1e3, yardstick: (second.page + second.manifest) / 1e3, unit: 'kB', ratio: sent / (second.page + second.manifest), wanted: 'the page and the manifest', ok: sent <= second.page + second.manifest },
+    ];
+  } finally {
+    await context.close();
+  }
+}
+
+const keepAll = async (gyre, address, cid) => {
+  for (;;) {
+    const site = await gyre.site(address, { follow: false });
+    const right = !cid || site.cid === cid;
+    if (right) await site.keep();
+    site.close();
+    if (right) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+};
+
+/** How long after a new version is signed each of many readers is told, in milliseconds. */
+async function updates(publisher, browser, relay, log) {
+  const contexts = [];
+  try {
+    const { address } = await publisher.node(async (gyre) => {
+      const version = await gyre.publish([{ path: 'index.html', content: new Blob(['one']) }], { site: 2, previous: null });
+      return { address: version.name };
+    });
+    const readers = [];
+    for (let i = 0; i < READERS; i++) {
+      contexts.push(await browser.context());
+      const reader = await arrive(contexts.at(-1), relay);
+      await reader.node(async (gyre, name) => {
+        window.updates = [];
+        window.open = await gyre.site(name);
+        window.open.addEventListener('update', ({ detail }) => window.updates.push([detail.sequence, performance.timeOrigin + performance.now()]));
+      }, address);
+      readers.push(reader);
+    }
+    log(`${readers.length} readers have it open`);
+    const seen = [];
+    for (const text of ['two', 'three', 'four']) {
+      const { at, sequence } = await publisher.node(async (gyre, words) => {
+        let signed;
+        const version = await gyre.publish([{ path: 'index.html', content: new Blob([words]) }], { site: 2, review: () => ((signed = performance.timeOrigin + performance.now()), true) });
+        return { at: signed, sequence: version.sequence };
+      }, text);
+      for (const reader of readers) {
+        const told = await until('a reader to be told', () => reader.page.evaluate((wanted) => window.updates.find(([number]) => number === wanted)?.[1], sequence), { timeout: 120_000 });
+        seen.push(told - at);
+      }
+      log(`version ${sequence}: ${Math.round(median(seen.slice(-readers.length)))} ms, at most ${Math.round(Math.max(...seen.slice(-readers.length)))} ms`);
+    }
+    return seen;
+  } finally {
+    for (const context of contexts) await context.close().catch(() => {});
+  }
+}
