@@ -14,6 +14,7 @@ pub mod enclosure;
 pub mod envelope;
 pub mod kem;
 pub mod message;
+pub mod mime;
 pub mod post;
 pub mod prekey;
 pub mod record;
