@@ -20,6 +20,8 @@ pub mod kem;
 #[cfg(feature = "mail")]
 pub mod message;
 #[cfg(feature = "mail")]
+pub mod mime;
+#[cfg(feature = "mail")]
 pub mod post;
 #[cfg(feature = "mail")]
 pub mod prekey;
