@@ -1,5 +1,7 @@
 /** Full-text search; the package holds the library in this file. */
 
+/*! minisearch 7.2.0, Copyright 2022 Luca Ongaro, MIT licence: LICENSE-minisearch */
+
 import MiniSearch from 'minisearch';
 
 /** What is found of one mail. */
