@@ -14,6 +14,8 @@ pub mod enclosure;
 pub mod envelope;
 pub mod kem;
 pub mod message;
+pub mod mime;
+pub mod post;
 pub mod prekey;
 pub mod record;
 pub mod seen;
@@ -118,6 +120,27 @@ pub enum MailError {
     /// An enclosure ends before its end.
     #[error("an attachment is cut off")]
     EnclosureCutOff,
+    /// There is no identity here yet, or this device was removed from it.
+    #[error("there is no mailbox here")]
+    NotReady,
+    /// Nobody was found under this identity, or they have no mailbox now.
+    #[error("the recipient was not found yet")]
+    UnknownRecipient,
+    /// The recipient takes no mail of strangers.
+    #[error("the recipient takes no mail of strangers")]
+    Closed,
+    /// The sender has blocked the recipient.
+    #[error("the recipient is blocked")]
+    Blocked,
+    /// Its sender stopped it.
+    #[error("stopped before it arrived")]
+    Cancelled,
+    /// No room for more mail that is under way.
+    #[error("too much mail is under way")]
+    OutboxFull,
+    /// What was saved does not open, or is no saved mail.
+    #[error("the saved mail of somebody else, or damaged")]
+    StateDamaged,
 }
 
 impl MailError {
@@ -145,6 +168,13 @@ impl MailError {
             Self::TooMany => "MAIL_TOO_MANY",
             Self::BrokenEnclosure(_) => "MAIL_BROKEN_ENCLOSURE",
             Self::EnclosureCutOff => "MAIL_ENCLOSURE_CUT_OFF",
+            Self::NotReady => "MAIL_NOT_READY",
+            Self::UnknownRecipient => "MAIL_UNKNOWN_RECIPIENT",
+            Self::Closed => "MAIL_CLOSED",
+            Self::Blocked => "MAIL_BLOCKED",
+            Self::Cancelled => "MAIL_CANCELLED",
+            Self::OutboxFull => "MAIL_OUTBOX_FULL",
+            Self::StateDamaged => "MAIL_STATE_DAMAGED",
         }
     }
 }
