@@ -193,8 +193,8 @@ export class FakeMailbox extends EventTarget implements Mailbox {
     return { id, contact: this.people.find((one) => one.id === id) ?? null, reachable: null };
   }
 
-  async card(): Promise<{ link: string; text: string }> {
-    return { link: this.now.link ?? '', text: `dmail:${ME}` };
+  async card(): Promise<{ link: string; text: string; safety: string }> {
+    return { link: this.now.link ?? '', text: `dmail:${ME}`, safety: '10203 40506 70809 11213 14151 61718' };
   }
 
   async settings(): Promise<MailSettings> {
@@ -318,7 +318,7 @@ export class FakeMailbox extends EventTarget implements Mailbox {
 
 /** A contact. */
 export function person(id: string, petname: string | null, change: Partial<Contact> = {}): Contact {
-  return { id, petname, name: petname, state: 'accepted', met: 'card', since: 0, safety: 'koma ribu tane dolo fise mura', forked: false, ...change };
+  return { id, petname, name: petname, state: 'accepted', met: 'card', since: 0, safety: '31415 92653 58979 32384 62643 38327', forked: false, ...change };
 }
 
 /** An id that can be told from others. */

@@ -79,7 +79,7 @@ export class MailContactsElement extends PlainElement {
         ${contact.state === 'muted' ? html`<span class="tag">muted</span>` : nothing}
         ${contact.state === 'blocked' ? nothing : html`<a class="icon-button" href=${mailAddress({ view: 'write', draft: null, to: contact.id })} aria-label=${`Write to ${name}`} title="Write">${icon('pen')}</a>`}
         <button class="icon-button" aria-expanded=${open ? 'true' : 'false'} aria-label=${`More about ${name}`} title="More" data-testid="contact-more" @click=${() => (this.opened = open ? null : contact.id)}>${icon('down')}</button></div>
-      ${contact.forked ? html`<p class="hint bad" role="alert">Somebody has used old keys of this person against them. Compare the safety words, by voice or in person, before you trust new mail.</p>` : nothing}
+      ${contact.forked ? html`<p class="hint bad" role="alert">Somebody has used old keys of this person against them. Compare the safety number, by voice or in person, before you trust new mail.</p>` : nothing}
       ${open ? this.more(contact, name) : nothing}
     </li>`;
   }
@@ -87,13 +87,13 @@ export class MailContactsElement extends PlainElement {
   private more(contact: Contact, name: string): unknown {
     const { id, state: how } = contact;
     return html`<div class="contact-more">
-      <form class="link-row" @submit=${(event: SubmitEvent) => this.rename(event, contact)}>
+      ${how === 'request' ? nothing : html`<form class="link-row" @submit=${(event: SubmitEvent) => this.rename(event, contact)}>
         <label class="visually-hidden" for="petname">What you call them</label>
         <input id="petname" class="field" maxlength="60" autocomplete="off" placeholder="What you call them" .value=${contact.petname ?? ''} data-testid="contact-petname" /><button class="button" data-testid="contact-rename">Call them so</button>
-      </form>
-      <div><h3 class="label">Safety words</h3>
+      </form>`}
+      <div><h3 class="label">Safety number</h3>
         <p class="safety" data-testid="safety">${safetyGroups(contact.safety).map((group) => html`<span>${group}</span>`)}</p>
-        <p class="hint">Read them to each other by voice or side by side. If both of you see the same, nobody stands between you.</p></div>
+        <p class="hint">Let them read out their own, by voice or side by side: it stands under “Your address”. If it is this one, it is really them, and nobody stands between you.</p></div>
       <p class="hint wrap">Id: <code>${id}</code> <gyre-copy compact .link=${id} name=${name} label="Copy the id"></gyre-copy></p>
       <div class="row">
         ${how === 'request' ? html`<button class="button primary" data-testid="contact-accept" @click=${() => this.set(id, 'accepted')}>Accept</button>` : nothing}

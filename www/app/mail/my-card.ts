@@ -1,16 +1,18 @@
 /** One's own address: a link and a code to give away. */
 
+import type { Mailbox } from 'gyre';
 import { html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import '../components/copy-button.js';
 import '../components/qr-code.js';
 import { PlainElement } from '../element.js';
 import { watch } from '../watching.js';
+import { safetyGroups } from './people.js';
 import { desk } from './room.js';
 
 @customElement('gyre-mail-mine')
 export class MailMineElement extends PlainElement {
-  @state() private card: { readonly link: string; readonly text: string } | null = null;
+  @state() private card: Awaited<ReturnType<Mailbox['card']>> | null = null;
   @state() private code = false;
 
   constructor() {
@@ -33,6 +35,7 @@ export class MailMineElement extends PlainElement {
       </div>
       <p class="hint">Whoever opens it can write to you; it says nothing else about you. Their first letter waits under Requests until you accept them.</p>
       <p><button class="text-button" aria-expanded=${this.code ? 'true' : 'false'} data-testid="my-qr" @click=${() => (this.code = !this.code)}>${this.code ? 'Hide the code' : 'Show it as a QR code'}</button></p>
+      ${this.card ? html`<p class="hint">Your safety number: <span class="safety" data-testid="my-safety">${safetyGroups(this.card.safety).map((group) => html`<span>${group}</span>`)}</span></p>` : nothing}
       ${this.code ? html`<gyre-qr .text=${link} label="QR code of your address"></gyre-qr>` : nothing}
     </div>`;
   }

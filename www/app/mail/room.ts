@@ -12,11 +12,7 @@ export function toProblem(thrown: unknown): MailProblem {
   return GyreError.from(thrown);
 }
 
-export const desk = new Desk(async () => {
-  const { mail } = (await session.ready()) as { mail?: Mailbox };
-  if (!mail) throw new GyreError('UNSUPPORTED', 'This version keeps no mail.');
-  return mail;
-}, toProblem);
+export const desk = new Desk(async () => (await session.ready()).mail, toProblem);
 export const undo = new Undo();
 
 desk.addEventListener('mail', (event) => void arrived((event as CustomEvent<ThreadSummary>).detail));

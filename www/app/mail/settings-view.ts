@@ -36,7 +36,7 @@ export class MailSettingsElement extends PlainElement {
     return html`<header class="section-head"><h1 tabindex="-1">Mail settings</h1></header>
       <div class="mail-settings">
         ${desk.problem ? html`<gyre-error .error=${desk.problem}></gyre-error>` : nothing}
-        ${mail?.forked ? html`<p class="note note-bad" role="alert" data-testid="mail-forked">${icon('alert')}<span>Somebody has used your keys against you: there are two versions of your identity. Tell your contacts by another way, and compare the safety words with them.</span></p>` : nothing}
+        ${mail?.forked ? html`<p class="note note-bad" role="alert" data-testid="mail-forked">${icon('alert')}<span>Somebody has used your keys against you: there are two versions of your identity. Tell your contacts by another way, and compare the safety numbers with them.</span></p>` : nothing}
         <section class="card" aria-labelledby="me-head"><h2 id="me-head">${mail?.name ?? 'You'}</h2><gyre-mail-mine></gyre-mail-mine></section>
         ${this.choices()} ${this.devices()}
         <section class="card" aria-labelledby="transfer-head"><h2 id="transfer-head">Import and export</h2><gyre-mail-transfer></gyre-mail-transfer></section>

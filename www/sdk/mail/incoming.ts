@@ -97,8 +97,8 @@ export function partContent(module: MailModule, raw: Uint8Array, { part, type }:
   }
 }
 
-function partOf({ name, type, size, index }: MimeMail['attachments'][number]): StoredAttachment {
-  return { name: name || `attachment-${index + 1}`, type, size, enclosure: null, part: index };
+function partOf({ name, type, size, index, contentId }: MimeMail['attachments'][number]): StoredAttachment {
+  return { name: name || `attachment-${index + 1}`, type, size, enclosure: null, part: index, ...(contentId ? { contentId } : {}) };
 }
 
 function line(text: string): string {

@@ -142,7 +142,7 @@ export class Office implements MailOffice {
       card: async () => {
         const desk = await open();
         const text = desk.card();
-        return { link: linkTo(linkBase, text.replace(/^dmail:/, '')), text };
+        return { link: linkTo(linkBase, text.replace(/^dmail:/, '')), text, safety: desk.module.safety(desk.people.me) };
       },
       settings: async () => (await open()).settings,
       set: async (settings) => (await open()).set(checkSettings(settings)),
@@ -399,7 +399,7 @@ function shown(mail: StoredMail, people: People, here: (hash: string) => boolean
     subject,
     text,
     html,
-    attachments: attachments.map(({ name, type, size, enclosure }) => ({ name, type, size, here: enclosure === null || here(enclosure.hash) })),
+    attachments: attachments.map(({ name, type, size, enclosure, contentId }) => ({ name, type, size, here: enclosure === null || here(enclosure.hash), contentId: contentId ?? null })),
     own,
     read,
     status,

@@ -31,6 +31,8 @@ export interface StoredAttachment {
   readonly size: number;
   readonly enclosure: StoredEnclosure | null;
   readonly part: number | null;
+  /** Of an inline part; of enclosures, and of parts stored before, there is none. */
+  readonly contentId?: string | null;
 }
 
 /** One mail. The raw one lies beside it. */

@@ -146,7 +146,7 @@ export interface Contact {
   /** How the first word came. */
   readonly met: 'card' | 'link' | 'mail';
   readonly since: number;
-  /** A short fingerprint of the keys, for two people to compare. */
+  /** A short fingerprint of who they are, which they see in their own card: for two people to compare. */
   readonly safety: string;
   readonly forked: boolean;
 }
@@ -260,8 +260,8 @@ export interface Mailbox extends EventTarget {
   setContact(id: string, change: { readonly petname?: string; readonly state?: Contact['state'] }): Promise<void>;
   /** Whom a link, an id or a petname means; `reachable` is `null` while that is not known. @throws GyreError `BAD_LINK`. */
   resolve(text: string): Promise<{ readonly id: string; readonly contact: Contact | null; readonly reachable: boolean | null }>;
-  /** One's own card: a link to show, and the signed text in it. */
-  card(): Promise<{ readonly link: string; readonly text: string }>;
+  /** One's own card: a link to show, the text in it, and the fingerprint that others see beside one's name. */
+  card(): Promise<{ readonly link: string; readonly text: string; readonly safety: string }>;
 
   settings(): Promise<MailSettings>;
   set(settings: Partial<MailSettings>): Promise<void>;
