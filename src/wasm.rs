@@ -2,8 +2,8 @@
 //!
 //! One file a noun; the TypeScript facade in `www/sdk` is the only caller and the published API.
 
-mod denylists;
 mod custody;
+mod denylists;
 mod error;
 mod file;
 #[cfg(feature = "interop")]
