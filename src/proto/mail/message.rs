@@ -5,8 +5,7 @@
 //! a [`Message`] can be shown.
 
 use super::enclosure::{Enclosure, MAX_ENCLOSURES, MAX_ENCLOSURES_LEN};
-use super::prekey::read_week;
-use super::{MailError, Suite, VERSION, Week, exactly};
+use super::{MailError, Suite, VERSION, Week, exactly, read_week};
 use crate::proto::cbor::{Reader, Writer};
 use crate::proto::identity::chain::Chain;
 use crate::proto::identity::{Id, Key};
