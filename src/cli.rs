@@ -42,6 +42,8 @@ pub struct Setup {
     pub listen: Vec<Multiaddr>,
     /// Where others reach that, if it is elsewhere.
     pub announce: Vec<Multiaddr>,
+    /// Work that the ids of those who keep mail must show in this network, in bits: at the first start it is done, which takes a second.
+    pub puzzle_bits: u8,
     /// Files of what is not fetched and not served.
     pub denylists: Vec<PathBuf>,
 }
@@ -112,6 +114,8 @@ pub async fn start(setup: Setup) -> Result<NativeNode> {
         relays: setup.relays,
         listen: setup.listen,
         announce: setup.announce,
+        puzzle_bits: setup.puzzle_bits,
+        work_first: true,
         ..Config::default()
     };
     let node = Node::start(config, store, transport::sockets).await?;

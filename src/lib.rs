@@ -19,3 +19,5 @@ pub mod relay;
 pub mod rt;
 #[cfg(all(feature = "node", target_arch = "wasm32"))]
 pub mod wasm;
+#[cfg(all(feature = "mail-module", target_arch = "wasm32"))]
+pub mod wasm_mail;

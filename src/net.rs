@@ -2,8 +2,10 @@
 
 pub mod addresses;
 pub mod behaviour;
+pub mod custody;
 pub mod direct_only;
 pub mod fetch;
+pub mod framed;
 pub mod heard;
 pub mod index;
 pub mod introductions;

@@ -5,11 +5,13 @@
 
 mod command;
 mod config;
+pub mod custody;
 mod denylists;
 mod error;
 mod event_loop;
 mod export;
 mod file;
+mod identity;
 mod import;
 pub mod keepers;
 pub mod keys;
@@ -65,6 +67,7 @@ use crate::net::addresses::socket_of;
 use crate::net::behaviour;
 use crate::net::transport::{Parts, webrtc};
 use crate::proto::book::Book;
+use crate::proto::custody::custodian;
 use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::link::Link;
 use crate::proto::neighbours::SERVE_AFTER;
@@ -75,9 +78,6 @@ use crate::proto::web_source::{self, WebSource};
 use crate::proto::web_tree::WebTree;
 use crate::rt;
 use crate::store::{BlobRow, RowId, Store, StoreError, StoredChunk};
-
-/// Name of the stored value that holds the identity key.
-const IDENTITY: &str = "identity";
 
 /// Name of the stored value that holds the person's word on uploads.
 const UPLOAD: &str = "upload";
@@ -148,7 +148,7 @@ impl<S: Store> Node<S> {
         transports: impl FnOnce(&Keypair, webrtc::Config) -> io::Result<Parts>,
     ) -> Result<Self> {
         let relays = relays(&config.relays)?;
-        let key = identity(&store).await?;
+        let (key, search) = identity::of(&store, config.puzzle_bits, config.work_first).await?;
         let peer_id = key.public().to_peer_id();
         if let Some(quota) = config.quota {
             store.set_quota(quota).await?;
@@ -214,6 +214,9 @@ impl<S: Store> Node<S> {
             readers: 0,
             denylist: Default::default(),
             root: None,
+            kept: custody::Kept::default(),
+            puzzle_bits: config.puzzle_bits,
+            stopped: false,
             shelf: site::shelf::Shelf::default(),
         };
         let shared = Rc::new(RefCell::new(shared));
@@ -230,6 +233,10 @@ impl<S: Store> Node<S> {
             fetch: config.fetch,
             book,
             serve_after: config.serve_after.unwrap_or(SERVE_AFTER),
+            custodian: custodian::Config {
+                puzzle_bits: config.puzzle_bits,
+                ..config.custodian.unwrap_or_default()
+            },
             storage,
             shared: shared.clone(),
         };
@@ -251,6 +258,10 @@ impl<S: Store> Node<S> {
                     "skipping a blob whose record cannot be read"
                 ),
             }
+        }
+        if search {
+            let work = identity::search(node.store.clone(), Rc::downgrade(&node.shared));
+            rt::spawn(work);
         }
         node.names().take_up().await?;
         node.tell(Command::Rest(asleep)).await?;
@@ -674,24 +685,4 @@ fn relays(addresses: &[Multiaddr]) -> Result<Vec<(PeerId, Multiaddr)>> {
     relays.dedup_by_key(|(peer, _)| *peer);
     relays.truncate(MAX_RELAYS);
     Ok(relays)
-}
-
-/// The key that is our identity on the network: kept in the store, made at the first start.
-async fn identity<S: Store>(store: &S) -> Result<Keypair> {
-    if let Some(stored) = store.value(IDENTITY).await? {
-        match Keypair::from_protobuf_encoding(&stored) {
-            Ok(key) => return Ok(key),
-            Err(error) => {
-                tracing::warn!(%error, "the stored identity cannot be read: making a new one")
-            }
-        }
-    }
-    let mut seed: [u8; 32] = rt::random();
-    let key = Keypair::ed25519_from_bytes(&mut seed)
-        .map_err(|error| Error::Internal(error.to_string()))?;
-    let encoded = key
-        .to_protobuf_encoding()
-        .map_err(|error| Error::Internal(error.to_string()))?;
-    store.set_value(IDENTITY, Some(encoded.into())).await?;
-    Ok(key)
 }

@@ -25,7 +25,6 @@ pub mod keeping;
 pub mod keys;
 pub mod limits;
 pub mod link;
-#[cfg(feature = "mail")]
 pub mod mail;
 pub mod manifest;
 pub mod message;
@@ -36,6 +35,7 @@ pub mod picker;
 pub mod pool;
 pub mod random;
 pub mod rate;
+pub mod records;
 pub mod share;
 #[cfg(feature = "test-utils")]
 pub mod sim;

@@ -2,7 +2,7 @@
 //!
 //! One TCP port serves the app, `/bootstrap.json`, `/healthz`, `/metrics` and libp2p over websocket; one UDP port answers STUN.
 //! [`start`] binds everything before it returns, so an error means that nothing runs, and [`Relay`] is the handle.
-//! The relay stores its key and nothing else; circuits carry signalling, or a little content of a pair that has no other path, and
+//! The relay stores its key, and mail if it is given room for it; circuits carry signalling, or a little content of a pair that has no other path, and
 //! are short and small by [`Limits`].
 
 mod addresses;
@@ -15,6 +15,7 @@ mod index;
 mod keeper;
 mod key;
 mod links;
+mod mailboxes;
 mod metrics;
 mod names;
 mod rate;
@@ -75,6 +76,11 @@ pub struct Config {
     pub limits: Limits,
     /// What the keeper beside it keeps, if there is to be one.
     pub keeper: KeeperConfig,
+    /// Bytes of sealed mail that it keeps for its readers; with 0 it offers no mailboxes.
+    pub mailboxes: u64,
+    /// Work that the ids of those who keep mail must show in this network, in bits: told to pages, and searched for when the relay makes
+    /// a key to keep mail itself.
+    pub puzzle_bits: u8,
     /// Files of what is not introduced and not kept here, in the compact denylist format; later ones override earlier ones.
     pub denylists: Vec<PathBuf>,
 }
@@ -94,6 +100,8 @@ impl Config {
             tls: None,
             limits: Limits::default(),
             keeper: KeeperConfig::default(),
+            mailboxes: 0,
+            puzzle_bits: crate::proto::custody::region::PUZZLE_BITS,
             denylists: Vec::new(),
         }
     }
@@ -212,6 +220,9 @@ pub enum Error {
     /// The keeper did not start.
     #[error(transparent)]
     Keeper(#[from] KeeperError),
+    /// The store of the mailboxes cannot be opened.
+    #[error("the mailboxes' store: {0}")]
+    Mailboxes(#[from] crate::store::StoreError),
     /// The key cannot be used for Noise.
     #[error("the key cannot be used: {0}")]
     Noise(#[from] libp2p::noise::Error),
@@ -253,7 +264,19 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         .collect::<Result<Vec<_>, _>>()?;
     let (lists, mut denylist) = watch::channel(Arc::new(denylists::read(&config.denylists)?));
     denylist.mark_changed();
-    let key = key::load_or_create(&config.data)?;
+    let work = if config.mailboxes > 0 {
+        config.puzzle_bits
+    } else {
+        0
+    };
+    let key = key::load_or_create(&config.data, work)?;
+    let mailboxes = match config.mailboxes {
+        0 => None,
+        bytes => {
+            let file = config.data.join("mailboxes.redb");
+            Some(mailboxes::Mailboxes::open(&key, &file, bytes).await?)
+        }
+    };
     let peer_id = key.public().to_peer_id();
     let listeners = bind_tcp(&config.listen).await?;
     let bound: Vec<SocketAddr> = listeners
@@ -307,6 +330,7 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         learn,
         metrics.clone(),
         linked.clone(),
+        mailboxes,
     )?;
     bound
         .iter()
@@ -327,6 +351,7 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         websockets,
         keeper: keeps.then(|| (for_keeper, allowance::Allowance::new(TO_KEEPER))),
         metrics: metrics.clone(),
+        puzzle_bits: config.puzzle_bits,
         app: app::App::new(config.app.as_deref()),
         loader: site::Loader::new(config.app.as_deref()),
         policy,
@@ -385,6 +410,7 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
             relays: std::iter::once(relay).chain(config.peers).collect(),
             metrics: metrics.clone(),
             denylist,
+            puzzle_bits: config.puzzle_bits,
             stop: stopped.clone(),
         };
         let (peer, ended) = keeper::start(start).await?;

@@ -79,10 +79,33 @@ pub struct SmallBlob {
     pub pinned: bool,
 }
 
+/// Something small that is kept for others; what it is only the node knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Under which it is found.
+    pub key: [u8; 32],
+    /// What is read of all of them when a node starts.
+    pub head: Bytes,
+    /// The rest.
+    pub body: Bytes,
+}
+
+impl Kept {
+    /// Bytes that count as used.
+    pub fn len(&self) -> u64 {
+        (self.head.len() + self.body.len()) as u64
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Bytes in use and allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Bytes of chunk data this store holds.
+    /// Bytes of chunk data and of what is kept for others.
     pub used: u64,
     /// Bytes it may hold: the smaller of the person's cap and what the platform offers.
     pub quota: u64,
@@ -229,6 +252,24 @@ pub trait Store: Clone + 'static {
 
     /// Removes a row and all its chunks.
     async fn remove(&self, id: RowId) -> Result<()>;
+
+    /// Keeps something for others; what stood under its key makes way.
+    ///
+    /// # Errors
+    /// `QuotaExceeded` if it does not fit; then nothing was written.
+    async fn put_kept(&self, kept: Kept) -> Result<()>;
+
+    /// Key and head of all that is kept for others, in the order of the keys.
+    async fn kept_heads(&self) -> Result<Vec<([u8; 32], Bytes)>>;
+
+    /// The body of what is kept under a key.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn kept_body(&self, key: [u8; 32]) -> Result<Bytes>;
+
+    /// Removes what is kept under these keys, as far as it is there.
+    async fn remove_kept(&self, keys: Vec<[u8; 32]>) -> Result<()>;
 
     /// Bytes used and allowed.
     async fn usage(&self) -> Result<Usage>;

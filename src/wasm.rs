@@ -2,6 +2,7 @@
 //!
 //! One file a noun; the TypeScript facade in `www/sdk` is the only caller and the published API.
 
+mod custody;
 mod error;
 mod file;
 #[cfg(feature = "interop")]

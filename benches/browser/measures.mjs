@@ -10,6 +10,7 @@ import { serveFolder } from '../../tests/e2e/lib/files.mjs';
 import { startRelay } from '../../tests/e2e/lib/relay.mjs';
 import { firstLoad, packed, wasmFile } from '../../tests/size/measure.mjs';
 import { crowd } from './crowd.mjs';
+import { mailbox } from './mailbox.mjs';
 import { throughput } from './raw.mjs';
 import { median } from './statistics.mjs';
 
@@ -166,6 +167,11 @@ export const measures = [
         await Promise.all([sender.leave(), receiver.leave()]);
       }
     }),
+  },
+  {
+    name: 'mailbox',
+    about: 'a mailbox of 10,000 mails: lists and searches',
+    run: ({ rounds, log }) => mailbox({ kind: KIND, rounds, log }),
   },
   {
     name: 'size',

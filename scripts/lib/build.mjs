@@ -126,6 +126,8 @@ export function buildSteps({ fast = false } = {}) {
           legalComments: 'inline',
           logLevel: 'error',
         });
+        copyFileSync(join(root, 'node_modules/idb/LICENSE'), join(root, 'pkg/LICENSE-idb'));
+        copyFileSync(join(root, 'node_modules/minisearch/LICENSE.txt'), join(root, 'pkg/LICENSE-minisearch'));
         copyFileSync(join(root, 'src/proto/keys/english.txt'), join(root, 'pkg/english.txt'));
       },
     },

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gyre::cli::{self, Address, Key, Report, Setup};
 use gyre::node::{Fetching, PublishOptions, Publishing};
+use gyre::proto::custody::region::PUZZLE_BITS;
 use gyre::proto::link::blob_cid;
 use gyre::proto::manifest::diff::Diff;
 use gyre::proto::site::Answer;
@@ -117,6 +118,9 @@ struct Network {
         value_delimiter = ','
     )]
     announce: Vec<Multiaddr>,
+    /// Work that the ids of those who keep mail must show in this network, in bits, as its relays say
+    #[arg(long, env = "GYRE_PUZZLE_BITS", value_name = "BITS", default_value_t = PUZZLE_BITS, value_parser = clap::value_parser!(u8).range(..=32))]
+    puzzle_bits: u8,
     /// Denylist (.deny, IPFS compact format) of what is neither fetched nor served (repeat for several)
     #[arg(
         long,
@@ -137,6 +141,7 @@ impl Network {
             relays: self.relay,
             listen: self.listen,
             announce: self.announce,
+            puzzle_bits: self.puzzle_bits,
             denylists: self.denylist,
         }
     }

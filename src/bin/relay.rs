@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::http::HeaderName;
 use clap::{Args, Parser, ValueEnum};
 use gyre::proto::address::Address;
+use gyre::proto::custody::region::PUZZLE_BITS;
 use gyre::relay::{
     self, ByteRate, ClientAddress, Config, KeeperConfig, Limits, Listen, PublicAddress, Rate,
     Relay, Stun, TlsConfig,
@@ -94,6 +95,9 @@ struct Cli {
     tls: TlsArgs,
     #[command(flatten)]
     keeper: KeeperArgs,
+    /// Work that the ids of those who keep mail must show in this network, in bits; 0 for a private one
+    #[arg(long, env = "GYRE_PUZZLE_BITS", value_name = "BITS", default_value_t = PUZZLE_BITS, value_parser = clap::value_parser!(u8).range(..=32))]
+    puzzle_bits: u8,
     #[command(flatten)]
     limits: LimitArgs,
 }
@@ -143,7 +147,7 @@ struct TlsArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Keeping sites")]
+#[command(next_help_heading = "Keeping sites and mail")]
 struct KeeperArgs {
     /// Keep this site on disk, follow it and serve it: its name, a version's CID, or a link (repeat for several)
     #[arg(long, env = "GYRE_PIN", value_name = "ADDRESS", value_delimiter = ',')]
@@ -151,6 +155,9 @@ struct KeeperArgs {
     /// Keep what is asked of it as well, up to SIZE (as 500MB or 10GB); what was least recently asked for makes way
     #[arg(long, env = "GYRE_KEEP", value_name = "SIZE")]
     keep: Option<Size>,
+    /// Keep sealed mail for its readers, up to SIZE (as 500MB or 10GB), in mailboxes.redb in the data directory
+    #[arg(long, env = "GYRE_MAILBOXES", value_name = "SIZE")]
+    mailboxes: Option<Size>,
     /// File that holds the sites [default: keeper.redb in the data directory]
     #[arg(long, env = "GYRE_KEEPER_STORE", value_name = "FILE")]
     keeper_store: Option<PathBuf>,
@@ -347,6 +354,8 @@ fn config(cli: Cli) -> Result<Config, &'static str> {
             keep: cli.keeper.keep.map_or(0, |size| size.0),
             store: cli.keeper.keeper_store,
         },
+        mailboxes: cli.keeper.mailboxes.map_or(0, |size| size.0),
+        puzzle_bits: cli.puzzle_bits,
         denylists: cli.denylist,
         data,
     })

@@ -15,7 +15,7 @@ use super::direct_only::DirectOnly;
 use super::heard::Heard;
 use super::index::Scope;
 use super::transport::{Parts, swarm_config, webrtc};
-use super::{index, introductions, names, pex, session};
+use super::{custody, index, introductions, names, pex, session};
 
 /// What identify says of us.
 const IDENTIFY_PROTOCOL: &str = "/gyre/1.0.0";
@@ -47,6 +47,7 @@ pub struct Behaviour {
     pub pex: DirectOnly<session::Behaviour>,
     pub names: DirectOnly<session::Behaviour>,
     pub sites: DirectOnly<session::Behaviour>,
+    pub custody: DirectOnly<session::Behaviour>,
 }
 
 impl std::fmt::Debug for Behaviour {
@@ -83,6 +84,7 @@ pub fn swarm(key: &Keypair, parts: Parts, sockets_only: bool) -> io::Result<Swar
         pex: DirectOnly::new(session::Behaviour::new(pex::PROTOCOL)),
         names: DirectOnly::new(session::Behaviour::new(names::PROTOCOL)),
         sites: DirectOnly::new(session::Behaviour::new(session::SITE_PROTOCOL)),
+        custody: DirectOnly::new(session::Behaviour::new(custody::PROTOCOL)),
     };
     let config = swarm_config().with_idle_connection_timeout(IDLE_TIMEOUT);
     let mut swarm = Swarm::new(parts.transport, behaviour, local, config);

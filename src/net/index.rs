@@ -5,7 +5,8 @@
 //! apart so that lies among nodes cannot displace what the relays know, and a newcomer who reaches only relays finds everything.
 //!
 //! Beside providers an index holds the records of names: [`Behaviour::read`] asks the servers closest to a name and hands out what each
-//! of them has, [`Behaviour::write`] gives a record to those that lag. Which of them counts is the caller's to decide.
+//! of them has, [`Behaviour::write`] gives a record to those that lag. Which of them counts is the caller's to decide. The records of
+//! people ([`records`]) go the same way under their own keys.
 //!
 //! It differs from the plain behaviour in three ways: a look-up never dials the providers that it finds (kad would contact each
 //! of them, through a relay and ICE, merely because an answer names them); servers that an answer names it dials within a
@@ -39,6 +40,7 @@ use crate::proto::budget::Budget;
 use crate::proto::name::Name;
 use crate::proto::name::heads;
 use crate::proto::name::record::Record;
+use crate::proto::records;
 use crate::proto::types::{BlobHash, Time};
 use crate::rt;
 
@@ -156,6 +158,22 @@ pub enum Event {
         /// Servers that took it.
         took: Vec<PeerId>,
     },
+    /// A read of what stands under a key that is no name has ended.
+    Found {
+        /// The key.
+        key: Vec<u8>,
+        /// What servers have.
+        answers: Vec<Answer>,
+        /// Servers close to the key that have nothing.
+        lacking: Vec<PeerId>,
+    },
+    /// A write under such a key has ended.
+    Put {
+        /// The key.
+        key: Vec<u8>,
+        /// Servers that took it.
+        took: Vec<PeerId>,
+    },
     /// A record that somebody put here changed the head of this name.
     Heard(Name),
 }
@@ -166,8 +184,8 @@ pub struct Behaviour {
     local: PeerId,
     kad: kad::Behaviour<ProviderIndex>,
     lookups: HashMap<QueryId, BlobHash>,
-    reads: HashMap<QueryId, (Name, Vec<Answer>)>,
-    writes: HashMap<QueryId, (Name, Vec<PeerId>)>,
+    reads: HashMap<QueryId, (RecordKey, Vec<Answer>)>,
+    writes: HashMap<QueryId, (RecordKey, Vec<PeerId>)>,
     /// Relays that the node links to by itself, in its own time.
     uplinks: HashSet<PeerId>,
     linked: HashSet<PeerId>,
@@ -216,6 +234,7 @@ impl Behaviour {
             max_keys_per_provider: PEERS_MAX_KEYS,
             max_own: MAX_ANNOUNCED,
             heads: heads::Limits::NODE,
+            people: records::Limits::NODE,
         };
         let store = ProviderIndex::new(local, limits, u64::from_le_bytes(rt::random()));
         let mut kad = kad::Behaviour::with_config(local, store, config);
@@ -289,23 +308,32 @@ impl Behaviour {
 
     /// Asks the servers closest to a name what they have; `Read` follows. One that is under way already is not repeated.
     pub fn read(&mut self, name: Name) {
-        if self.reads.values().all(|(other, _)| *other != name) {
-            let id = self
-                .kad
-                .get_record(RecordKey::from(name.routing_key().to_vec()));
-            self.reads.insert(id, (name, Vec::new()));
+        self.get(&name.routing_key());
+    }
+
+    /// Asks the servers closest to a key what they have; `Found` follows, or `Read` if it is that of a name. One that is under way
+    /// already is not repeated.
+    pub fn get(&mut self, key: &[u8]) {
+        let key = RecordKey::from(key.to_vec());
+        if self.reads.values().all(|(other, _)| *other != key) {
+            let id = self.kad.get_record(key.clone());
+            self.reads.insert(id, (key, Vec::new()));
         }
     }
 
     /// Gives a record to these servers; `Wrote` follows. Who gives it does not go along.
     pub fn write(&mut self, record: &Record, to: Vec<PeerId>) {
-        let name = record.name();
-        let key = RecordKey::from(name.routing_key().to_vec());
-        let value = kad::Record::new(key, record.bytes().to_vec());
+        self.put(&record.name().routing_key(), record.bytes(), to);
+    }
+
+    /// Gives a value to these servers; `Put` follows, or `Wrote` if the key is that of a name.
+    pub fn put(&mut self, key: &[u8], value: &[u8], to: Vec<PeerId>) {
+        let key = RecordKey::from(key.to_vec());
+        let value = kad::Record::new(key.clone(), value.to_vec());
         let id = self
             .kad
             .put_record_to(value, to.clone().into_iter(), Quorum::All);
-        self.writes.insert(id, (name, to));
+        self.writes.insert(id, (key, to));
     }
 
     /// What somebody put here for a name.
@@ -348,17 +376,24 @@ impl Behaviour {
                     Err(_) => {}
                 }
                 if step.last
-                    && let Some((name, answers)) = self.reads.remove(&id)
+                    && let Some((key, answers)) = self.reads.remove(&id)
                 {
-                    events.push(Event::Read {
-                        name,
-                        answers,
-                        lacking,
+                    events.push(match Name::of_routing_key(key.as_ref()) {
+                        Some(name) => Event::Read {
+                            name,
+                            answers,
+                            lacking,
+                        },
+                        None => Event::Found {
+                            key: key.to_vec(),
+                            answers,
+                            lacking,
+                        },
                     });
                 }
             }
             QueryResult::PutRecord(result) => {
-                if let Some((name, to)) = self.writes.remove(&id) {
+                if let Some((key, to)) = self.writes.remove(&id) {
                     let took = match result {
                         Ok(_) => to,
                         Err(
@@ -366,7 +401,13 @@ impl Behaviour {
                             | PutRecordError::Timeout { success, .. },
                         ) => success,
                     };
-                    events.push(Event::Wrote { name, took });
+                    events.push(match Name::of_routing_key(key.as_ref()) {
+                        Some(name) => Event::Wrote { name, took },
+                        None => Event::Put {
+                            key: key.to_vec(),
+                            took,
+                        },
+                    });
                 }
             }
             QueryResult::GetProviders(result) => {

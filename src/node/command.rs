@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use cid::Cid;
 use futures::channel::{mpsc, oneshot};
 use libp2p::{Multiaddr, PeerId};
 
+use super::custody::Hearer;
 use super::error::Result;
 use super::event_loop::Part;
 use super::keepers::Asked;
@@ -15,6 +17,7 @@ use super::readers::ReaderId;
 use super::site::Holders;
 use super::snapshot::SwarmChart;
 use crate::proto::address::Address;
+use crate::proto::custody::{self, tag::Tag};
 use crate::proto::holding::Holding;
 use crate::proto::keeping::Verdict;
 use crate::proto::keys::SiteKey;
@@ -179,6 +182,33 @@ pub(super) enum Command {
         address: Address,
         peer: PeerId,
         verdict: Verdict,
+    },
+    /// Who may keep what lies under a tag.
+    Nearest {
+        tag: Tag,
+        reply: oneshot::Sender<Vec<custody::PeerId>>,
+    },
+    /// Ask a custodian something, or only open a stream to it.
+    AskCustodian {
+        peer: custody::PeerId,
+        message: Option<custody::message::Message>,
+    },
+    /// Hears what custodians answer.
+    HearCustodians(Hearer),
+    /// Connected relays that keep mail.
+    MailboxRelays {
+        reply: oneshot::Sender<Vec<custody::PeerId>>,
+    },
+    /// What stands under a key in the indexes.
+    GetRecord {
+        key: Vec<u8>,
+        reply: oneshot::Sender<Vec<Bytes>>,
+    },
+    /// Bring a record of one's own there, now and while this node runs.
+    PutRecord {
+        key: Vec<u8>,
+        value: Bytes,
+        reply: oneshot::Sender<Result<u32>>,
     },
     /// Other denylists are in force.
     DenylistChanged,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 
 use crate::net::fetch::Fetch;
+use crate::proto::custody::custodian;
 use crate::proto::limits::Surroundings;
 
 /// Relays that are linked at once; more are spares. Ours: two survive the loss of one, more only cost them memory.
@@ -31,6 +32,12 @@ pub struct Config {
     pub serve_after: Option<Duration>,
     /// Bytes of chunks to keep at most; `None` leaves what the store has.
     pub quota: Option<u64>,
+    /// Work that the ids of custodians must show in this network, in bits, as its relays say; 0 asks for none.
+    pub puzzle_bits: u8,
+    /// Search for an id that shows this work before the node starts for the first time, not beside what it does: it takes some seconds.
+    pub work_first: bool,
+    /// How what is kept for others is looked after; `None` is the default. Its bits of work are not read: see `puzzle_bits`.
+    pub custodian: Option<custodian::Config>,
     /// How web servers are asked for what links say that they have; `None` leaves them alone.
     pub fetch: Option<Rc<dyn Fetch>>,
 }

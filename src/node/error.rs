@@ -51,6 +51,9 @@ pub enum Error {
     /// A record of a name is not taken.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// What was to be brought into the indexes is no record, or not a valid one.
+    #[error("this record is not valid")]
+    InvalidRecord,
     /// A person's key cannot be had from what is there.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -102,6 +105,7 @@ impl Error {
             Self::Unsupported(_) => "UNSUPPORTED",
             Self::BadName(_) => "BAD_NAME",
             Self::Record(error) => error.code(),
+            Self::InvalidRecord => "INVALID_RECORD",
             Self::Key(KeyError::WrongKey | KeyError::OtherLock) => "WRONG_PASSPHRASE",
             Self::Key(_) => "BAD_KEY_FILE",
             Self::Phrase(_) => "BAD_PHRASE",

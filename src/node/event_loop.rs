@@ -2,6 +2,7 @@
 //! does what they ask for. It decides nothing that `proto` could decide.
 
 mod book;
+mod custody;
 mod denying;
 mod dialling;
 mod holders;
@@ -14,6 +15,7 @@ mod neighbours;
 mod network;
 mod pex;
 mod publish;
+mod records;
 mod relays;
 mod room;
 mod sessions;
@@ -48,6 +50,7 @@ use crate::net::session::OpenId;
 use crate::net::transport::webrtc::rtc::Switch;
 use crate::proto::book::Book;
 use crate::proto::budget::Budget;
+use crate::proto::custody::custodian;
 use crate::proto::message::Message;
 use crate::proto::name::follow;
 use crate::proto::neighbours::Neighbours;
@@ -137,6 +140,8 @@ pub(super) enum Event {
         peer: PeerId,
         bytes: Option<Bytes>,
     },
+    /// Of custody.
+    Custody(custody::Report),
     /// What came on a stream about names; `None` when it has ended.
     Names(follow::LinkId, Option<follow::Message>),
 }
@@ -167,6 +172,11 @@ enum Alarm {
     Pex,
     Book,
     Names,
+    /// The links and look-ups of custody.
+    Custody,
+    /// What the custodian has to do.
+    Custodian,
+    Records,
 }
 
 /// One open stream.
@@ -217,6 +227,8 @@ pub(super) struct EventLoop<S: Store> {
     holdings: HashMap<OpenId, Bytes>,
     hearing: usize,
     keepers: keepers::Keepers,
+    custody: custody::Custody,
+    records: records::Records,
     /// What is reserved, or asked for, at peers.
     reservations: HashMap<PeerId, ListenerId>,
     /// Linked servers of the peers' index, and how many there were when everything was announced to them.
@@ -260,6 +272,7 @@ pub(super) struct Start<S: Store> {
     pub announces_sockets: bool,
     pub fetch: Option<Rc<dyn Fetch>>,
     pub serve_after: Duration,
+    pub custodian: custodian::Config,
     pub book: Book,
     pub storage: StorageInfo,
     pub shared: Rc<RefCell<Shared>>,
@@ -308,6 +321,8 @@ impl<S: Store> EventLoop<S> {
             holdings: HashMap::new(),
             hearing: 0,
             keepers: keepers::Keepers::default(),
+            custody: custody::Custody::new(start.custodian),
+            records: records::Records::default(),
             reservations: HashMap::new(),
             servers: HashSet::new(),
             announced_to: 0,
@@ -339,6 +354,7 @@ impl<S: Store> EventLoop<S> {
     pub async fn run(mut self) {
         self.start_relays();
         self.start_neighbours();
+        self.review_custody();
         self.read_book();
         let mut publish = Delay::new(PUBLISH_INTERVAL).fuse();
         let mut alarm = Delay::new(PUBLISH_INTERVAL).fuse();
@@ -379,6 +395,7 @@ impl<S: Store> EventLoop<S> {
         for transfer in self.transfers.values_mut() {
             transfer.fail(|| super::error::Error::Closed);
         }
+        self.shared.borrow_mut().stopped = true;
         // Sessions end when their senders go; the swarm closes its connections when it is dropped.
         self.sessions.clear();
         self.close_books().await;
@@ -421,6 +438,7 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             Event::Pex { peer, bytes } => self.on_pex(peer, bytes),
+            Event::Custody(report) => self.on_custody(report),
             Event::Names(link, message) => self.on_names_message(link, message),
             Event::Holding { peer, bytes } => self.on_holding(peer, bytes),
             Event::Usage(usage) => {
@@ -481,6 +499,9 @@ impl<S: Store> EventLoop<S> {
                 Alarm::Ask => self.ask_when_due(),
                 Alarm::Book => self.write_book(),
                 Alarm::Names => self.look_after_names(),
+                Alarm::Custody => self.look_at_custody(),
+                Alarm::Records => self.look_after_records(),
+                Alarm::Custodian => self.tell_custodian(custodian::Input::Tick),
                 Alarm::Pex => self.tell_pex(crate::proto::pex::Input::Tick),
                 Alarm::Neighbours => self.tell_neighbours(crate::proto::neighbours::Input::Tick),
                 Alarm::Uplink(relay) => self.tell_uplink(relay, crate::proto::uplink::Input::Tick),

@@ -215,6 +215,14 @@ impl<S: Store> Keys<'_, S> {
         Ok(self.root().await?.site_key(number))
     }
 
+    /// The secret that the person's mail follows from.
+    ///
+    /// # Errors
+    /// `Locked`, `NoKeys`, `Store`.
+    pub async fn mail_secret(&self) -> Result<Zeroizing<[u8; 32]>> {
+        Ok(self.root().await?.mail_secret())
+    }
+
     /// Removes the keys from this machine. Without the words or a key file they are lost.
     ///
     /// # Errors

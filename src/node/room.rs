@@ -1,6 +1,6 @@
-//! Writing chunks where room may have to be made first.
+//! Writing where room may have to be made first.
 
-use crate::store::{RowId, Store, StoreError, StoredChunk};
+use crate::store::{Kept, RowId, Store, StoreError, StoredChunk};
 
 /// Times that a batch is tried. Ours: once after room was made for it, once more if another write took that room.
 const TRIES: usize = 3;
@@ -15,9 +15,32 @@ pub(super) async fn put<S: Store>(
     chunks: Vec<StoredChunk>,
     make_room: impl AsyncFn(u64) -> bool,
 ) -> Result<(), StoreError> {
-    let bytes: u64 = chunks.iter().map(|chunk| chunk.data.len() as u64).sum();
+    let bytes = chunks.iter().map(|chunk| chunk.data.len() as u64).sum();
+    let write = async || store.put_chunks(row, chunks.clone()).await;
+    tried(store, bytes, write, make_room).await
+}
+
+/// The same for something that is kept for others.
+///
+/// # Errors
+/// As `Store::put_kept`.
+pub(super) async fn put_kept<S: Store>(
+    store: &S,
+    kept: Kept,
+    make_room: impl AsyncFn(u64) -> bool,
+) -> Result<(), StoreError> {
+    let write = async || store.put_kept(kept.clone()).await;
+    tried(store, kept.len(), write, make_room).await
+}
+
+async fn tried<S: Store>(
+    store: &S,
+    bytes: u64,
+    write: impl AsyncFn() -> Result<(), StoreError>,
+    make_room: impl AsyncFn(u64) -> bool,
+) -> Result<(), StoreError> {
     for _ in 1..TRIES {
-        match store.put_chunks(row, chunks.clone()).await {
+        match write().await {
             Err(StoreError::QuotaExceeded) => {}
             result => return result,
         }
@@ -29,5 +52,5 @@ pub(super) async fn put<S: Store>(
             return Err(StoreError::QuotaExceeded);
         }
     }
-    store.put_chunks(row, chunks).await
+    write().await
 }

@@ -14,6 +14,7 @@ pub mod collector;
 pub mod custodian;
 pub mod deposit;
 pub mod depositor;
+pub mod kept;
 pub mod message;
 mod placement;
 pub mod region;

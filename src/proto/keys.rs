@@ -25,6 +25,7 @@ const IDENTITY_CONTEXT: &str = "gyre 2026-11-22 identity key";
 const RECOVERY_CONTEXT: &str = "gyre 2026-11-22 identity recovery key";
 const DEVICE_CONTEXT: &str = "gyre 2026-11-22 identity device key";
 const MAIL_CONTEXT: &str = "gyre 2026-11-22 mail record key";
+const MAIL_ACCOUNT_CONTEXT: &str = "gyre 2026-11-23 mail account";
 const MAILBOX_CONTEXT: &str = "gyre 2026-11-22 mailbox secret";
 
 /// The one secret of a person. Wiped when it is dropped.
@@ -100,6 +101,11 @@ impl RootSecret {
     /// The secret that everything of an identity's mailbox follows from: its weekly keys and its tags.
     pub fn mailbox_secret(&self, identity: u32, turn: u32) -> Zeroizing<[u8; 32]> {
         self.derived(MAILBOX_CONTEXT, identity, turn)
+    }
+
+    /// The secret that the mail module of a page is given, from which everything of the person's mail follows.
+    pub fn mail_secret(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(blake3::derive_key(MAIL_ACCOUNT_CONTEXT, &self.0))
     }
 
     fn derived(&self, context: &str, identity: u32, number: u32) -> Zeroizing<[u8; 32]> {

@@ -8,20 +8,31 @@
 //! a message, and which [`seen`] lets in once. The bytes are in `docs/mail.md`.
 //!
 //! Sealed sender as in NIP-59 (message, signature, sealed wrap); HPKE (RFC 9180) in base mode with X-Wing (draft-connolly-cfrg-xwing-kem-10),
-//! HKDF-SHA256 and ChaCha20-Poly1305. Its own cargo feature, as no page but the one for mail needs it.
+//! HKDF-SHA256 and ChaCha20-Poly1305. Sealing and opening are a cargo feature of
+//! their own, as no page but the one for mail needs them; that records are signed, every holder checks.
 
+#[cfg(feature = "mail")]
 pub mod enclosure;
+#[cfg(feature = "mail")]
 pub mod envelope;
+#[cfg(feature = "mail")]
 pub mod kem;
+#[cfg(feature = "mail")]
 pub mod message;
+#[cfg(feature = "mail")]
+pub mod mime;
+#[cfg(feature = "mail")]
+pub mod post;
+#[cfg(feature = "mail")]
 pub mod prekey;
 pub mod record;
+#[cfg(feature = "mail")]
 pub mod seen;
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(all(test, feature = "mail", not(target_arch = "wasm32")))]
 mod tests;
 
-use super::cbor::CborError;
+use super::cbor::{CborError, Reader};
 use super::share::ShareError;
 
 pub use super::custody::ENVELOPE_LEN;
@@ -118,6 +129,27 @@ pub enum MailError {
     /// An enclosure ends before its end.
     #[error("an attachment is cut off")]
     EnclosureCutOff,
+    /// There is no identity here yet, or this device was removed from it.
+    #[error("there is no mailbox here")]
+    NotReady,
+    /// Nobody was found under this identity, or they have no mailbox now.
+    #[error("the recipient was not found yet")]
+    UnknownRecipient,
+    /// The recipient takes no mail of strangers.
+    #[error("the recipient takes no mail of strangers")]
+    Closed,
+    /// The sender has blocked the recipient.
+    #[error("the recipient is blocked")]
+    Blocked,
+    /// Its sender stopped it.
+    #[error("stopped before it arrived")]
+    Cancelled,
+    /// No room for more mail that is under way.
+    #[error("too much mail is under way")]
+    OutboxFull,
+    /// What was saved does not open, or is no saved mail.
+    #[error("the saved mail of somebody else, or damaged")]
+    StateDamaged,
 }
 
 impl MailError {
@@ -145,6 +177,13 @@ impl MailError {
             Self::TooMany => "MAIL_TOO_MANY",
             Self::BrokenEnclosure(_) => "MAIL_BROKEN_ENCLOSURE",
             Self::EnclosureCutOff => "MAIL_ENCLOSURE_CUT_OFF",
+            Self::NotReady => "MAIL_NOT_READY",
+            Self::UnknownRecipient => "MAIL_UNKNOWN_RECIPIENT",
+            Self::Closed => "MAIL_CLOSED",
+            Self::Blocked => "MAIL_BLOCKED",
+            Self::Cancelled => "MAIL_CANCELLED",
+            Self::OutboxFull => "MAIL_OUTBOX_FULL",
+            Self::StateDamaged => "MAIL_STATE_DAMAGED",
         }
     }
 }
@@ -156,6 +195,11 @@ impl From<CborError> for MailError {
             CborError::NotCanonical => Self::NotCanonical,
         }
     }
+}
+
+fn read_week(reader: &mut Reader<'_>) -> Result<Week, MailError> {
+    let week = u32::try_from(reader.uint()?).map_err(|_| MailError::Malformed)?;
+    Ok(Week(week))
 }
 
 fn exactly(count: usize, expected: usize) -> Result<(), MailError> {

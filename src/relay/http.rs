@@ -54,6 +54,8 @@ pub(crate) struct Surface {
     /// Where those for the keeper go, if there is one, and what one address may send to it.
     pub(crate) keeper: Option<(mpsc::Sender<Accepted>, Arc<Allowance>)>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Work that the ids of custodians must show in this network, in bits.
+    pub(crate) puzzle_bits: u8,
     pub(crate) app: App,
     /// What sites' hosts get.
     pub(crate) loader: Loader,
@@ -263,7 +265,7 @@ impl Surface {
                 .find(named)
                 .map(PublicAddress::authority)
         });
-        json!({ "relays": relays, "stun": stun, "siteHost": site_host })
+        json!({ "relays": relays, "stun": stun, "siteHost": site_host, "puzzleBits": self.puzzle_bits })
     }
 
     /// The address under which this visitor reached us, from its own `Host` header; it is told to nobody else.
@@ -355,6 +357,7 @@ mod tests {
             websockets,
             keeper: None,
             metrics: Arc::new(Metrics::new()),
+            puzzle_bits: 16,
             app: App::BuiltIn,
             loader: Loader::new(None),
             policy: app::policy(&[]),
@@ -506,7 +509,7 @@ mod tests {
         ] {
             assert_eq!(
                 bootstrap_of(&surface, host).await,
-                json!({ "relays": [format!("{address}/p2p/{id}")], "stun": [stun], "siteHost": site }),
+                json!({ "relays": [format!("{address}/p2p/{id}")], "stun": [stun], "siteHost": site, "puzzleBits": 16 }),
             );
         }
     }

@@ -74,6 +74,8 @@ pub(super) struct Start {
     /// The relay, and others.
     pub relays: Vec<Multiaddr>,
     pub metrics: Arc<Metrics>,
+    /// Work that the ids of custodians must show in this network, in bits.
+    pub puzzle_bits: u8,
     /// What is not kept; marked as changed at first.
     pub denylist: watch::Receiver<Arc<Denylist>>,
     pub stop: watch::Receiver<bool>,
@@ -129,6 +131,8 @@ impl Keeper {
             relays: start.relays,
             listen: start.announce.clone(),
             announce: start.announce,
+            puzzle_bits: start.puzzle_bits,
+            work_first: true,
             ..node::Config::default()
         };
         let sockets = start.sockets;

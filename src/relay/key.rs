@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 use libp2p::identity::Keypair;
 
+use crate::net::custody::key_of;
+use crate::proto::custody::region::is_qualified;
+
 /// Why the relay has no identity.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,11 +33,12 @@ pub enum KeyError {
     },
 }
 
-/// Reads the key in `directory`, or makes both.
+/// Reads the key in `directory`, or makes both. One that is made shows so many bits of work, which takes a second for 16; one that is
+/// there stays as it is, as everybody's addresses name it.
 ///
 /// # Errors
 /// [`KeyError::Io`] when the directory or file cannot be used, [`KeyError::NotAKey`] when the file holds something else.
-pub fn load_or_create(directory: &Path) -> Result<Keypair, KeyError> {
+pub fn load_or_create(directory: &Path, work: u8) -> Result<Keypair, KeyError> {
     let path = directory.join(KEY_FILE);
     let io_error = |source| KeyError::Io {
         path: path.clone(),
@@ -48,7 +52,14 @@ pub fn load_or_create(directory: &Path) -> Result<Keypair, KeyError> {
             Keypair::from_protobuf_encoding(&bytes).map_err(|_| not_a_key())
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key = Keypair::generate_ed25519();
+            let shows_work = |key: &Keypair| {
+                let key = key_of(&key.public().to_peer_id());
+                key.is_some_and(|key| is_qualified(key, work))
+            };
+            let mut key = Keypair::generate_ed25519();
+            while !shows_work(&key) {
+                key = Keypair::generate_ed25519();
+            }
             let bytes = key.to_protobuf_encoding().map_err(|_| not_a_key())?;
             fs::create_dir_all(directory).map_err(io_error)?;
             write_private(directory, &path, &bytes).map_err(io_error)?;
@@ -89,11 +100,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_key_shows_the_work_that_is_asked_for() {
+        let home = tempfile::tempdir().unwrap();
+        let key = load_or_create(home.path(), 6).unwrap();
+        let name = key_of(&key.public().to_peer_id()).unwrap();
+        assert!(is_qualified(name, 6));
+        // One that is there stays.
+        let again = load_or_create(home.path(), 250).unwrap();
+        assert_eq!(again.public(), key.public());
+    }
+
+    #[test]
     fn is_made_once_and_kept() {
         let home = tempfile::tempdir().unwrap();
         let data = home.path().join("a/b");
-        let first = load_or_create(&data).unwrap();
-        let second = load_or_create(&data).unwrap();
+        let first = load_or_create(&data, 0).unwrap();
+        let second = load_or_create(&data, 0).unwrap();
         assert_eq!(first.public().to_peer_id(), second.public().to_peer_id());
         assert_eq!(
             fs::read_dir(&data).unwrap().count(),
@@ -118,7 +140,7 @@ mod tests {
         for bytes in [&b""[..], b"not a key", &[0u8; 5000]] {
             fs::write(&path, bytes).unwrap();
             assert!(matches!(
-                load_or_create(home.path()),
+                load_or_create(home.path(), 0),
                 Err(KeyError::NotAKey { .. })
             ));
             assert_eq!(fs::read(&path).unwrap(), bytes);

@@ -25,6 +25,8 @@ pub(crate) struct Metrics {
     pub(crate) provider_keys: Gauge,
     pub(crate) names: Gauge,
     pub(crate) name_followers: Gauge,
+    pub(crate) people: Gauge,
+    pub(crate) kept_messages: Gauge,
     pub(crate) linked_relays: Gauge,
     pub(crate) keeper_sites: Gauge,
     pub(crate) keeper_bytes: Gauge,
@@ -90,6 +92,11 @@ impl Metrics {
         let provider_records = gauge("provider_records", "Provider records held");
         let provider_keys = gauge("provider_keys", "Keys that have a provider record");
         let names = gauge("names", "Names whose record is kept");
+        let people = gauge(
+            "people",
+            "Chains of identities and mail records in the index",
+        );
+        let kept_messages = gauge("kept_messages", "Sealed messages in the mailboxes");
         let name_followers = gauge("name_followers", "Follows of names on open streams");
         let linked_relays = gauge("linked_relays", "Configured relays that are connected");
         let keeper_sites = gauge(
@@ -135,6 +142,8 @@ impl Metrics {
             provider_keys,
             names,
             name_followers,
+            people,
+            kept_messages,
             linked_relays,
             received,
             sent,

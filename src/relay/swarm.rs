@@ -12,6 +12,7 @@ use libp2p::core::Transport;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
+use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol, Swarm, connection_limits, dns, identify, kad, noise, ping,
@@ -22,15 +23,17 @@ use tokio::sync::{mpsc, watch};
 use super::addresses::{is_websocket, socket_multiaddr};
 use super::index::Server;
 use super::links::{LinkEvent, Links};
+use super::mailboxes::{Mailboxes, Report};
 use super::metrics::Metrics;
 use super::names::Names;
 use super::rate::{Buckets, address_group};
 use super::ws_listener::WsListener;
 use super::{Limits, stopped};
 use crate::net::index::providers::{self, ProviderIndex};
-use crate::net::{names, session};
+use crate::net::{custody, names, session};
 use crate::proto::denylist::Denylist;
 use crate::proto::name::heads;
+use crate::proto::records;
 
 /// Protocol name of the provider index.
 pub const INDEX_PROTOCOL: StreamProtocol = StreamProtocol::new("/gyre/kad/1.0.0");
@@ -52,6 +55,7 @@ struct Behaviour {
     ping: ping::Behaviour,
     index: Server,
     names: session::Behaviour,
+    custody: Toggle<session::Behaviour>,
     links: Links,
 }
 
@@ -64,6 +68,7 @@ pub(crate) struct Node {
     /// External addresses found on accepted sockets; `None` when the operator named them.
     learned: Option<HashSet<Multiaddr>>,
     names: Names,
+    mailboxes: Option<Mailboxes>,
 }
 
 /// What the node is told while it runs.
@@ -85,6 +90,7 @@ impl Node {
         learn: bool,
         metrics: Arc<Metrics>,
         linked: Arc<RwLock<Vec<Multiaddr>>>,
+        mailboxes: Option<Mailboxes>,
     ) -> Result<Self, noise::Error> {
         let noise = noise::Config::new(key)?;
         let mut muxer = yamux::Config::default();
@@ -100,7 +106,12 @@ impl Node {
         let config = libp2p::swarm::Config::with_tokio_executor()
             .with_idle_connection_timeout(IDLE_TIMEOUT)
             .with_max_negotiating_inbound_streams(MAX_NEGOTIATING_STREAMS);
-        let mut swarm = Swarm::new(transport, behaviour(key, limits), local, config);
+        let mut swarm = Swarm::new(
+            transport,
+            behaviour(key, limits, mailboxes.is_some()),
+            local,
+            config,
+        );
         for address in &external {
             swarm.add_external_address(address.clone());
         }
@@ -112,6 +123,7 @@ impl Node {
             reserved: HashSet::new(),
             learned,
             names: Names::new(),
+            mailboxes,
         })
     }
 
@@ -134,6 +146,11 @@ impl Node {
                     let denylist = index.denylist();
                     self.names.on_said(said, index.heads(), &denylist);
                 }
+                Some(report) = reported(&mut self.mailboxes) => {
+                    if let Some(mailboxes) = &mut self.mailboxes {
+                        mailboxes.on_report(report);
+                    }
+                }
                 Some(Command::Link(relay, address)) = inputs.commands.recv() => self.link(relay, address),
                 Some(local) = inputs.local_seen.recv() => self.learn(local),
                 Ok(()) = inputs.denylist.changed() => {
@@ -146,6 +163,12 @@ impl Node {
                         swept = Instant::now();
                         index.sweep(swept);
                     }
+                    if let Some(mailboxes) = &mut self.mailboxes {
+                        mailboxes.tick();
+                        self.metrics.kept_messages.set(mailboxes.len() as i64);
+                    }
+                    let index = self.swarm.behaviour_mut().index.0.store_mut();
+                    self.metrics.people.set(index.people() as i64);
                     self.metrics.provider_records.set(index.records() as i64);
                     self.metrics.provider_keys.set(index.keys() as i64);
                     self.metrics.names.set(index.heads().len() as i64);
@@ -228,6 +251,11 @@ impl Node {
             SwarmEvent::Behaviour(BehaviourEvent::Names(event)) => {
                 let index = self.swarm.behaviour_mut().index.0.store_mut();
                 self.names.on_stream(event, index.heads());
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Custody(event)) => {
+                if let Some(mailboxes) = &mut self.mailboxes {
+                    mailboxes.on_stream(event);
+                }
             }
             SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
                 connection,
@@ -321,7 +349,15 @@ impl Node {
     }
 }
 
-fn behaviour(key: &Keypair, limits: &Limits) -> Behaviour {
+/// What the tasks of the mailboxes report, if there are any.
+async fn reported(mailboxes: &mut Option<Mailboxes>) -> Option<Report> {
+    match mailboxes {
+        Some(mailboxes) => mailboxes.inbox.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn behaviour(key: &Keypair, limits: &Limits, mailboxes: bool) -> Behaviour {
     let local = key.public().to_peer_id();
     let connections = connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(MAX_PENDING_INCOMING))
@@ -348,6 +384,7 @@ fn behaviour(key: &Keypair, limits: &Limits) -> Behaviour {
             max_keys_per_provider: MAX_KEYS_PER_PROVIDER,
             max_own: 0,
             heads: heads::Limits::RELAY,
+            people: records::Limits::RELAY,
         },
         fastrand::u64(..),
     );
@@ -364,6 +401,9 @@ fn behaviour(key: &Keypair, limits: &Limits) -> Behaviour {
         ),
         index: Server(index),
         names: session::Behaviour::new(names::PROTOCOL),
+        custody: mailboxes
+            .then(|| session::Behaviour::new(custody::PROTOCOL))
+            .into(),
         links: Links::new(),
     }
 }
@@ -458,6 +498,7 @@ mod tests {
             learn,
             metrics,
             Arc::default(),
+            None,
         )
         .unwrap()
     }

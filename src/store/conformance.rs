@@ -11,10 +11,12 @@ use std::task::Poll;
 use bytes::Bytes;
 
 pub use self::imports::*;
+pub use self::kept::*;
 use super::{BlobRow, RowId, SmallBlob, Store, StoreError, StoredChunk};
 use crate::proto::types::{BlobHash, BlobSize, CHUNK_SIZE, ChunkIndex};
 
 mod imports;
+mod kept;
 
 /// How the suite gets at the stores of one backend.
 #[allow(async_fn_in_trait)]
@@ -60,6 +62,9 @@ macro_rules! store_conformance {
             a_closed_store_says_so
             small_blobs_are_kept_many_at_once
             many_pins_are_set_at_once
+            what_is_kept_for_others_is_found_and_removed
+            what_is_kept_for_others_counts_and_is_bounded
+            what_is_kept_for_others_is_there_after_reopening
         );
     };
     (@cases $test:meta, $backend:expr, $($case:ident)*) => {

@@ -3,6 +3,7 @@
 //! Rows, their trees and chunks are apart, so that a small change to a row does not write its tree again. What counts as used
 //! is counted in the transaction that changes it. redb keeps a second process out. `docs/storage.md` has the tables.
 
+mod kept;
 mod row;
 
 use std::path::Path;
@@ -12,11 +13,11 @@ use bytes::Bytes;
 use redb::{Database, Durability, ReadTransaction, ReadableTable, WriteTransaction};
 
 use self::row::{CHUNKS, COUNTERS, HASHES, ROWS, TREES, VALUES};
-use super::{BlobRow, Result, RowId, SmallBlob, Store, StoreError, StoredChunk, Usage};
+use super::{BlobRow, Kept, Result, RowId, SmallBlob, Store, StoreError, StoredChunk, Usage};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 
-/// Version of the layout; a newer one is refused.
-const SCHEMA: u64 = 1;
+/// Version of the layout; a newer one is refused. Version 1 had nothing that is kept for others: its tables are made as it is opened.
+const SCHEMA: u64 = 2;
 
 /// Name of the counter that holds it.
 const SCHEMA_KEY: &str = "schema";
@@ -306,6 +307,28 @@ impl Store for DiskStore {
         .await
     }
 
+    async fn put_kept(&self, kept: Kept) -> Result<()> {
+        self.write(move |tx| kept::put(tx, &kept)).await
+    }
+
+    async fn kept_heads(&self) -> Result<Vec<([u8; 32], Bytes)>> {
+        self.read(kept::heads).await
+    }
+
+    async fn kept_body(&self, key: [u8; 32]) -> Result<Bytes> {
+        self.read(move |tx| {
+            let bodies = tx.open_table(kept::BODIES).map_err(failed)?;
+            let body = bodies.get(&key).map_err(failed)?;
+            let body = body.ok_or(StoreError::NotFound)?;
+            Ok(Bytes::copy_from_slice(body.value()))
+        })
+        .await
+    }
+
+    async fn remove_kept(&self, keys: Vec<[u8; 32]>) -> Result<()> {
+        self.write(move |tx| kept::remove(tx, &keys)).await
+    }
+
     async fn usage(&self) -> Result<Usage> {
         self.read(|tx| {
             let counters = tx.open_table(COUNTERS).map_err(failed)?;
@@ -369,7 +392,7 @@ impl Store for DiskStore {
 fn prepare(tx: &WriteTransaction) -> Result<()> {
     let found = row::counter(tx, SCHEMA_KEY)?;
     match found {
-        None => row::set_counter(tx, SCHEMA_KEY, SCHEMA)?,
+        None | Some(1) => row::set_counter(tx, SCHEMA_KEY, SCHEMA)?,
         Some(SCHEMA) => {}
         Some(other) => {
             return Err(StoreError::Newer {
@@ -382,6 +405,8 @@ fn prepare(tx: &WriteTransaction) -> Result<()> {
     tx.open_table(VALUES).map_err(failed)?;
     tx.open_table(TREES).map_err(failed)?;
     tx.open_table(CHUNKS).map_err(failed)?;
+    tx.open_table(kept::HEADS).map_err(failed)?;
+    tx.open_table(kept::BODIES).map_err(failed)?;
     let mut unended = Vec::new();
     let rows = tx.open_table(ROWS).map_err(failed)?;
     for entry in rows.iter().map_err(failed)? {

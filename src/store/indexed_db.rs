@@ -21,13 +21,14 @@ use wasm_bindgen_futures::spawn_local;
 
 use self::lock::WebLock;
 use self::quota::PlatformQuota;
-use self::schema::{CHUNKS, COUNTERS, ROWS, Schema, VALUES};
+use self::schema::{CHUNKS, COUNTERS, KEPT_BODIES, KEPT_HEADS, ROWS, Schema, VALUES};
 use self::transaction::Step;
-use super::{BlobRow, Result, RowId, SmallBlob, Store, StoreError, StoredChunk, Usage};
+use super::{BlobRow, Kept, Result, RowId, SmallBlob, Store, StoreError, StoredChunk, Usage};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 
 mod chunk;
 mod counter;
+mod kept;
 mod lock;
 mod quota;
 mod row;
@@ -308,6 +309,33 @@ impl Store for IndexedDbStore {
 
     async fn remove(&self, id: RowId) -> Result<()> {
         self.write(async move |tx| remove(tx, &row::get(tx, id).await?).await)
+            .await
+    }
+
+    async fn put_kept(&self, kept: Kept) -> Result<()> {
+        let connection = self.connection()?;
+        detached(async move {
+            let offered = connection.offered(kept.len()).await?;
+            transaction::write(connection.database(), async |tx| {
+                kept::put(tx, kept, offered).await
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn kept_heads(&self) -> Result<Vec<([u8; 32], Bytes)>> {
+        self.read(&[KEPT_HEADS], async |tx| kept::heads(tx).await)
+            .await
+    }
+
+    async fn kept_body(&self, key: [u8; 32]) -> Result<Bytes> {
+        self.read(&[KEPT_BODIES], async move |tx| kept::body(tx, key).await)
+            .await
+    }
+
+    async fn remove_kept(&self, keys: Vec<[u8; 32]>) -> Result<()> {
+        self.write(async move |tx| kept::remove(tx, keys).await)
             .await
     }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::{BlobRow, Result, RowId, Store, StoreError, StoredChunk, Usage};
+use super::{BlobRow, Kept, Result, RowId, Store, StoreError, StoredChunk, Usage};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 
 /// A store whose clones share one content in memory, bounded by its quota only.
@@ -75,6 +75,12 @@ impl MemoryStore {
             damaged += 1;
         }
         damaged
+    }
+
+    /// Everything that is kept for others, as a thief of the machine would find it.
+    #[cfg(any(test, feature = "test-utils"))]
+    pub fn all_kept(&self) -> Vec<Kept> {
+        self.content.borrow().kept.values().cloned().collect()
     }
 
     /// The content, unless the store is closed. Never held over an `await`: nothing here awaits.
@@ -224,6 +230,38 @@ impl Store for MemoryStore {
         self.content()?.remove_entry(id).map(drop)
     }
 
+    async fn put_kept(&self, kept: Kept) -> Result<()> {
+        let mut content = self.content()?;
+        let before = content.kept.get(&kept.key).map_or(0, Kept::len);
+        let used = (content.used - before).saturating_add(kept.len());
+        if kept.len() > before && used > content.quota() {
+            return Err(StoreError::QuotaExceeded);
+        }
+        content.used = used;
+        content.kept.insert(kept.key, kept);
+        Ok(())
+    }
+
+    async fn kept_heads(&self) -> Result<Vec<([u8; 32], Bytes)>> {
+        let content = self.content()?;
+        let all = content.kept.iter();
+        Ok(all.map(|(key, kept)| (*key, kept.head.clone())).collect())
+    }
+
+    async fn kept_body(&self, key: [u8; 32]) -> Result<Bytes> {
+        let content = self.content()?;
+        let kept = content.kept.get(&key).ok_or(StoreError::NotFound)?;
+        Ok(kept.body.clone())
+    }
+
+    async fn remove_kept(&self, keys: Vec<[u8; 32]>) -> Result<()> {
+        let mut content = self.content()?;
+        for key in keys {
+            content.used -= content.kept.remove(&key).map_or(0, |kept| kept.len());
+        }
+        Ok(())
+    }
+
     async fn usage(&self) -> Result<Usage> {
         let content = self.content()?;
         Ok(Usage {
@@ -263,6 +301,7 @@ struct Content {
     entries: BTreeMap<RowId, Entry>,
     by_hash: HashMap<BlobHash, RowId>,
     values: BTreeMap<String, Bytes>,
+    kept: BTreeMap<[u8; 32], Kept>,
     next_row: u64,
     used: u64,
     offered: u64,

@@ -19,6 +19,7 @@ use super::types::{
     JsSurroundings, JsSwarms, NodeOptions,
 };
 use crate::node::{Changed, Config, Error, ImportOptions, PageNode, Result, Share};
+use crate::proto::custody::region::PUZZLE_BITS;
 use crate::proto::link::{blob_cid, parse_cid};
 use crate::proto::share::ShareHeader;
 use crate::proto::types::BlobHash;
@@ -314,6 +315,7 @@ async fn start(options: JsNodeOptions) -> Result<PageNode> {
         stun: options.stun,
         relay_only: options.relay_only,
         surroundings: options.surroundings,
+        puzzle_bits: options.puzzle_bits.unwrap_or(PUZZLE_BITS),
         quota: options.quota.map(|bytes| bytes as u64),
         ..Config::default()
     };

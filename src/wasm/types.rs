@@ -8,7 +8,7 @@ use crate::proto::limits::Surroundings;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-export interface WasmNodeOptions { relays: string[]; stun: string[]; databaseName?: string; quota?: number; relayOnly?: boolean; surroundings?: Surroundings }
+export interface WasmNodeOptions { relays: string[]; stun: string[]; databaseName?: string; quota?: number; relayOnly?: boolean; surroundings?: Surroundings; puzzleBits?: number }
 export interface WasmImportOptions { name: string; type: string; size?: number; public: boolean; sources?: string[]; signal?: AbortSignal; onProgress?: (bytesDone: number) => void }
 export interface WasmShare { cid: string; fragment: string; size: number }
 export type WasmEvent = { type: 'state' } | { type: 'swarms' } | { type: 'peers' };
@@ -63,6 +63,7 @@ pub(super) struct NodeOptions {
     pub relay_only: bool,
     #[serde(default)]
     pub surroundings: Surroundings,
+    pub puzzle_bits: Option<u8>,
 }
 
 #[wasm_bindgen]

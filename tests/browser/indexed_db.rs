@@ -7,7 +7,7 @@ use gyre::proto::types::{BlobHash, BlobSize, CHUNK_SIZE, ChunkIndex};
 use gyre::store::conformance::Backend;
 use gyre::store::indexed_db::IndexedDbStore;
 use gyre::store::indexed_db::schema::{CHUNKS, COUNTERS, Migration, ROWS, Schema};
-use gyre::store::{RowId, Store, StoreError, StoredChunk};
+use gyre::store::{Kept, RowId, Store, StoreError, StoredChunk};
 use js_sys::{Object, Reflect, Uint8Array};
 use rexie::{Rexie, Transaction, TransactionMode};
 use wasm_bindgen::{JsCast, JsValue};
@@ -139,10 +139,29 @@ async fn an_older_database_is_migrated_step_by_step() {
 }
 
 #[wasm_bindgen_test]
+async fn a_database_of_the_first_version_keeps_things_for_others_too() {
+    let name = "first";
+    let id = with_one_row(name).await;
+    let store = IndexedDbStore::open(name).await.unwrap();
+    assert_eq!(store.chunk(id, ChunkIndex(1)).await.unwrap(), chunk(1));
+    let kept = Kept {
+        key: [1; 32],
+        head: Bytes::from_static(b"head"),
+        body: Bytes::from_static(b"body"),
+    };
+    store.put_kept(kept).await.unwrap();
+    store.close().await;
+    let store = IndexedDbStore::open(name).await.unwrap();
+    assert_eq!(store.kept_body([1; 32]).await.unwrap(), &b"body"[..]);
+    assert_eq!(store.usage().await.unwrap().used, 2 * CHUNK_SIZE + 8);
+    store.close().await;
+}
+
+#[wasm_bindgen_test]
 async fn a_newer_database_is_refused_and_left_alone() {
     let name = "newer";
     with_one_row(name).await;
-    const STEPS: &[Migration] = &[append_meta::<2>];
+    const STEPS: &[Migration] = &[append_meta::<2>, append_meta::<3>];
     IndexedDbStore::open_with(name, Schema { migrations: STEPS })
         .await
         .unwrap()
@@ -151,7 +170,7 @@ async fn a_newer_database_is_refused_and_left_alone() {
     for _ in 0..2 {
         let refused = IndexedDbStore::open(name).await;
         assert!(
-            matches!(refused, Err(StoreError::Newer { found: 2, known: 1 })),
+            matches!(refused, Err(StoreError::Newer { found: 3, known: 2 })),
             "{refused:?}"
         );
     }
@@ -160,7 +179,7 @@ async fn a_newer_database_is_refused_and_left_alone() {
         .unwrap();
     assert_eq!(
         store.row_of(hash(1)).await.unwrap().unwrap().meta,
-        &[1, 2][..]
+        &[1, 2, 3][..]
     );
     store.close().await;
 }
@@ -364,8 +383,13 @@ fn append_meta<'tx, const VERSION: u8>(
 }
 
 /// A database of the first version with one complete row of two chunks and the meta `[1]`.
+/// In a database of version 1.
 async fn with_one_row(name: &str) -> RowId {
-    let store = fresh(name).await;
+    fresh(name).await.close().await;
+    Rexie::delete(name).await.unwrap();
+    let store = IndexedDbStore::open_with(name, Schema { migrations: &[] })
+        .await
+        .unwrap();
     let id = store.begin_import().await.unwrap();
     store.put_chunks(id, chunks(0..2)).await.unwrap();
     let size = BlobSize::new(2 * CHUNK_SIZE).unwrap();

@@ -16,6 +16,7 @@ pub struct RelayHost {
     socket: SocketAddr,
     data: tempfile::TempDir,
     keeper: KeeperConfig,
+    mailboxes: u64,
 }
 
 impl RelayHost {
@@ -27,13 +28,14 @@ impl RelayHost {
     /// The same with a keeper beside it.
     pub async fn keeping(keeper: KeeperConfig) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let relay = start(&data, (Ipv4Addr::LOCALHOST, 0).into(), keeper.clone()).await;
+        let relay = start(&data, (Ipv4Addr::LOCALHOST, 0).into(), keeper.clone(), 0).await;
         Self {
             address: relay.address().clone(),
             socket: relay.http_addr,
             running: Some(relay),
             data,
             keeper,
+            mailboxes: 0,
         }
     }
 
@@ -58,6 +60,16 @@ impl RelayHost {
         self.keeper = keeper;
     }
 
+    /// With room for mail when it starts again.
+    pub fn keep_mail(&mut self, bytes: u64) {
+        self.mailboxes = bytes;
+    }
+
+    /// Where its files are.
+    pub fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
     /// Adds a rule to its denylist, and has it read.
     pub fn deny(&self, rule: &str) {
         let mut list = std::fs::OpenOptions::new()
@@ -76,11 +88,17 @@ impl RelayHost {
     /// Starts it again.
     pub async fn restart(&mut self) {
         assert!(self.running.is_none(), "it runs");
-        self.running = Some(start(&self.data, self.socket, self.keeper.clone()).await);
+        self.running =
+            Some(start(&self.data, self.socket, self.keeper.clone(), self.mailboxes).await);
     }
 }
 
-async fn start(data: &tempfile::TempDir, socket: SocketAddr, keeper: KeeperConfig) -> Relay {
+async fn start(
+    data: &tempfile::TempDir,
+    socket: SocketAddr,
+    keeper: KeeperConfig,
+    mailboxes: u64,
+) -> Relay {
     let list = data.path().join(DENYLIST);
     if !list.exists() {
         std::fs::write(&list, "version: 1\n---\n").unwrap();
@@ -90,6 +108,8 @@ async fn start(data: &tempfile::TempDir, socket: SocketAddr, keeper: KeeperConfi
         stun: Stun::Off,
         keeper,
         denylists: vec![list],
+        puzzle_bits: 0,
+        mailboxes,
         ..Config::local(data.path().to_path_buf())
     };
     relay::start(config).await.unwrap()

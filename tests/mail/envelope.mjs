@@ -41,9 +41,9 @@ const { publicKey } = xWing.keygen(derive('gyre 2026-11-22 mail ratchet key of a
 
 const device = secret('gyre 2026-11-22 identity device key');
 const content = join(
-  [0x8e, 1], bytes(id), bytes(ed25519.getPublicKey(device)), bytes(id), [1], [0x19], u16(WEEK),
+  [0x8f, 1], bytes(id), bytes(ed25519.getPublicKey(device)), bytes(id), [1], [0x19], u16(WEEK),
   bytes(new Uint8Array(16).fill(8)), bytes(new Uint8Array(16).fill(9)), [7], number(MILLIS),
-  bytes(text('Subject: x\r\n\r\nhi')), [0x80], [0x80], [0x80],
+  bytes(text('Subject: x\r\n\r\nhi')), [0x80], [0x80], [0x80], [0x40],
 );
 const signature = ed25519.sign(join(text('gyre mail message 1:'), content), device);
 const message = join([0x82], content, bytes(signature));

@@ -15,6 +15,8 @@ export interface Bootstrap {
   readonly relays: readonly string[];
   /** `stun:host:port`. */
   readonly stun: readonly string[];
+  /** Work that the ids of those who keep mail must show in this network, in bits; left out where the source does not say. */
+  readonly puzzleBits?: number;
 }
 
 /** Options of {@link fetchBootstrap}. */
@@ -72,6 +74,8 @@ export async function fetchBootstrap(
   return {
     relays: relays.slice(0, MAX_ADDRESSES),
     stun: unique(answers.flatMap((answer) => answer.stun)).slice(0, MAX_ADDRESSES),
+    // Sources of one network say the same; where they do not, nobody is taken in by the lower one.
+    ...workOf(Math.max(...answers.map((answer) => answer.puzzleBits ?? -1))),
   };
 }
 
@@ -84,8 +88,8 @@ export function parseBootstrap(text: string): Bootstrap {
 
 /** The same from an object of unknown origin. */
 export function readBootstrap(value: object): Bootstrap {
-  const { relays, stun } = value as Record<string, unknown>;
-  return { relays: addresses(relays, /^\/\S+$/), stun: addresses(stun, /^stuns?:\S+$/) };
+  const { relays, stun, puzzleBits } = value as Record<string, unknown>;
+  return { relays: addresses(relays, /^\/\S+$/), stun: addresses(stun, /^stuns?:\S+$/), ...workOf(puzzleBits) };
 }
 
 async function fetchOne(source: string | URL, signal: AbortSignal, get: typeof fetch): Promise<Bootstrap> {
@@ -111,6 +115,12 @@ async function readBounded(response: Response, limit: number): Promise<string> {
   }
 }
 
+/** The bits of work that were said, if they make sense; of several the most. */
+export function workOf(value: unknown): { puzzleBits?: number } {
+  const valid = typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_PUZZLE_BITS;
+  return valid ? { puzzleBits: value } : {};
+}
+
 function addresses(value: unknown, shape: RegExp): string[] {
   if (!Array.isArray(value)) return [];
   return value
@@ -122,6 +132,8 @@ function unique(items: readonly string[]): string[] {
   return [...new Set(items)];
 }
 
+/** More work than anybody can ask for in earnest: it would take a page hours. */
+const MAX_PUZZLE_BITS = 32;
 const NOTHING: Bootstrap = { relays: [], stun: [] };
 /** Milliseconds; a relay that takes longer would be a poor one to join through. */
 const TIMEOUT_MS = 8_000;

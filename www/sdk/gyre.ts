@@ -6,7 +6,7 @@
  * nothing about the swarm.
  */
 
-import { fetchBootstrap } from './bootstrap.js';
+import { fetchBootstrap, type Bootstrap } from './bootstrap.js';
 import { GyreError, guarded, throwIfAborted } from './errors.js';
 import { GyreFile } from './file.js';
 import { checkSiteNumber, Keys } from './keys.js';
@@ -517,11 +517,16 @@ async function findNetwork(options: JoinOptions): Promise<Network> {
   const sources = options.bootstrap ?? new URL('/bootstrap.json', globalThis.location.href);
   const list = typeof sources === 'string' || sources instanceof URL ? [sources] : sources;
   const memory = new RelayMemory();
-  const found = await fetchBootstrap(list, { signal: options.signal, memory }).catch((error: unknown) => {
+  const found: Bootstrap = await fetchBootstrap(list, { signal: options.signal, memory }).catch((error: unknown) => {
     if (given && given.length > 0) return { relays: [], stun: [] };
     throw error;
   });
-  return { relays: [...new Set([...(given ?? []), ...found.relays])], stun: [...(options.stun ?? found.stun)] };
+  const { puzzleBits } = found;
+  return {
+    relays: [...new Set([...(given ?? []), ...found.relays])],
+    stun: [...(options.stun ?? found.stun)],
+    ...(puzzleBits === undefined ? {} : { puzzleBits }),
+  };
 }
 
 function nodeOptions(options: JoinOptions): Partial<WasmNodeOptions> {

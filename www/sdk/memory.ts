@@ -7,7 +7,7 @@
  * the page was told of, not what the person did there.
  */
 
-import { readBootstrap, type Bootstrap } from './bootstrap.js';
+import { readBootstrap, workOf, type Bootstrap } from './bootstrap.js';
 
 /** What is needed of a `Storage`. */
 export type TextStorage = Pick<Storage, 'getItem' | 'setItem'>;
@@ -30,6 +30,7 @@ export class RelayMemory {
     return {
       relays: [...new Set(known.flatMap((entry) => entry.relays))],
       stun: [...new Set(known.flatMap((entry) => entry.stun))],
+      ...workOf(Math.max(...known.map((entry) => entry.puzzleBits ?? -1))),
     };
   }
 
@@ -42,6 +43,7 @@ export class RelayMemory {
       at: this.#now(),
       relays: said.relays.slice(0, MAX_ADDRESSES),
       stun: said.stun.slice(0, MAX_ADDRESSES),
+      ...workOf(said.puzzleBits),
     };
     const others = this.#read().filter((other) => other.source !== key);
     const kept = [entry, ...others].sort((a, b) => b.at - a.at).slice(0, MAX_SOURCES);
@@ -68,8 +70,8 @@ export class RelayMemory {
       if (typeof source !== 'string' || typeof at !== 'number') return [];
       // A time to come means that a clock was wrong, now or then.
       if (!(at <= now && now - at <= MAX_AGE_MS)) return [];
-      const { relays, stun } = readBootstrap(item);
-      return [{ source, at, relays: relays.slice(0, MAX_ADDRESSES), stun: stun.slice(0, MAX_ADDRESSES) }];
+      const { relays, stun, ...others } = readBootstrap(item);
+      return [{ source, at, ...others, relays: relays.slice(0, MAX_ADDRESSES), stun: stun.slice(0, MAX_ADDRESSES) }];
     });
   }
 }

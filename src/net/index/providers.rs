@@ -5,7 +5,8 @@
 //! its latest [`MAX_PROVIDERS_PER_KEY`] announcements, a provider has a quota, and the whole has a ceiling. Addresses are kept
 //! once for each provider, the latest announced, because a tab that reloads has new ones for everything it holds. An answer is a
 //! random sample, which spreads the load over a swarm, within what fits one Kademlia message. Of values it stores the records of
-//! names alone, each verified and never an older one over a newer (`proto::name::heads`); any other namespace is refused.
+//! names and of people alone, each verified and never an older one over a newer (`proto::name::heads`, `proto::records`); any other
+//! namespace is refused.
 //!
 //! A node that serves the peers' index adds itself as the way to those providers that it introduces: whoever asks it has a
 //! link to it.
@@ -28,6 +29,7 @@ use crate::proto::name::Name;
 use crate::proto::name::heads::{self, Heads, Source};
 use crate::proto::name::record::RecordError;
 use crate::proto::random::Random;
+use crate::proto::records::{self, Records};
 use crate::proto::types::{BlobHash, Time};
 use crate::rt;
 
@@ -42,6 +44,8 @@ pub struct Limits {
     pub max_own: usize,
     /// Records of names.
     pub heads: heads::Limits,
+    /// Records of people.
+    pub people: records::Limits,
 }
 
 /// The provider records of one relay or node, in memory only.
@@ -56,6 +60,7 @@ pub struct ProviderIndex {
     introduced: HashSet<PeerId>,
     denylist: Arc<Denylist>,
     heads: Heads,
+    people: Records,
     /// Who brings what is put next.
     source: Source,
     /// Names whose head is another since this was last asked for.
@@ -89,6 +94,7 @@ impl ProviderIndex {
             introduced: HashSet::new(),
             denylist: Arc::default(),
             heads: Heads::new(limits.heads),
+            people: Records::new(limits.people),
             source: source_of(&local),
             changed: Vec::new(),
             random: RefCell::new(Random::new(seed)),
@@ -151,6 +157,11 @@ impl ProviderIndex {
         std::mem::take(&mut self.changed)
     }
 
+    /// Records of people that are kept here.
+    pub fn people(&self) -> usize {
+        self.people.len()
+    }
+
     /// Provider records held, the expired ones that no sweep has met included.
     pub fn records(&self) -> usize {
         self.records
@@ -178,6 +189,7 @@ impl ProviderIndex {
             self.forget_one(&provider);
         }
         self.heads.sweep(clock(), rt::unix_millis());
+        self.people.sweep(clock(), rt::unix_millis() / 1000);
     }
 
     fn forget_one(&mut self, provider: &PeerId) {
@@ -230,7 +242,10 @@ impl RecordStore for ProviderIndex {
     type ProvidedIter<'a> = std::vec::IntoIter<Cow<'a, ProviderRecord>>;
 
     fn get(&self, key: &RecordKey) -> Option<Cow<'_, Record>> {
-        let name = Name::of_routing_key(key.as_ref())?;
+        let Some(name) = Name::of_routing_key(key.as_ref()) else {
+            let value = self.people.get(key.as_ref(), rt::unix_millis() / 1000)?;
+            return Some(Cow::Owned(Record::new(key.clone(), value.to_vec())));
+        };
         if self.denylist.denies_name(name) {
             return None;
         }
@@ -242,7 +257,18 @@ impl RecordStore for ProviderIndex {
     }
 
     fn put(&mut self, record: Record) -> Result<()> {
-        let name = Name::of_routing_key(record.key.as_ref()).ok_or(Error::MaxRecords)?;
+        let Some(name) = Name::of_routing_key(record.key.as_ref()) else {
+            let (key, value) = (record.key.as_ref(), &record.value);
+            let unix = rt::unix_millis() / 1000;
+            let taken = self.people.bring(key, value, self.source, clock(), unix);
+            return match taken {
+                Ok(_) => Ok(()),
+                Err(error) => {
+                    tracing::debug!(%error, "record refused");
+                    Err(Error::MaxRecords)
+                }
+            };
+        };
         if self.denylist.denies_name(name) {
             return Err(Error::MaxRecords);
         }
@@ -428,6 +454,7 @@ mod tests {
             max_keys_per_provider: MAX_KEYS_PER_PROVIDER,
             max_own: 2,
             heads: heads::Limits::NODE,
+            people: records::Limits::NODE,
         };
         ProviderIndex::new(PeerId::random(), limits, 7)
     }

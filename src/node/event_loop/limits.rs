@@ -219,6 +219,7 @@ impl<S: Store> EventLoop<S> {
             }
         }
         self.tell_neighbours(neighbours::Input::Allow(may_send));
+        self.review_custody();
         self.serve_when_due();
     }
 

@@ -239,6 +239,18 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
+    /// Dials a peer if a link to it may be made now; nobody is told if not.
+    pub(super) fn dial_if_there_is_room(&mut self, peer: PeerKey) {
+        match self.links.pool.may_dial(peer, now()) {
+            Verdict::Go => self.dial(peer),
+            Verdict::Instead(victim) => {
+                self.close_link(victim);
+                self.dial(peer);
+            }
+            Verdict::Wait => {}
+        }
+    }
+
     fn close_link(&mut self, peer: PeerKey) {
         let Some(peer) = self.peers.get(peer) else {
             return;

@@ -9,7 +9,7 @@ use crate::net::addresses::{is_dialable, socket_of};
 use crate::net::behaviour::BehaviourEvent;
 use crate::net::index::Scope;
 use crate::net::transport::webrtc;
-use crate::net::{index, introductions, names};
+use crate::net::{custody, index, introductions, names};
 use crate::node::snapshot::Via;
 use crate::proto::types::PeerKey;
 use crate::proto::{discovery, keeping, neighbours, uplink};
@@ -81,6 +81,7 @@ impl<S: Store> EventLoop<S> {
             BehaviourEvent::Pex(event) => self.on_pex_stream(event),
             BehaviourEvent::Names(event) => self.on_names_stream(event),
             BehaviourEvent::Sites(event) => self.on_holding_stream(event),
+            BehaviourEvent::Custody(event) => self.on_custody_stream(event),
             BehaviourEvent::Index(events) => events
                 .into_iter()
                 .for_each(|event| self.on_index(event, Scope::Relays)),
@@ -111,6 +112,7 @@ impl<S: Store> EventLoop<S> {
                     offers(index::PEERS_PROTOCOL),
                 );
                 self.on_names_offer(peer_id, offers(names::PROTOCOL));
+                self.on_custody_offer(peer_id, offers(custody::PROTOCOL));
             }
             BehaviourEvent::Identify(_) => {}
             BehaviourEvent::Ping(ping::Event {
@@ -151,6 +153,8 @@ impl<S: Store> EventLoop<S> {
                 }
                 if blob == index::neighbourhood() {
                     self.tell_neighbours(neighbours::Input::Found(found));
+                } else if self.on_sector_named(blob, &found) {
+                    // Its end is what is waited for.
                 } else if blob == keeping::meeting_point() {
                     self.on_keepers_found(found);
                 } else {
@@ -162,6 +166,7 @@ impl<S: Store> EventLoop<S> {
                 self.tell_neighbours(neighbours::Input::LookupEnded)
             }
             index::Event::LookupEnded { blob } => {
+                self.on_sector_ended(blob);
                 self.tell_discovery(blob, discovery::Input::LookupEnded);
                 self.on_site_lookup_ended(blob);
             }
@@ -179,6 +184,12 @@ impl<S: Store> EventLoop<S> {
                 lacking,
             } => self.on_names_read(scope, name, answers, lacking),
             index::Event::Wrote { name, took } => self.on_names_wrote(name, took),
+            index::Event::Found {
+                key,
+                answers,
+                lacking,
+            } => self.on_record_found(scope, key, answers, lacking),
+            index::Event::Put { key, took } => self.on_record_put(key, took),
             index::Event::Heard(name) => self.on_names_heard(scope, name),
         }
     }
@@ -249,6 +260,7 @@ impl<S: Store> EventLoop<S> {
             None if is_link => self.on_direct(id, key),
             None => self.on_linked(id, key, connection, via),
         }
+        self.on_custody_linked(&id);
     }
 
     fn on_closed(&mut self, id: PeerId, connection: ConnectionId) {
@@ -264,6 +276,7 @@ impl<S: Store> EventLoop<S> {
         if gone {
             peer.rtt = None;
             self.on_names_unlinked(&id);
+            self.on_custody_unlinked(&id);
         }
         if unlinked {
             self.on_neighbour_lost(id, key);
@@ -330,6 +343,7 @@ impl<S: Store> EventLoop<S> {
         if near {
             self.tell_neighbours(neighbours::Input::Failed(key));
         }
+        self.on_custody_given_up(key);
     }
 }
 

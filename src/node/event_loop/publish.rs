@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Event, EventLoop, now};
+use crate::node::custody::Kept;
 use crate::node::site::shelf::Shelf;
 use crate::node::snapshot::{
     Bringer, Cells, ChartPeer, JoinState, RelayInfo, RelayState, Snapshot, Stats, SwarmChart,
@@ -34,6 +35,12 @@ pub(in crate::node) struct Shared {
     pub denylist: Arc<Denylist>,
     /// The person's secret, while it is unlocked.
     pub root: Option<RootSecret>,
+    /// What is kept for others.
+    pub kept: Kept,
+    /// See `Config::puzzle_bits`.
+    pub puzzle_bits: u8,
+    /// The node has ended.
+    pub stopped: bool,
     /// The lists of files of sites that were read last.
     pub shelf: Shelf,
 }
@@ -83,8 +90,10 @@ impl<S: Store> EventLoop<S> {
             });
         }
         let next = self.snapshot_of(self.stats());
+        let kept = self.kept_for_others();
         let (changed, listener) = {
             let mut shared = self.shared.borrow_mut();
+            shared.kept = kept;
             let last = std::mem::replace(&mut shared.snapshot, next);
             let next = &shared.snapshot;
             let changed = [

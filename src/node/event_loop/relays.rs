@@ -106,12 +106,14 @@ impl<S: Store> EventLoop<S> {
         }
         self.tell_neighbours(neighbours::Input::NetworkUp);
         self.names_rejoined();
+        self.records_rejoined();
     }
 
     /// Tells the indexes what we hold, and that we are here.
     pub(super) fn announce_all(&mut self) {
         self.announce_neighbourhood();
         self.announce_keeper();
+        self.announce_custody();
         let blobs: Vec<_> = self.transfers.keys().copied().collect();
         for blob in blobs {
             if let Some(transfer) = self.transfers.get_mut(&blob) {

@@ -262,9 +262,11 @@ impl<S: Store> EventLoop<S> {
         self.urgent = true;
     }
 
-    fn count_sessions(&mut self, peer: PeerKey) {
+    pub(super) fn count_sessions(&mut self, peer: PeerKey) {
         let sessions = self.sessions.values().filter(|known| known.peer == peer);
-        self.links.pool.sessions(peer, sessions.count());
+        let name = self.peers.get(peer).map(|peer| peer.id);
+        let mail = name.map_or(0, |name| self.custody.streams_with(&name));
+        self.links.pool.sessions(peer, sessions.count() + mail);
     }
 
     fn count_down(&mut self, blob: BlobHash, peer: PeerKey, bytes: u64) {

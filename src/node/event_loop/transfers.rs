@@ -1,6 +1,6 @@
 //! Blobs: commands about them, and what their swarm and discovery machines ask for.
 
-use super::{Alarm, EventLoop, now, sites};
+use super::{Alarm, EventLoop, custody, now, sites};
 use crate::node::command::Command;
 use crate::node::error::Error;
 use crate::node::meta::{BlobMeta, Kind};
@@ -143,6 +143,14 @@ impl<S: Store> EventLoop<S> {
             Command::AskKeepers { address, at, reply } => {
                 let _ = reply.send(self.ask_keepers(address, at));
             }
+            Command::Nearest { tag, reply } => self.seek(tag, custody::Seeker::Person(reply)),
+            Command::AskCustodian { peer, message } => {
+                self.ask_custodian(peer, message, custody::Asker::Person)
+            }
+            Command::HearCustodians(hearer) => self.set_custody_listener(hearer.0),
+            Command::GetRecord { key, reply } => self.get_record(key, reply),
+            Command::PutRecord { key, value, reply } => self.put_record(key, value, reply),
+            Command::MailboxRelays { reply } => drop(reply.send(self.mailbox_relays())),
             Command::BeKeeper { asked } => self.be_keeper(asked),
             Command::AnswerWish {
                 address,

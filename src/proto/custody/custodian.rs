@@ -105,6 +105,8 @@ pub enum Output {
     Store(Deposit),
     /// Store this tombstone.
     Bury(Tombstone),
+    /// Remove the tombstone of this message under this tag from the store.
+    Exhume(Tag, MessageId),
     /// Remove it from the store.
     Forget(MessageId),
     /// Read it, then say `Loaded`.
@@ -169,7 +171,10 @@ impl Custodian {
     /// Takes back what the store holds from before; what has no room any more is forgotten.
     pub fn restore(&mut self, headers: Vec<Header>, tombs: Vec<Tombstone>, now: Time, unix: u64) {
         for tomb in tombs {
-            self.shelf.put_tomb(tomb);
+            if !matches!(self.shelf.put_tomb(tomb), Ok(None)) {
+                // One too many, which bounds cannot meet unless they were lowered.
+                self.out.push_back(Output::Exhume(tomb.tag, tomb.id));
+            }
         }
         for header in headers {
             let id = header.id();
@@ -396,8 +401,10 @@ impl Custodian {
 
     /// Deletes what the reader of the tag signed for: the signature was checked.
     fn bury(&mut self, terms: &Terms, id: MessageId, signature: Signature) {
-        if let Some(tomb) = self.shelf.bury(terms, id, signature) {
+        if let Some((tomb, gone)) = self.shelf.bury(terms, id, signature) {
             self.out.push_back(Output::Bury(tomb));
+            let exhume = |(tag, id)| Output::Exhume(tag, id);
+            self.out.extend(gone.map(exhume));
         }
         let tag = terms.tag();
         if self
@@ -472,10 +479,13 @@ impl Custodian {
 
     fn sweep(&mut self, now: Time, unix: u64) {
         self.swept = now;
-        for id in self.shelf.expire(unix) {
+        let over = self.shelf.expire(unix);
+        for id in over.messages {
             self.upkeep.forget(id);
             self.out.push_back(Output::Forget(id));
         }
+        let exhume = |(tag, id)| Output::Exhume(tag, id);
+        self.out.extend(over.tombs.into_iter().map(exhume));
     }
 
     fn refuse(&mut self, to: PeerId, id: MessageId, refusal: Refusal) {

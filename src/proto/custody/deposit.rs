@@ -126,6 +126,33 @@ impl Header {
         }
     }
 
+    /// The bytes, without the envelope's.
+    pub fn encode(&self) -> Vec<u8> {
+        let proof: &[u8] = match &self.proof {
+            Proof::Write(signature) => signature,
+            Proof::Stamp(nonce) => &nonce.to_be_bytes(),
+        };
+        [
+            &self.terms.encode()[..],
+            &self.expiry.0.to_be_bytes(),
+            proof,
+        ]
+        .concat()
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote of a message that was checked before; `None` if these are no such bytes.
+    pub fn of_kept(id: MessageId, bytes: &[u8]) -> Option<Self> {
+        let (terms, expiry, proof, rest) = parse(bytes)?;
+        let tag = terms.tag();
+        rest.is_empty().then_some(Self {
+            terms,
+            expiry,
+            proof,
+            id,
+            tag,
+        })
+    }
+
     fn new(terms: Terms, expiry: Expiry, proof: Proof, envelope: &[u8]) -> Self {
         let tag = terms.tag();
         Self {
@@ -184,35 +211,17 @@ impl Deposit {
 
     /// Writes the bytes.
     pub fn encode_into(&self, out: &mut BytesMut) {
-        out.put_slice(&self.header.terms.encode());
-        out.put_u32(self.header.expiry.0);
-        match &self.header.proof {
-            Proof::Write(signature) => out.put_slice(signature),
-            Proof::Stamp(nonce) => out.put_u64(*nonce),
-        }
+        out.put_slice(&self.header.encode());
         out.put_slice(&self.envelope);
     }
 
     /// Reads a deposit; `None` if these are no such bytes. The envelope shares them.
     pub fn decode(bytes: &Bytes) -> Option<Self> {
-        let (terms, rest) = bytes.split_first_chunk::<TERMS_LEN>()?;
-        let terms = Terms::decode(terms)?;
-        let (expiry, rest) = rest.split_first_chunk::<4>()?;
-        let (proof, rest) = match terms.lane() {
-            Lane::Contact => {
-                let (signature, rest) = rest.split_first_chunk::<SIGNATURE_LEN>()?;
-                (Proof::Write(*signature), rest)
-            }
-            Lane::Stranger => {
-                let (nonce, rest) = rest.split_first_chunk::<8>()?;
-                (Proof::Stamp(u64::from_be_bytes(*nonce)), rest)
-            }
-        };
+        let (terms, expiry, proof, rest) = parse(bytes)?;
         if rest.len() != ENVELOPE_LEN {
             return None;
         }
         let envelope = bytes.slice(bytes.len() - ENVELOPE_LEN..);
-        let expiry = Expiry(u32::from_be_bytes(*expiry));
         Some(Self::new(terms, expiry, proof, envelope))
     }
 
@@ -231,4 +240,22 @@ impl Deposit {
             envelope,
         }
     }
+}
+
+/// What stands in front of an envelope, and the rest.
+fn parse(bytes: &[u8]) -> Option<(Terms, Expiry, Proof, &[u8])> {
+    let (terms, rest) = bytes.split_first_chunk::<TERMS_LEN>()?;
+    let terms = Terms::decode(terms)?;
+    let (expiry, rest) = rest.split_first_chunk::<4>()?;
+    let (proof, rest) = match terms.lane() {
+        Lane::Contact => {
+            let (signature, rest) = rest.split_first_chunk::<SIGNATURE_LEN>()?;
+            (Proof::Write(*signature), rest)
+        }
+        Lane::Stranger => {
+            let (nonce, rest) = rest.split_first_chunk::<8>()?;
+            (Proof::Stamp(u64::from_be_bytes(*nonce)), rest)
+        }
+    };
+    Some((terms, Expiry(u32::from_be_bytes(*expiry)), proof, rest))
 }

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::stamp::leading_zeros;
 use super::tag::Tag;
 use super::{COPIES, MessageId, NEIGHBOURHOOD, PeerId, READ_WIDTH};
+use crate::proto::types::BlobHash;
 
 /// Zero bits that a peer's id must show: some 65,000 keys tried, seconds once in a tab; to own the neighbourhood of one tag
 /// among a million peers takes 10^12.
@@ -67,6 +68,28 @@ pub fn distance(a: &[u8; 32], b: &[u8; 32]) -> u64 {
         u64::from_be_bytes(word)
     };
     first(a) ^ first(b)
+}
+
+/// The key in the indexes of providers under which custodians announce themselves whose position begins with the same `depth` bits as
+/// `place`, at most [`SECTOR_DEPTH`]: with all depths from 0 on there is always one that names some twenty, however large the network.
+pub fn sector(place: &[u8; 32], depth: u32) -> BlobHash {
+    let depth = depth.min(SECTOR_DEPTH);
+    let first = u32::from_be_bytes([place[0], place[1], place[2], place[3]]);
+    let prefix = first
+        .checked_shr(u32::BITS - depth)
+        .map_or(0, |prefix| prefix << (u32::BITS - depth));
+    let mut material = [0; 5];
+    material[0] = depth as u8;
+    material[1..].copy_from_slice(&prefix.to_be_bytes());
+    BlobHash(blake3::derive_key(SECTOR_CONTEXT, &material))
+}
+
+/// The place in the next sector: the same bits, but for the last of `depth`.
+pub fn beside(place: &[u8; 32], depth: u32) -> [u8; 32] {
+    let mut other = *place;
+    let at = depth.clamp(1, SECTOR_DEPTH) - 1;
+    other[(at / 8) as usize] ^= 0x80 >> (at % 8);
+    other
 }
 
 /// The order in which peers take a message.
@@ -152,6 +175,11 @@ pub(super) fn next_candidate(order: &mut Vec<Candidate>, used: &[u32]) -> Option
     Some(order.remove(at))
 }
 
+/// Deepest sector, in bits: twenty in each of 1024 are 20,000 machines online.
+pub const SECTOR_DEPTH: u32 = 10;
+
+const SECTOR_CONTEXT: &str = "gyre 2026-11-23 custodians of a sector";
+
 const PUZZLE_CONTEXT: &str = "gyre 2026-11-22 peer id puzzle";
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
@@ -195,6 +223,22 @@ mod tests {
             taken.iter().all(|count| (320..480).contains(count)),
             "{taken:?}"
         );
+    }
+
+    #[test]
+    fn sectors_are_shared_by_those_whose_first_bits_are_the_same() {
+        let place = [0b1011_0110; 32];
+        for depth in 0..=SECTOR_DEPTH {
+            let mut near = place;
+            near[(depth / 8) as usize] ^= 0x80 >> (depth % 8);
+            assert_eq!(sector(&place, depth), sector(&near, depth), "{depth}");
+            if depth < SECTOR_DEPTH {
+                assert_ne!(sector(&place, depth + 1), sector(&place, depth));
+                assert_ne!(sector(&place, depth + 1), sector(&near, depth + 1));
+                assert_eq!(beside(&place, depth + 1), near);
+            }
+        }
+        assert_eq!(sector(&place, 99), sector(&place, SECTOR_DEPTH));
     }
 
     #[test]

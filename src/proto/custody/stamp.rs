@@ -22,8 +22,13 @@ pub struct Search {
 impl Search {
     /// Nothing tried yet.
     pub fn new(tag: Tag, id: MessageId, expiry: Expiry, bits: u8) -> Self {
+        Self::of_prefix(prefix(tag, id, expiry), bits)
+    }
+
+    /// The same for a [`prefix`] that was made elsewhere.
+    pub fn of_prefix(prefix: [u8; 32], bits: u8) -> Self {
         Self {
-            prefix: prefix(tag, id, expiry),
+            prefix,
             bits,
             next: 0,
         }
@@ -47,7 +52,8 @@ pub fn strength(tag: Tag, id: MessageId, expiry: Expiry, nonce: u64) -> u8 {
     zeros(&prefix(tag, id, expiry), nonce)
 }
 
-fn prefix(tag: Tag, id: MessageId, expiry: Expiry) -> [u8; 32] {
+/// What is hashed before the number: all that a stamp holds for.
+pub fn prefix(tag: Tag, id: MessageId, expiry: Expiry) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
     hasher.update(&tag.0);
     hasher.update(&id.0);

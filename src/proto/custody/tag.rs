@@ -170,6 +170,11 @@ pub struct Pass {
 }
 
 impl Pass {
+    /// For which week.
+    pub fn week(&self) -> Week {
+        Week(self.week)
+    }
+
     /// The terms that it fulfils.
     pub fn terms(&self) -> Terms {
         Terms {

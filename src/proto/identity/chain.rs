@@ -87,7 +87,28 @@ impl Chain {
         Self::read(known.id(), bytes, &known.ops)
     }
 
+    /// Reads what this program stored where nobody else can write: whose it is follows from it, and it was verified before.
+    ///
+    /// # Errors
+    /// Any [`IdentityError`] but those of signatures.
+    pub(in crate::proto) fn parse_stored(bytes: &[u8]) -> Result<Self, IdentityError> {
+        let ops = Self::read_ops(bytes)?;
+        let verified = ops.len();
+        Self::replay(ops, verified)
+    }
+
     fn read(id: Id, bytes: &[u8], known: &[Op]) -> Result<Self, IdentityError> {
+        let ops = Self::read_ops(bytes)?;
+        match ops.first() {
+            Some(genesis) if genesis.id().0 != id.0 => return Err(IdentityError::OtherIdentity),
+            _ => {}
+        }
+        let pairs = ops.iter().zip(known);
+        let shared = pairs.take_while(|(op, known)| op == known).count();
+        Self::replay(ops, shared)
+    }
+
+    fn read_ops(bytes: &[u8]) -> Result<Vec<Op>, IdentityError> {
         if bytes.len() > MAX_CHAIN_LEN {
             return Err(IdentityError::TooLong);
         }
@@ -108,14 +129,10 @@ impl Chain {
         if !reader.is_at_end() {
             return Err(IdentityError::Malformed);
         }
-        match ops.first() {
-            None => return Err(IdentityError::NoGenesis),
-            Some(genesis) if genesis.id().0 != id.0 => return Err(IdentityError::OtherIdentity),
-            Some(_) => {}
+        match ops.is_empty() {
+            true => Err(IdentityError::NoGenesis),
+            false => Ok(ops),
         }
-        let pairs = ops.iter().zip(known);
-        let shared = pairs.take_while(|(op, known)| op == known).count();
-        Self::replay(ops, shared)
     }
 
     /// Adds an operation.

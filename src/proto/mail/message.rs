@@ -5,8 +5,7 @@
 //! a [`Message`] can be shown.
 
 use super::enclosure::{Enclosure, MAX_ENCLOSURES, MAX_ENCLOSURES_LEN};
-use super::prekey::read_week;
-use super::{MailError, Suite, VERSION, Week, exactly};
+use super::{MailError, Suite, VERSION, Week, exactly, read_week};
 use crate::proto::cbor::{Reader, Writer};
 use crate::proto::identity::chain::Chain;
 use crate::proto::identity::{Id, Key};
@@ -68,6 +67,8 @@ pub struct Letter {
     pub enclosures: Vec<Enclosure>,
     /// What is told by the way.
     pub receipts: Vec<Receipt>,
+    /// What the programs of both tell each other; see [`notes`](super::post::notes).
+    pub notes: Vec<u8>,
 }
 
 /// A letter, by whom it was signed, and to whom.
@@ -188,6 +189,7 @@ impl Message {
         };
         let enclosures = read_enclosures(reader, MAX_ENCLOSURES)?;
         let receipts = read_receipts(reader)?;
+        let notes = reader.bytes()?.to_vec();
         let letter = Letter {
             from,
             id,
@@ -197,6 +199,7 @@ impl Message {
             body,
             enclosures,
             receipts,
+            notes,
         };
         letter.check()?;
         Ok(Self {
@@ -210,6 +213,13 @@ impl Message {
 }
 
 impl Letter {
+    /// Bytes of the signed message at most, whoever it is sealed to.
+    pub(super) fn signed_len(&self, device: &SiteKey) -> Result<usize, MailError> {
+        let (suite, week) = (Suite(u16::MAX), Week(u32::MAX));
+        let signed = self.signed(device, self.from, suite, week)?;
+        Ok(signed.len())
+    }
+
     /// Signs it as written to somebody, as it will be sealed.
     pub(super) fn signed(
         &self,
@@ -247,6 +257,7 @@ impl Letter {
                 Fate::Read => READ,
             });
         }
+        out.bytes(&self.notes);
         let signature = device.sign(&[SIGNED, &out.0].concat());
         let mut whole = Writer::default();
         whole.array(2);
@@ -319,7 +330,7 @@ fn read_receipts(reader: &mut Reader<'_>) -> Result<Vec<Receipt>, MailError> {
 const SIGNED: &[u8] = b"gyre mail message 1:";
 
 /// Fields of a message.
-const FIELDS: usize = 14;
+const FIELDS: usize = 15;
 
 const DELIVERED: u64 = 1;
 const READ: u64 = 2;

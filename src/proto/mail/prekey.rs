@@ -8,7 +8,7 @@
 use zeroize::Zeroizing;
 
 use super::kem::{PublicKey, SecretKey};
-use super::{MailError, VERSION, Week, exactly};
+use super::{MailError, VERSION, Week, exactly, read_week};
 use crate::proto::cbor::{Reader, Writer};
 
 /// How long a key is kept after its successor was published, in seconds: the 30 days that custodians keep mail, and a week in which
@@ -171,11 +171,6 @@ impl std::fmt::Debug for Prekeys {
             .field("published", &self.published)
             .finish_non_exhaustive()
     }
-}
-
-pub(super) fn read_week(reader: &mut Reader<'_>) -> Result<Week, MailError> {
-    let week = u32::try_from(reader.uint()?).map_err(|_| MailError::Malformed)?;
-    Ok(Week(week))
 }
 
 fn after(state: &[u8; 32]) -> Zeroizing<[u8; 32]> {

@@ -6,10 +6,11 @@
 
 use std::cmp::Ordering;
 
+#[cfg(feature = "mail")]
 use super::kem::PublicKey;
-use super::prekey::read_week;
-use super::{MAX_AHEAD, MailError, Suite, VERSION, Week, exactly};
+use super::{MAX_AHEAD, MailError, Suite, VERSION, Week, exactly, read_week};
 use crate::proto::cbor::{Reader, Writer};
+#[cfg(feature = "mail")]
 use crate::proto::identity::chain::Chain;
 use crate::proto::identity::{Id, Key};
 use crate::proto::keys::SiteKey;
@@ -67,6 +68,7 @@ pub struct MailRecord {
 }
 
 /// To whom a letter is sealed.
+#[cfg(feature = "mail")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipient {
     /// Who.
@@ -169,6 +171,7 @@ impl MailRecord {
     ///
     /// # Errors
     /// `OtherIdentity` if the chain does not name this record's key, `Downgraded`, `UnknownSuite`, `Malformed`.
+    #[cfg(feature = "mail")]
     pub fn recipient(&self, chain: &Chain, weakest: Suite) -> Result<Recipient, MailError> {
         if chain.id() != self.says.id || chain.state().mail != Some(self.key) || chain.state().ended
         {

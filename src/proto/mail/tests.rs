@@ -114,6 +114,7 @@ fn letter(from: &Person, number: u8) -> Letter {
             message: MessageId([9; 16]),
             fate: Fate::Delivered,
         }],
+        notes: Vec::new(),
     }
 }
 

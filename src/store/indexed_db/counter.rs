@@ -1,4 +1,4 @@
-//! The numbers beside the rows: schema version, next row, bytes used, the person's cap.
+//! The numbers beside the rows: schema version, next row, bytes used, those of others, the person's cap.
 
 use rexie::Transaction;
 use wasm_bindgen::JsValue;
@@ -12,8 +12,10 @@ use crate::store::Result;
 pub(super) const SCHEMA: &str = "schema";
 /// The id of the next row.
 pub(super) const NEXT_ROW: &str = "next_row";
-/// Bytes of chunk data under all rows.
+/// Bytes of chunk data under all rows, and of what is kept for others.
 pub(super) const USED: &str = "used";
+/// Bytes of what is kept for others alone.
+pub(super) const KEPT: &str = "kept";
 /// The person's cap in bytes; without a record there is none.
 pub(super) const CAP: &str = "cap";
 

@@ -24,7 +24,14 @@ pub struct Schema {
 }
 
 /// The schema of this version of Gyre. Steps are only ever appended.
-pub const CURRENT: Schema = Schema { migrations: &[] };
+pub const CURRENT: Schema = Schema {
+    migrations: &[for_others],
+};
+
+/// To version 2: what is kept for others. Its object stores are made as the database is opened.
+fn for_others(tx: &Transaction) -> LocalBoxFuture<'_, Result<()>> {
+    counter::put(tx, counter::KEPT, 0)
+}
 
 /// Object store of blob rows: `{id, hash?, size?, tree, pinned, meta, stored}`, key path `id`, unique index on `hash`.
 pub const ROWS: &str = "rows";
@@ -32,12 +39,16 @@ pub const ROWS: &str = "rows";
 pub const CHUNKS: &str = "chunks";
 /// Object store of small values: key is the name, value a `Uint8Array`.
 pub const VALUES: &str = "values";
-/// Object store of numbers: `schema`, `next_row`, `used`, `cap`.
+/// Object store of numbers: `schema`, `next_row`, `used`, `kept`, `cap`.
 pub const COUNTERS: &str = "counters";
+/// Object store of what is kept for others: key is its key, value a `Uint8Array` of key, four bytes of what it counts, and head.
+pub const KEPT_HEADS: &str = "kept_heads";
+/// The bodies to these: key is the key, value a `Uint8Array`.
+pub const KEPT_BODIES: &str = "kept_bodies";
 /// The index over the hashes of rows; rows of unfinished imports are not in it.
 pub const HASH_INDEX: &str = "hash";
 
-pub(super) const STORES: [&str; 4] = [ROWS, CHUNKS, VALUES, COUNTERS];
+pub(super) const STORES: [&str; 6] = [ROWS, CHUNKS, VALUES, COUNTERS, KEPT_HEADS, KEPT_BODIES];
 
 impl Schema {
     /// The version that the last step leads to; a database without any step is version 1.
@@ -50,14 +61,13 @@ impl Schema {
         let rows = ObjectStore::new(ROWS)
             .key_path(row::ID)
             .add_index(Index::new(HASH_INDEX, row::HASH).unique(true));
-        let opened = Rexie::builder(name)
+        let mut builder = Rexie::builder(name)
             .version(self.version())
-            .add_object_store(rows)
-            .add_object_store(ObjectStore::new(CHUNKS))
-            .add_object_store(ObjectStore::new(VALUES))
-            .add_object_store(ObjectStore::new(COUNTERS))
-            .build()
-            .await;
+            .add_object_store(rows);
+        for name in STORES.into_iter().filter(|name| *name != ROWS) {
+            builder = builder.add_object_store(ObjectStore::new(name));
+        }
+        let opened = builder.build().await;
         let database = match opened {
             Ok(database) => database,
             Err(error) if dom_exception_name(&error).as_deref() == Some("VersionError") => {
@@ -120,7 +130,7 @@ impl Schema {
 
 /// Removes imports that never ended and recomputes what follows from the rows.
 async fn balance(tx: &Transaction) -> Result<()> {
-    let mut used = 0;
+    let mut used = counter::get(tx, counter::KEPT).await?;
     let mut next_row = counter::get(tx, counter::NEXT_ROW).await?;
     let booked = counter::get(tx, counter::USED).await?;
     let mut unfinished = 0;

@@ -27,6 +27,8 @@ export class Box {
   /** The number of this run. */
   readonly #run: number;
   #edits: Promise<unknown> = Promise.resolve();
+  /** Until threads change: the browser counts a long list entry by entry. */
+  readonly #counts = new Map<string, Promise<number>>();
 
   private constructor(db: IDBPDatabase<Schema>, seal: Seal, run: number) {
     this.#db = db;
@@ -144,7 +146,7 @@ export class Box {
     const range = from === null ? all : IDBKeyRange.bound(from, all.upper, true, true);
     const reading = this.#db.transaction('threads');
     const index = reading.store.index('places');
-    const [rows, total] = await Promise.all([index.getAll(range, limit + 1), index.count(all)]);
+    const [rows, total] = await Promise.all([index.getAll(range, limit + 1), this.count(folder)]);
     const threads = await this.#threads(rows.slice(0, limit));
     const last = rows.length > limit ? rows[limit - 1] : undefined;
     const next = last?.places.find((place) => place.startsWith(`${folder} `)) ?? null;
@@ -153,7 +155,12 @@ export class Box {
 
   /** How many threads a list has. */
   count(list: Folder | 'unread'): Promise<number> {
-    return this.#db.countFromIndex('threads', 'places', listRange(list));
+    const known = this.#counts.get(list);
+    if (known) return known;
+    const counting = this.#db.countFromIndex('threads', 'places', listRange(list));
+    this.#counts.set(list, counting);
+    counting.catch(() => this.#counts.delete(list));
+    return counting;
   }
 
   /** The mail with this Message-ID. */
@@ -238,6 +245,7 @@ export class Box {
         if (arrival !== undefined) void store('mails').put({ id, thread: mail.thread, time: mail.time, arrival, data });
       }
       await written.done;
+      if (threadRows.length > 0) this.#counts.clear();
     } catch (thrown) {
       abort(writing);
       throw failed(thrown);

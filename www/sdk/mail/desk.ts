@@ -18,6 +18,7 @@ import { Outgoing } from './outgoing.js';
 import { People } from './people.js';
 import type { StoredAttachment, StoredMail, StoredThread } from './records.js';
 import { Search } from './search.js';
+import { hex, unhex } from './seal.js';
 import { searchStamp } from './stamp.js';
 import { applyThread, packShared, readShared, touch, touchedThreads } from './sync.js';
 import type { Contact, MailSettings, SendStatus } from './types.js';
@@ -60,16 +61,17 @@ export class Desk {
   #settings: MailSettings;
   readonly #identityHeard = new Set<() => void>();
   readonly #bodies = new Map<string, { retry: ReturnType<typeof setTimeout> | undefined; tries: number }>();
-  #relays = new Uint8Array();
+  #relays: Uint8Array;
   #syncing: ReturnType<typeof setTimeout> | undefined;
   /** Letters and contacts that came in this run. */
   came = { mails: 0, at: 0 };
   #closed = new AbortController();
 
-  private constructor(parts: DeskParts, settings: MailSettings, met: readonly (readonly [string, Contact['met']])[]) {
+  private constructor(parts: DeskParts, settings: MailSettings, relays: Uint8Array, met: readonly (readonly [string, Contact['met']])[]) {
     const { box, module, post, node, custody, news, now } = parts;
     this.#parts = parts;
     this.#settings = settings;
+    this.#relays = relays;
     this.box = box;
     this.module = module;
     this.people = new People(module, post, met);
@@ -89,15 +91,16 @@ export class Desk {
   /** Begins where the run before has ended. */
   static async open(parts: DeskParts): Promise<Desk> {
     const settings = { ...DEFAULTS, ...((await parts.box.value<Partial<MailSettings>>('settings')) ?? {}) };
-    const desk = new Desk(parts, settings, (await parts.box.value<[string, Contact['met']][]>('met')) ?? []);
+    const relays = (await parts.box.bytes('relays')) ?? new Uint8Array();
+    const desk = new Desk(parts, settings, relays, (await parts.box.value<[string, Contact['met']][]>('met')) ?? []);
     await desk.courier.start();
     return desk;
   }
 
-  /** Goes to work: the network, the policy, the index of words. */
-  async work(): Promise<void> {
+  /** Goes to work: the policy, the network, the index of words. */
+  async work(online: boolean): Promise<void> {
     this.#tellPolicy();
-    await this.network(true);
+    await this.network(online);
     this.search.prepare();
     void this.outgoing.tidy().catch(() => undefined);
   }
@@ -129,11 +132,7 @@ export class Desk {
   /** The network came, went or changed. */
   async network(online: boolean): Promise<void> {
     const relays = await this.courier.network(online);
-    if (relays) {
-      this.#relays = relays.slice(0, MAX_MAILBOX_RELAYS * PEER_BYTES);
-      // A relay that is away for now stays in the record of where mail is left.
-      if (relays.byteLength > 0) this.#tellPolicy();
-    }
+    if (relays) await this.#choose(relays);
     if (!online) return;
     for (const id of this.#bodies.keys()) this.#fetchBody(id, 0);
     this.#wanted.try();
@@ -440,6 +439,17 @@ export class Desk {
     this.courier.tell({ kind: 'sync', data });
   }
 
+  /** Mail is left at the relays of before for as long as one of them is there. */
+  async #choose(connected: Uint8Array): Promise<void> {
+    const there = peersOf(connected);
+    const kept = peersOf(this.#relays).filter((peer) => there.includes(peer));
+    if (there.length === 0 || (kept.length > 0 && kept.length === Math.min(MAX_MAILBOX_RELAYS, there.length))) return;
+    const chosen = [...new Set([...kept, ...there])].slice(0, MAX_MAILBOX_RELAYS);
+    this.#relays = unhex(chosen.join(''));
+    await this.box.edit((edit) => edit.set('relays', this.#relays));
+    this.#tellPolicy();
+  }
+
   #tellPolicy(): void {
     const { stampBits, readReceipts, strangers } = this.#settings;
     this.courier.tell({ kind: 'policy', stampBits, readReceipts, open: strangers === 'ask', mailboxRelays: this.#relays });
@@ -465,6 +475,11 @@ export class Desk {
   imported(mails: readonly StoredMail[]): void {
     if (mails.length > 0) this.#arrived(mails);
   }
+}
+
+/** Public keys in hex. */
+function peersOf(keys: Uint8Array): string[] {
+  return Array.from({ length: Math.floor(keys.byteLength / PEER_BYTES) }, (_, at) => hex(keys.subarray(at * PEER_BYTES, (at + 1) * PEER_BYTES)));
 }
 
 /** What has to be durable before anything after it is done. */

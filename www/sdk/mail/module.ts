@@ -122,7 +122,7 @@ export type Output =
 /** Somebody the module knows. */
 export interface PostContact {
   readonly id: string;
-  readonly state: 'accepted' | 'request' | 'blocked' | 'muted';
+  readonly state: 'accepted' | 'request' | 'blocked' | 'muted' | 'forgotten';
   readonly name?: string;
   readonly petname?: string;
   readonly since: number;

@@ -58,7 +58,7 @@ export class Office implements MailOffice {
   async call(name: MailCall, args: readonly unknown[], work: MailWorkOf): Promise<unknown> {
     if (this.#stopped) throw new GyreError('CLOSED', 'The mailbox was closed.');
     const calls = this.#calls(work) as unknown as Record<string, (...args: readonly unknown[]) => Promise<unknown>>;
-    const run = calls[name];
+    const run = Object.hasOwn(calls, name) ? calls[name] : undefined;
     if (!run) throw new GyreError('BAD_OPTIONS', `A mailbox has no ${String(name)}.`);
     return run(...args);
   }
@@ -214,7 +214,7 @@ export class Office implements MailOffice {
     }
     this.#desk = desk;
     this.#online = this.#network() === 'online';
-    await desk.work();
+    await desk.work(this.#online);
     this.#tellState();
     return desk;
   }

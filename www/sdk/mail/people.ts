@@ -11,7 +11,7 @@ export class People {
   readonly #post: Post;
   /** How the first word of each came, where it was not a mail. */
   readonly met: Map<string, Contact['met']>;
-  #known = new Map<string, PostContact>();
+  #known = new Map<string, Known>();
   /** What the owner is called. */
   name = '';
 
@@ -29,7 +29,8 @@ export class People {
 
   /** Asks the module anew. */
   refresh(): void {
-    this.#known = new Map(this.#post.contacts().map((contact) => [contact.id, contact]));
+    const known = this.#post.contacts().filter((contact): contact is Known => contact.state !== 'forgotten');
+    this.#known = new Map(known.map((contact) => [contact.id, contact]));
   }
 
   /** All contacts, by what they are called. */
@@ -87,10 +88,12 @@ export class People {
     return this.read(text).id;
   }
 
-  #shown({ id, state, name, petname, since, forked, safety }: PostContact): Contact {
+  #shown({ id, state, name, petname, since, forked, safety }: Known): Contact {
     return { id, petname: petname ?? null, name: name ?? null, state, met: this.met.get(id) ?? 'mail', since, safety, forked };
   }
 }
+
+type Known = PostContact & { readonly state: Contact['state'] };
 
 /** A domain of RFC 2606: nobody has it. */
 const DOMAIN = '@dmail.invalid';

@@ -1,5 +1,7 @@
 /** Full-text search; the package holds the library in this file. */
 
+/*! minisearch 7.2.0, Copyright 2022 Luca Ongaro, MIT licence: LICENSE-minisearch */
+
 import MiniSearch from 'minisearch';
 
 /** What is found of one mail. */
@@ -39,7 +41,7 @@ export class Words {
     if (this.#index.has(id)) this.#index.discard(id);
   }
 
-  /** Threads of mails that have words beginning with all of those asked for, best first. */
+  /** Threads of mails that have words beginning with all of those asked for, best first; words of one or two letters are whole. */
   threads(query: string, limit: number): string[] {
     const found = new Set<string>();
     for (const { thread } of this.#index.search(query, ASKING)) {
@@ -71,4 +73,5 @@ const SETTINGS = {
   storeFields: ['thread'],
   processTerm: (term: string): string | null => plain(term) || null,
 };
-const ASKING = { prefix: true, combineWith: 'AND' as const, boost: { subject: 3, people: 2 } };
+/** One or two letters begin too many words to mean any of them. */
+const ASKING = { prefix: (term: string): boolean => term.length > 2, combineWith: 'AND' as const, boost: { subject: 3, people: 2 } };

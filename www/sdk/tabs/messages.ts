@@ -25,6 +25,7 @@ export const VERSION = 3;
 export interface Network {
   readonly relays: string[];
   readonly stun: string[];
+  readonly puzzleBits?: number;
 }
 
 /** Said to all tabs, over the channel that has the database's name. */
@@ -259,7 +260,7 @@ function isFileStart(value: unknown): value is Exclude<SitePiece, Uint8Array> {
 }
 
 function isNetwork(value: unknown): value is Network {
-  if (!isRecord(value)) return false;
+  if (!isRecord(value) || !['undefined', 'number'].includes(typeof value['puzzleBits'])) return false;
   return [value['relays'], value['stun']].every(
     (list) => Array.isArray(list) && list.every((item) => typeof item === 'string'),
   );

@@ -113,7 +113,7 @@ impl<S: Store> EventLoop<S> {
             outgoing,
         };
         self.names.links.insert(link, known);
-        rt::spawn(names::run::<Event>(
+        rt::spawn(names::run::<_, _, Event>(
             link,
             stream,
             queue,

@@ -156,7 +156,7 @@ impl<S: Store> EventLoop<S> {
         self.look_after_names();
     }
 
-    fn index_of(&mut self, scope: Scope) -> &mut index::Behaviour {
+    pub(in super::super) fn index_of(&mut self, scope: Scope) -> &mut index::Behaviour {
         let behaviour = self.swarm.behaviour_mut();
         match scope {
             Scope::Relays => behaviour.index.get_mut(),

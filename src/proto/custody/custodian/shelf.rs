@@ -57,6 +57,34 @@ pub(super) struct Shelf {
     tomb_ends: BTreeSet<(Expiry, MessageId, Tag)>,
 }
 
+/// What is over.
+#[derive(Debug, Default)]
+pub(super) struct Over {
+    pub(super) messages: Vec<MessageId>,
+    pub(super) tombs: Vec<(Tag, MessageId)>,
+}
+
+impl Tombstone {
+    /// The bytes: tag, id, signature, end.
+    pub fn encode(&self) -> Vec<u8> {
+        let until = self.until.0.to_be_bytes();
+        [&self.tag.0[..], &self.id.0, &self.signature, &until].concat()
+    }
+
+    /// Reads a tombstone; `None` if these are no such bytes.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (tag, rest) = bytes.split_first_chunk()?;
+        let (id, rest) = rest.split_first_chunk()?;
+        let (signature, until) = rest.split_first_chunk()?;
+        Some(Self {
+            tag: Tag(*tag),
+            id: MessageId(*id),
+            signature: *signature,
+            until: Expiry(u32::from_be_bytes(until.try_into().ok()?)),
+        })
+    }
+}
+
 impl Shelf {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
@@ -147,13 +175,13 @@ impl Shelf {
         Some(item)
     }
 
-    /// Remembers that a message was deleted; `None` if that is known or there is no room.
+    /// Remembers that a message was deleted, with the tombstone that had to go for it; `None` if that is known or there is no room.
     pub(super) fn bury(
         &mut self,
         terms: &Terms,
         id: MessageId,
         signature: Signature,
-    ) -> Option<Tombstone> {
+    ) -> Option<(Tombstone, Option<(Tag, MessageId)>)> {
         let tag = terms.tag();
         let latest = Expiry(u32::try_from(terms.latest() / super::HOUR).unwrap_or(u32::MAX));
         let held = self.items.get(&id).filter(|item| item.header.tag() == tag);
@@ -164,46 +192,50 @@ impl Shelf {
             signature,
             until,
         };
-        self.put_tomb(tomb).then_some(tomb)
+        self.put_tomb(tomb).ok().map(|gone| (tomb, gone))
     }
 
-    pub(super) fn put_tomb(&mut self, tomb: Tombstone) -> bool {
+    /// The one that had to go for it.
+    ///
+    /// # Errors
+    /// `MailboxFull` if it is known, or there is no room.
+    pub(super) fn put_tomb(
+        &mut self,
+        tomb: Tombstone,
+    ) -> Result<Option<(Tag, MessageId)>, Refusal> {
         let Tombstone { tag, id, until, .. } = tomb;
         let count = self.tomb_counts.get(&tag).copied().unwrap_or_default();
         if count >= MAX_TOMBS || self.tombs.contains_key(&(id, tag)) {
-            return false;
+            return Err(Refusal::MailboxFull);
         }
-        if self.tombs.len() >= MAX_ALL_TOMBS {
-            self.drop_first_tomb();
-        }
+        let full = self.tombs.len() >= MAX_ALL_TOMBS;
+        let gone = full.then(|| self.drop_first_tomb()).flatten();
         self.tombs.insert((id, tag), (tomb.signature, until));
         self.tomb_ends.insert((until, id, tag));
         *self.tomb_counts.entry(tag).or_default() += 1;
-        true
+        Ok(gone)
     }
 
-    /// Takes out what is over at `unix`, seconds since 1970: the messages.
-    pub(super) fn expire(&mut self, unix: u64) -> Vec<MessageId> {
-        let mut over = Vec::new();
+    /// Takes out what is over at `unix`, seconds since 1970.
+    pub(super) fn expire(&mut self, unix: u64) -> Over {
+        let mut over = Over::default();
         while let Some((_, id)) = self.ends.first().filter(|(end, _)| end.unix() <= unix) {
             let id = *id;
             self.remove(id);
-            over.push(id);
+            over.messages.push(id);
         }
         while self
             .tomb_ends
             .first()
             .is_some_and(|(end, ..)| end.unix() <= unix)
         {
-            self.drop_first_tomb();
+            over.tombs.extend(self.drop_first_tomb());
         }
         over
     }
 
-    fn drop_first_tomb(&mut self) {
-        let Some((_, id, tag)) = self.tomb_ends.pop_first() else {
-            return;
-        };
+    fn drop_first_tomb(&mut self) -> Option<(Tag, MessageId)> {
+        let (_, id, tag) = self.tomb_ends.pop_first()?;
         self.tombs.remove(&(id, tag));
         if let Some(count) = self.tomb_counts.get_mut(&tag) {
             *count -= 1;
@@ -211,6 +243,7 @@ impl Shelf {
                 self.tomb_counts.remove(&tag);
             }
         }
+        Some((tag, id))
     }
 
     fn room_for(

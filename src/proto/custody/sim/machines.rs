@@ -52,6 +52,10 @@ impl Simulation {
                     self.custodian(at, Input::Stored(id));
                 }
                 Output::Bury(tomb) => self.actors[at].tombs.push(tomb),
+                Output::Exhume(tag, id) => {
+                    let others = |tomb: &custodian::Tombstone| (tomb.tag, tomb.id) != (tag, id);
+                    self.actors[at].tombs.retain(others);
+                }
                 Output::Forget(id) => {
                     self.actors[at].kept.remove(&id);
                 }

@@ -61,6 +61,10 @@ impl Keeper {
                     self.tombs.push(tomb);
                     continue;
                 }
+                Output::Exhume(tag, id) => {
+                    self.tombs.retain(|tomb| (tomb.tag, tomb.id) != (tag, id));
+                    continue;
+                }
                 Output::Forget(id) => {
                     self.kept.remove(&id);
                     continue;

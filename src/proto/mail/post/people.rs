@@ -1,0 +1,271 @@
+//! Other people: who they are to the person, what is known of their identities and mailboxes, and what they gave.
+//!
+//! Whoever the person wrote to, accepted or added by a card is a contact. What strangers send makes a request, which is one of a bounded
+//! queue until the person says what they are.
+
+use super::types::Contact;
+use super::{Output, Post};
+use crate::proto::custody::tag::{Pass, Week};
+use crate::proto::identity::chain::Chain;
+use crate::proto::identity::fork::Lineage;
+use crate::proto::identity::{Id, record as index};
+use crate::proto::mail::Suite;
+use crate::proto::mail::record::MailRecord;
+
+/// People that are remembered: as many as petnames.
+pub const MAX_PEOPLE: usize = 10_000;
+
+/// Strangers whose identities are remembered in a run: four for each request that waits.
+const MAX_STRANGERS: usize = 256;
+
+/// Who somebody is to the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody: their identity is known, no more.
+    Unknown,
+    /// They wrote, and wait for an answer.
+    Request,
+    /// A contact.
+    Accepted,
+    /// A contact of whose mail the person is not told.
+    Muted,
+    /// Their mail is deleted unread.
+    Blocked,
+}
+
+/// Somebody.
+#[derive(Debug, Clone)]
+pub(super) struct Person {
+    pub(super) standing: Standing,
+    /// What they call themselves.
+    pub(super) name: Option<String>,
+    pub(super) petname: Option<String>,
+    /// In milliseconds since 1970.
+    pub(super) since: u64,
+    /// When the person last said something of them: the later counts on all devices.
+    pub(super) changed: u64,
+    pub(super) lineage: Option<Lineage>,
+    pub(super) record: Option<MailRecord>,
+    /// What admits to their lane of contacts.
+    pub(super) passes: Vec<Pass>,
+    /// When they were given, in milliseconds since 1970, by the clock of who gave them.
+    pub(super) given: u64,
+    /// The weakest way of sealing that is accepted of them and used for them.
+    pub(super) weakest: Suite,
+}
+
+impl Person {
+    pub(super) fn new(now: u64) -> Self {
+        Self {
+            standing: Standing::Unknown,
+            name: None,
+            petname: None,
+            since: now,
+            changed: 0,
+            lineage: None,
+            record: None,
+            passes: Vec::new(),
+            given: 0,
+            weakest: Suite::X_WING,
+        }
+    }
+
+    pub(super) fn is_contact(&self) -> bool {
+        matches!(self.standing, Standing::Accepted | Standing::Muted)
+    }
+
+    pub(super) fn chain(&self) -> Option<&Chain> {
+        self.lineage.as_ref().map(Lineage::chain)
+    }
+
+    pub(super) fn forked(&self) -> bool {
+        self.lineage
+            .as_ref()
+            .is_some_and(|lineage| lineage.branches().len() > 1)
+    }
+
+    pub(super) fn pass(&self, week: Week) -> Option<&Pass> {
+        self.passes.iter().find(|pass| pass.week() == week)
+    }
+}
+
+impl Post {
+    /// Somebody, remembered from now on if there is room.
+    pub(super) fn person(&mut self, id: Id) -> Option<&mut Person> {
+        if !self.people.contains_key(&id) {
+            let unknown = |person: &Person| person.standing == Standing::Unknown;
+            let strangers = self.people.iter().filter(|(_, person)| unknown(person));
+            let strangers: Vec<_> = strangers.map(|(id, person)| (person.since, *id)).collect();
+            if strangers.len() >= MAX_STRANGERS {
+                let busy = |id: Id| self.unsealed.iter().any(|(_, to)| *to == id);
+                let free = strangers.into_iter().filter(|(_, id)| !busy(*id));
+                let (_, oldest) = free.min()?;
+                self.people.remove(&oldest);
+            }
+            if self.people.len() >= MAX_PEOPLE {
+                return None;
+            }
+            self.people.insert(id, Person::new(self.now));
+        }
+        self.people.get_mut(&id)
+    }
+
+    /// The person says who somebody is to them.
+    pub(super) fn contact(&mut self, contact: Contact) {
+        let Contact {
+            id,
+            petname,
+            standing,
+            card,
+        } = contact;
+        if self.is_me(id) {
+            return;
+        }
+        let now = self.now;
+        let Some(person) = self.person(id) else {
+            return self.out.push_back(Output::Refused("MAIL_TOO_MANY"));
+        };
+        let before = std::mem::replace(&mut person.standing, standing);
+        person.changed = now;
+        if let Some(petname) = petname {
+            let petname = super::identity::proper_name(&petname);
+            person.petname = (!petname.is_empty()).then_some(petname);
+        }
+        if let Some(card) = card.filter(|card| card.id == id && !card.name.is_empty()) {
+            person.name.get_or_insert(card.name);
+        }
+        if standing == Standing::Unknown {
+            person.petname = None;
+        }
+        self.stands(id, before);
+        self.snapshot_soon();
+    }
+
+    /// Whoever the person writes to is a contact from then on.
+    pub(super) fn befriend(&mut self, id: Id) {
+        let now = self.now;
+        let Some(person) = self.person(id) else {
+            return;
+        };
+        if person.is_contact() || person.standing == Standing::Blocked {
+            return;
+        }
+        let before = std::mem::replace(&mut person.standing, Standing::Accepted);
+        person.changed = now;
+        self.stands(id, before);
+        self.snapshot_soon();
+    }
+
+    /// What follows from what somebody is now.
+    pub(super) fn stands(&mut self, id: Id, before: Standing) {
+        let standing = self
+            .people
+            .get(&id)
+            .map_or(Standing::Unknown, |person| person.standing);
+        self.save_person(id);
+        self.tell_contact(id);
+        if standing == before {
+            return;
+        }
+        match standing {
+            Standing::Accepted | Standing::Muted => self.accepted(id),
+            Standing::Blocked => {
+                self.blocked(id);
+                if matches!(before, Standing::Accepted | Standing::Muted) {
+                    self.new_generation();
+                }
+            }
+            Standing::Unknown => self.blocked(id),
+            Standing::Request => {}
+        }
+    }
+
+    pub(super) fn tell_contact(&mut self, id: Id) {
+        let Some(person) = self.people.get(&id) else {
+            return;
+        };
+        self.out.push_back(Output::Contact {
+            id,
+            standing: person.standing,
+            name: person.name.clone(),
+            petname: person.petname.clone(),
+            since: person.since,
+            forked: person.forked(),
+        });
+    }
+
+    /// Everybody who is something to the person.
+    pub fn contacts(&self) -> impl Iterator<Item = Output> + '_ {
+        let known = self
+            .people
+            .iter()
+            .filter(|(_, person)| person.standing != Standing::Unknown);
+        known.map(|(id, person)| Output::Contact {
+            id: *id,
+            standing: person.standing,
+            name: person.name.clone(),
+            petname: person.petname.clone(),
+            since: person.since,
+            forked: person.forked(),
+        })
+    }
+
+    /// Answers about the chains and records of others.
+    pub(super) fn records(&mut self, key: &[u8], values: Vec<Vec<u8>>) {
+        match index::of_routing_key(key) {
+            Some(id) if self.is_me(id) => self.own_chains(key, &values),
+            Some(id) => self.chains(id, key, &values),
+            None => self.mail_records(key, &values),
+        }
+    }
+
+    fn chains(&mut self, id: Id, key: &[u8], values: &[Vec<u8>]) {
+        let now = self.unix();
+        let mut good = false;
+        let (mut changed, mut forked) = (false, false);
+        let Some(person) = self.people.get_mut(&id) else {
+            return;
+        };
+        for value in values {
+            let Ok(chain) = index::validate(key, value, person.chain(), now) else {
+                continue;
+            };
+            good = true;
+            let before = person.forked();
+            changed |= match &mut person.lineage {
+                Some(lineage) => {
+                    let brought = lineage.bring(chain, now);
+                    brought
+                        .is_ok_and(|brought| brought != crate::proto::identity::fork::Brought::Same)
+                }
+                None => {
+                    person.lineage = Lineage::new(chain, now).ok();
+                    true
+                }
+            };
+            forked |= !before && person.forked();
+        }
+        self.looked(key, good);
+        if changed {
+            self.save_person(id);
+        }
+        if forked {
+            self.tell_contact(id);
+        }
+    }
+}
+
+/// Digits to compare by telephone: thirty of them in groups of five, as Signal has for each side.
+pub fn safety(id: Id) -> String {
+    let hash = blake3::derive_key(SAFETY_CONTEXT, &id.0);
+    let group = |bytes: &[u8]| {
+        let number = bytes
+            .iter()
+            .fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+        format!("{:05}", number % 100_000)
+    };
+    let groups: Vec<_> = hash[..30].chunks(5).map(group).collect();
+    groups.join(" ")
+}
+
+const SAFETY_CONTEXT: &str = "gyre 2026-11-23 identity safety digits";

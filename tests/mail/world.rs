@@ -1,0 +1,706 @@
+//! A toy network in virtual time: custodians as they ship, an index of records, and people whose pages may stop at any moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use gyre::proto::custody::custodian::{Config, Custodian, Input as Keeping, Output as Kept};
+use gyre::proto::custody::deposit::Deposit;
+use gyre::proto::custody::message::Message;
+use gyre::proto::custody::region::{Candidate, distance, location, position};
+use gyre::proto::custody::sign::Signer;
+use gyre::proto::custody::stamp::Search;
+use gyre::proto::custody::tag::Tag;
+use gyre::proto::custody::{MessageId as DepositId, PeerId, READ_WIDTH};
+use gyre::proto::identity::{Id, Key, record as identities};
+use gyre::proto::mail::message::{Body, MessageId};
+use gyre::proto::mail::post::{
+    Contact, Draft, IdentityStage, Input, Letter, Output, Policy, Post, Ref, Stage, Standing,
+    Status,
+};
+use gyre::proto::mail::record as mail_records;
+use gyre::proto::random::Random;
+use gyre::proto::types::Time;
+
+/// 2026-11-26 00:00 UTC, a Thursday: a week begins.
+pub const START: u64 = 1_795_651_200_000;
+pub const MINUTE: u64 = 60_000;
+pub const HOUR: u64 = 60 * MINUTE;
+pub const DAY: u64 = 24 * HOUR;
+
+/// What a custodian does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Habit {
+    Honest,
+    /// Signs and drops.
+    Drops,
+    /// Gives changed envelopes.
+    Garbage,
+    /// Keeps, and lists nothing.
+    Hides,
+    /// Answers with bytes that are no message.
+    Babbles,
+}
+
+pub struct Keeper {
+    pub custodian: Custodian,
+    pub peer: PeerId,
+    pub online: bool,
+    pub habit: Habit,
+    pub store: BTreeMap<DepositId, Deposit>,
+    wake: u64,
+}
+
+/// One device of somebody, and the page that it runs.
+pub struct Device {
+    pub name: String,
+    secret: [u8; 32],
+    pub post: Option<Post>,
+    pub online: bool,
+    /// By how much its clock is wrong, in milliseconds.
+    pub skew: i64,
+    peer: PeerId,
+    /// What was saved, and survives.
+    pub saved: BTreeMap<String, Vec<u8>>,
+    /// The letters that the page stored, and which of them the mailer was told of.
+    pub letters: BTreeMap<Ref, Letter>,
+    acknowledged: BTreeSet<Ref>,
+    /// Letters that came again after they had been acknowledged.
+    pub twice: usize,
+    pub statuses: BTreeMap<(Ref, Id), Status>,
+    pub contacts: BTreeMap<Id, Standing>,
+    pub names: BTreeMap<Id, Option<String>>,
+    pub sent: BTreeMap<String, Ref>,
+    pub failed: Vec<&'static str>,
+    pub refused: Vec<&'static str>,
+    pub gone: BTreeSet<Ref>,
+    pub synced: Vec<Vec<u8>>,
+    pub stage: Option<IdentityStage>,
+    pub devices: Vec<Key>,
+    pub stamps: usize,
+    wake: Option<u64>,
+    restart: Option<u64>,
+    runs: u64,
+    /// Out of so many outputs, one stops the page; 0 for never.
+    pub fragile: u32,
+    /// Whether the page says by itself that a letter is stored.
+    pub stores: bool,
+}
+
+enum Event {
+    ToKeeper(usize, PeerId, Bytes),
+    ToDevice(usize, u64, Input),
+    Opened(usize, PeerId),
+    Closed(usize, PeerId),
+}
+
+pub struct World {
+    pub now: u64,
+    pub random: Random,
+    pub keepers: Vec<Keeper>,
+    pub people: Vec<Device>,
+    pub records: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Streams: who asks whom.
+    streams: BTreeSet<(PeerId, PeerId)>,
+    events: BTreeMap<(u64, u64), Event>,
+    counter: u64,
+    pub puts: u64,
+}
+
+impl World {
+    pub fn new(seed: u64, keepers: usize) -> Self {
+        let keepers = (0..keepers).map(|n| keeper(seed, n as u64)).collect();
+        Self {
+            now: START,
+            random: Random::new(seed),
+            keepers,
+            people: Vec::new(),
+            records: BTreeMap::new(),
+            streams: BTreeSet::new(),
+            events: BTreeMap::new(),
+            counter: 0,
+            puts: 0,
+        }
+    }
+
+    /// A page of whoever has this secret, without an identity yet.
+    pub fn device(&mut self, name: &str, secret: u8) -> usize {
+        let n = self.people.len();
+        self.people.push(Device {
+            name: name.to_owned(),
+            secret: [secret; 32],
+            post: None,
+            online: true,
+            skew: 0,
+            peer: PeerId(Signer::from_seed([200 + n as u8; 32]).public()),
+            saved: BTreeMap::new(),
+            letters: BTreeMap::new(),
+            acknowledged: BTreeSet::new(),
+            twice: 0,
+            statuses: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+            names: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            failed: Vec::new(),
+            refused: Vec::new(),
+            gone: BTreeSet::new(),
+            synced: Vec::new(),
+            stage: None,
+            devices: Vec::new(),
+            stamps: 0,
+            wake: None,
+            restart: None,
+            runs: 0,
+            fragile: 0,
+            stores: true,
+        });
+        self.start(n);
+        n
+    }
+
+    /// Somebody with an identity.
+    pub fn person(&mut self, name: &str, secret: u8) -> usize {
+        let n = self.device(name, secret);
+        self.say(n, Input::Begin(name.to_owned()));
+        self.say(n, Input::Policy(policy()));
+        n
+    }
+
+    pub fn id(&self, n: usize) -> Id {
+        self.people[n].post.as_ref().expect("a page that runs").id()
+    }
+
+    /// Begins a run of a page from what was saved.
+    pub fn start(&mut self, n: usize) {
+        let seed = self.random.bits();
+        let device = &mut self.people[n];
+        device.runs += 1;
+        device.restart = None;
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let entries = device.saved.clone().into_iter().collect();
+        let now = self.now.saturating_add_signed(device.skew);
+        let post = Post::new(device.secret, entries, bytes, 0, now);
+        device.post = Some(post.expect("what was saved opens"));
+        self.drain(n);
+    }
+
+    /// The page stops: what was not saved is lost.
+    pub fn stop(&mut self, n: usize) {
+        let peer = self.people[n].peer;
+        self.people[n].post = None;
+        self.people[n].wake = None;
+        self.close_all(peer);
+    }
+
+    pub fn go_offline(&mut self, n: usize) {
+        self.people[n].online = false;
+        self.stop(n);
+    }
+
+    pub fn come_online(&mut self, n: usize) {
+        self.people[n].online = true;
+        self.start(n);
+    }
+
+    /// The same machine, on which everything was deleted.
+    pub fn wipe(&mut self, n: usize) {
+        self.stop(n);
+        let device = &mut self.people[n];
+        device.saved.clear();
+        device.letters.clear();
+        device.acknowledged.clear();
+        self.start(n);
+    }
+
+    pub fn keeper_goes(&mut self, n: usize) {
+        let peer = self.keepers[n].peer;
+        self.keepers[n].online = false;
+        self.close_all(peer);
+    }
+
+    pub fn keeper_comes(&mut self, n: usize) {
+        self.keepers[n].online = true;
+        self.keepers[n].wake = self.now;
+    }
+
+    fn close_all(&mut self, peer: PeerId) {
+        let gone: Vec<_> = self
+            .streams
+            .iter()
+            .filter(|(asker, asked)| *asker == peer || *asked == peer)
+            .copied()
+            .collect();
+        for (asker, asked) in gone {
+            self.streams.remove(&(asker, asked));
+            if asker == peer {
+                if let Some(keeper) = self.keeper_of(asked) {
+                    self.later(Event::Closed(keeper, asker));
+                }
+            } else {
+                self.ended(asker, asked);
+            }
+        }
+    }
+
+    /// Tells whoever asked that its stream has ended.
+    fn ended(&mut self, asker: PeerId, asked: PeerId) {
+        if let Some(n) = self.device_of(asker) {
+            let run = self.people[n].runs;
+            self.later(Event::ToDevice(n, run, Input::Answer(asked, None)));
+        } else if let Some(n) = self.keeper_of(asker) {
+            self.keep(n, Keeping::Unreachable(asked));
+        }
+    }
+
+    fn keeper_of(&self, peer: PeerId) -> Option<usize> {
+        self.keepers.iter().position(|keeper| keeper.peer == peer)
+    }
+
+    fn device_of(&self, peer: PeerId) -> Option<usize> {
+        self.people.iter().position(|device| device.peer == peer)
+    }
+
+    fn later(&mut self, event: Event) {
+        let delay = 20 + u64::from(self.random.below(180));
+        self.counter += 1;
+        self.events.insert((self.now + delay, self.counter), event);
+    }
+
+    /// Says something to a mailer, as its page would.
+    pub fn say(&mut self, n: usize, input: Input) {
+        let now = self.now.saturating_add_signed(self.people[n].skew);
+        if let Some(post) = &mut self.people[n].post {
+            post.handle(input, now);
+            self.drain(n);
+        }
+    }
+
+    /// Writes a letter; the token is the text.
+    pub fn write(&mut self, n: usize, to: &[usize], text: &str) {
+        let to = to.iter().map(|to| self.id(*to)).collect();
+        self.write_to(n, to, text);
+    }
+
+    pub fn write_to(&mut self, n: usize, to: Vec<Id>, text: &str) {
+        let draft = draft(to, text);
+        self.say(n, Input::Send(draft, text.to_owned()));
+    }
+
+    pub fn accept(&mut self, n: usize, whom: Id) {
+        self.say(n, Input::Contact(contact(whom, Standing::Accepted)));
+    }
+
+    /// Does everything that happens within a time.
+    pub fn run(&mut self, millis: u64) {
+        let end = self.now + millis;
+        self.run_until(end, |_| false);
+        self.now = end;
+    }
+
+    /// Runs until something is so; whether it became so within a time.
+    pub fn until(&mut self, millis: u64, so: impl Fn(&Self) -> bool) -> bool {
+        let end = self.now + millis;
+        self.run_until(end, &so)
+    }
+
+    fn run_until(&mut self, end: u64, so: impl Fn(&Self) -> bool) -> bool {
+        loop {
+            if so(self) {
+                return true;
+            }
+            let event = self.events.keys().next().map(|(at, _)| *at);
+            let keepers = self.keepers.iter().filter(|keeper| keeper.online);
+            let keeper = keepers.map(|keeper| keeper.wake).min();
+            let device = self.people.iter().filter_map(|device| {
+                let skew = device.skew;
+                let wake = device.wake.filter(|_| device.post.is_some());
+                let wake = wake.map(|at| at.saturating_add_signed(-skew));
+                wake.into_iter().chain(device.restart).min()
+            });
+            let next = [event, keeper, device.min()].into_iter().flatten().min();
+            let Some(next) = next.filter(|next| *next <= end) else {
+                return false;
+            };
+            self.now = self.now.max(next);
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        let due = self.events.keys().next().copied();
+        if let Some(key) = due.filter(|(at, _)| *at <= self.now)
+            && let Some(event) = self.events.remove(&key)
+        {
+            return self.happen(event);
+        }
+        for n in 0..self.keepers.len() {
+            if self.keepers[n].online && self.keepers[n].wake <= self.now {
+                self.keepers[n].wake = u64::MAX;
+                self.keep(n, Keeping::Tick);
+            }
+        }
+        for n in 0..self.people.len() {
+            let device = &mut self.people[n];
+            if device.restart.is_some_and(|at| at <= self.now) {
+                self.start(n);
+                continue;
+            }
+            let due = device
+                .wake
+                .is_some_and(|at| at.saturating_add_signed(-device.skew) <= self.now);
+            if due && device.post.is_some() {
+                device.wake = None;
+                self.say(n, Input::Tick);
+            }
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::ToKeeper(n, from, bytes) => {
+                if !self.keepers[n].online {
+                    return self.ended(from, self.keepers[n].peer);
+                }
+                if let Ok(message) = Message::decode(&bytes) {
+                    self.keep(n, Keeping::Received(from, message));
+                }
+            }
+            Event::ToDevice(n, run, input) => {
+                // What was meant for a page that is gone reaches nobody.
+                if self.people[n].runs == run && self.people[n].online {
+                    self.say(n, input);
+                }
+            }
+            Event::Opened(n, peer) => match self.keepers[n].online {
+                true => self.keep(n, Keeping::Opened(peer)),
+                false => {
+                    let asked = self.keepers[n].peer;
+                    self.streams.remove(&(peer, asked));
+                    self.ended(peer, asked);
+                }
+            },
+            Event::Closed(n, peer) => self.keep(n, Keeping::Closed(peer)),
+        }
+    }
+
+    fn time(&self) -> Time {
+        Time(self.now * 1000)
+    }
+
+    fn keep(&mut self, n: usize, input: Keeping) {
+        let (time, unix) = (self.time(), self.now / 1000);
+        self.keepers[n].custodian.handle(input, time, unix);
+        while let Some(output) = self.keepers[n].custodian.poll_output() {
+            let again = match output {
+                Kept::Store(deposit) => {
+                    let id = deposit.id();
+                    self.puts += 1;
+                    if self.keepers[n].habit != Habit::Drops {
+                        self.keepers[n].store.insert(id, deposit);
+                    }
+                    Some(Keeping::Stored(id))
+                }
+                Kept::Load(id) => {
+                    Some(Keeping::Loaded(id, self.keepers[n].store.get(&id).cloned()))
+                }
+                Kept::Forget(id) => {
+                    self.keepers[n].store.remove(&id);
+                    None
+                }
+                Kept::Bury(_) => None,
+                Kept::Lookup(tag) => {
+                    let near = self.near(tag);
+                    Some(Keeping::Found(tag, near))
+                }
+                Kept::Drop(peer) => {
+                    let me = self.keepers[n].peer;
+                    self.streams.remove(&(peer, me));
+                    self.ended(peer, me);
+                    None
+                }
+                Kept::WakeAt(at) => {
+                    self.keepers[n].wake = at.0.div_ceil(1000).max(self.now + 1);
+                    None
+                }
+                Kept::Send(to, message) => {
+                    self.carry(n, to, message);
+                    None
+                }
+            };
+            if let Some(again) = again {
+                self.keepers[n].custodian.handle(again, time, unix);
+            }
+        }
+    }
+
+    /// A message of a custodian, as its habit makes it.
+    fn carry(&mut self, n: usize, to: PeerId, message: Message) {
+        let me = self.keepers[n].peer;
+        if message.is_request() {
+            return self.request(me, to, message.encode().slice(2..));
+        }
+        let message = match (self.keepers[n].habit, message) {
+            (Habit::Hides, Message::Listing { tag, .. }) => Message::Listing {
+                tag,
+                more: false,
+                ids: Vec::new(),
+            },
+            (Habit::Hides, Message::New(..)) => return,
+            (Habit::Garbage, Message::Letter(deposit)) => {
+                let mut bytes = bytes::BytesMut::new();
+                deposit.encode_into(&mut bytes);
+                let last = bytes.len() - 1;
+                bytes[last] ^= 1;
+                Message::Letter(Deposit::decode(&bytes.freeze()).expect("a deposit still"))
+            }
+            (_, message) => message,
+        };
+        let mut bytes = message.encode().slice(2..);
+        if self.keepers[n].habit == Habit::Babbles {
+            bytes = Bytes::from_static(b"\xffnonsense");
+        }
+        if !self.streams.contains(&(to, me)) {
+            return;
+        }
+        if let Some(device) = self.device_of(to) {
+            let run = self.people[device].runs;
+            self.later(Event::ToDevice(device, run, Input::Answer(me, Some(bytes))));
+        } else if let Some(keeper) = self.keeper_of(to) {
+            self.later(Event::ToKeeper(keeper, me, bytes));
+        }
+    }
+
+    fn open(&mut self, asker: PeerId, asked: PeerId) -> bool {
+        let Some(n) = self.keeper_of(asked).filter(|n| self.keepers[*n].online) else {
+            self.ended(asker, asked);
+            return false;
+        };
+        if self.streams.insert((asker, asked)) {
+            // A stream keeps its order: it is open before anything comes on it.
+            self.happen(Event::Opened(n, asker));
+        }
+        true
+    }
+
+    fn request(&mut self, asker: PeerId, asked: PeerId, bytes: Bytes) {
+        if self.open(asker, asked)
+            && let Some(n) = self.keeper_of(asked)
+        {
+            self.later(Event::ToKeeper(n, asker, bytes));
+        }
+    }
+
+    /// Those that are online, nearest first.
+    pub fn near(&self, tag: Tag) -> Vec<Candidate> {
+        let place = location(tag);
+        let online = self.keepers.iter().filter(|keeper| keeper.online);
+        let mut near: Vec<_> = online.map(|keeper| keeper.peer).collect();
+        near.sort_by_key(|peer| distance(&place, &position(*peer)));
+        near.into_iter()
+            .take(READ_WIDTH)
+            .map(Candidate::new)
+            .collect()
+    }
+
+    /// Does what a mailer wants, in order, unless its page stops.
+    fn drain(&mut self, n: usize) {
+        loop {
+            let device = &mut self.people[n];
+            let Some(output) = device.post.as_mut().and_then(Post::poll_output) else {
+                return;
+            };
+            if device.fragile > 0 && self.random.below(device.fragile) == 0 {
+                let again = self.now + 1000 + u64::from(self.random.below(5000));
+                self.stop(n);
+                self.people[n].restart = Some(again);
+                return;
+            }
+            self.perform(n, output);
+        }
+    }
+
+    fn perform(&mut self, n: usize, output: Output) {
+        let online = self.people[n].online;
+        let run = self.people[n].runs;
+        let peer = self.people[n].peer;
+        let device = &mut self.people[n];
+        match output {
+            Output::Save(name, Some(value)) => {
+                device.saved.insert(name, value);
+            }
+            Output::Save(name, None) => {
+                device.saved.remove(&name);
+            }
+            Output::Wake(at) => device.wake = Some(at),
+            Output::Nearest(tag) => {
+                let near = if online { self.near(tag) } else { Vec::new() };
+                self.later(Event::ToDevice(n, run, Input::Nearest(tag, near)));
+            }
+            Output::Open(to) => {
+                self.open(peer, to);
+            }
+            Output::Ask(to, bytes) => self.request(peer, to, bytes),
+            Output::Get(key) => {
+                let found = self.records.get(&key).filter(|_| online);
+                let values = found.cloned().into_iter().collect();
+                self.later(Event::ToDevice(n, run, Input::Records(key, values)));
+            }
+            Output::Put(key, value) => {
+                let holders = if online && self.put(&key, value) {
+                    20
+                } else {
+                    0
+                };
+                self.later(Event::ToDevice(n, run, Input::Put(key, holders)));
+            }
+            Output::Stamp { job, prefix, bits } => {
+                device.stamps += 1;
+                let mut search = Search::of_prefix(prefix, bits);
+                let nonce = std::iter::repeat_with(|| search.step(256)).flatten().next();
+                let nonce = nonce.expect("a stamp is found");
+                self.later(Event::ToDevice(n, run, Input::Stamped(job, nonce)));
+            }
+            Output::Letter(letter) => {
+                let message = letter.message;
+                if device.acknowledged.contains(&message) {
+                    device.twice += 1;
+                }
+                device.letters.insert(message, *letter);
+                if device.stores {
+                    // Acknowledged once the mailer has saved that it was told, which it does before anything else.
+                    self.say(n, Input::Stored(message));
+                    if self.people[n].post.is_some() {
+                        self.people[n].acknowledged.insert(message);
+                    }
+                }
+            }
+            Output::Status(status) => {
+                device.statuses.insert((status.message, status.to), status);
+            }
+            Output::Sent { token, message, .. } => {
+                let before = device.sent.insert(token, message);
+                assert!(before.is_none_or(|before| before == message));
+            }
+            Output::Failed { code, .. } => device.failed.push(code),
+            Output::Contact {
+                id, standing, name, ..
+            } => {
+                device.contacts.insert(id, standing);
+                device.names.insert(id, name);
+            }
+            Output::Identity { stage, devices, .. } => {
+                device.stage = Some(stage);
+                device.devices = devices.iter().map(|device| device.key).collect();
+            }
+            Output::Sync(_, data) => device.synced.push(data),
+            Output::Gone(message) => {
+                device.letters.remove(&message);
+                device.gone.insert(message);
+            }
+            Output::Refused(code) => device.refused.push(code),
+            Output::Unstamp(_) | Output::Keep(..) => {}
+        }
+    }
+
+    fn put(&mut self, key: &[u8], value: Vec<u8>) -> bool {
+        let now = self.now / 1000;
+        let before = self.records.get(key).cloned();
+        let values: Vec<&[u8]> = before
+            .iter()
+            .map(Vec::as_slice)
+            .chain([&value[..]])
+            .collect();
+        let best = match identities::of_routing_key(key) {
+            Some(_) => identities::select(key, &values, now),
+            None => mail_records::select(key, &values, now),
+        };
+        let Some(best) = best else { return false };
+        self.records.insert(key.to_vec(), values[best].to_vec());
+        true
+    }
+
+    /// Envelopes that honest custodians hold, each once.
+    pub fn lying(&self) -> BTreeSet<DepositId> {
+        let stores = self.keepers.iter().flat_map(|keeper| keeper.store.keys());
+        stores.copied().collect()
+    }
+
+    pub fn texts(&self, n: usize) -> BTreeSet<String> {
+        self.people[n].letters.values().map(text).collect()
+    }
+
+    pub fn stage(&self, n: usize, token: &str, to: Id) -> Option<Stage> {
+        let message = self.people[n].sent.get(token)?;
+        let status = self.people[n].statuses.get(&(*message, to))?;
+        Some(status.stage)
+    }
+
+    pub fn stored(&self, n: usize, token: &str, to: Id) -> bool {
+        self.stage(n, token, to)
+            .is_some_and(|stage| stage >= Stage::Stored)
+    }
+
+    pub fn delivered(&self, n: usize, token: &str, to: Id) -> bool {
+        matches!(
+            self.stage(n, token, to),
+            Some(Stage::Delivered | Stage::Read)
+        )
+    }
+}
+
+fn keeper(seed: u64, n: u64) -> Keeper {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..16].copy_from_slice(&n.to_le_bytes());
+    let signer = Signer::from_seed(bytes);
+    let config = Config {
+        puzzle_bits: 0,
+        ..Config::default()
+    };
+    Keeper {
+        peer: PeerId(signer.public()),
+        custodian: Custodian::new(signer, config, seed ^ n),
+        online: true,
+        habit: Habit::Honest,
+        store: BTreeMap::new(),
+        wake: START,
+    }
+}
+
+pub fn draft(to: Vec<Id>, text: &str) -> Draft {
+    Draft {
+        to,
+        thread: None,
+        answers: None,
+        body: Body::Here(text.as_bytes().to_vec()),
+        enclosures: Vec::new(),
+    }
+}
+
+pub fn contact(id: Id, standing: Standing) -> Contact {
+    Contact {
+        id,
+        petname: None,
+        standing,
+        card: None,
+    }
+}
+
+pub fn policy() -> Policy {
+    Policy {
+        stamp_bits: 4,
+        read_receipts: true,
+        open: true,
+        relays: Vec::new(),
+    }
+}
+
+pub fn text(letter: &Letter) -> String {
+    match &letter.body {
+        Body::Here(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Body::There(enclosure) => format!("at {}", enclosure.hash()),
+    }
+}
+
+/// Of nothing: the id that no message has.
+pub const NOBODY: MessageId = MessageId([0; 16]);
