@@ -241,7 +241,6 @@ export class FakeMailbox extends EventTarget implements Mailbox {
     };
     this.mails = [...this.mails, whole];
     this.#changed([whole.thread]);
-    this.dispatchEvent(new Event('state'));
     return whole;
   }
 
@@ -300,6 +299,7 @@ export class FakeMailbox extends EventTarget implements Mailbox {
 
   #changed(threads: readonly string[]): void {
     this.dispatchEvent(new CustomEvent('change', { detail: { threads } }));
+    this.dispatchEvent(new Event('state'));
   }
 
   async #called(call: string, { signal }: MailWork = {}): Promise<void> {

@@ -31,7 +31,7 @@ export async function openStage({ entry = 'www/app/main.ts', policy = true } = {
     const path = new URL(request.url, 'http://stage').pathname;
     if (path === '/') return response.writeHead(200, { 'content-type': 'text/html' }).end(page);
     try {
-      const bytes = readFileSync(join(folder, path.slice(1)));
+      const bytes = readFileSync(path === '/english.txt' ? join(root, 'src/proto/keys/english.txt') : join(folder, path.slice(1)));
       response.writeHead(200, { 'content-type': TYPES[extname(path)] ?? 'application/octet-stream' }).end(bytes);
     } catch {
       response.writeHead(404).end();

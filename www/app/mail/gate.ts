@@ -136,6 +136,7 @@ export class MailGateElement extends SessionElement {
   }
 
   private address(): TemplateResult {
+    if (this.gate !== 'open') return html`${this.head('Your address')}${steps(3)}<p class="soft" role="status">Making your mailbox…</p>`;
     return html`${this.head('Your address', 'Give it to whoever shall write to you.')}${steps(3)}
       <section class="card"><gyre-mail-mine></gyre-mail-mine>
         <div class="row"><button class="button primary" data-testid="mail-enter" @click=${() => this.entered()}>Go to the inbox</button></div></section>`;

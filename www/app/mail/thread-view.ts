@@ -67,6 +67,10 @@ export class MailThreadElement extends PlainElement {
     void this.load();
   }
 
+  protected override updated(): void {
+    if (this.mails) document.title = windowTitle(this.mails[0]?.subject || 'No subject', desk.state?.unread ?? 0);
+  }
+
   command(command: Command): boolean {
     const last = this.mails?.at(-1);
     switch (command) {
@@ -193,7 +197,6 @@ export class MailThreadElement extends PlainElement {
       this.open = open;
       this.mails = mails;
       this.problem = null;
-      document.title = windowTitle(mails[0]?.subject || 'No subject', desk.state?.unread ?? 0);
       if (first) void this.updateComplete.then(() => this.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true }));
       if (!this.#unread && mails.some(({ read, own }) => !read && !own) && !document.hidden && !this.isRequest) await (await desk.box()).mark([thread], { read: true });
     } catch (thrown) {
