@@ -81,9 +81,17 @@ export async function answerSite(scope: SiteScope, event: SiteFetch): Promise<Re
   const stream = body(ask, found, (rest) => connect(scope, rest), end);
   const length = Number(passed.get('content-length') ?? Infinity);
   if (length > WHOLE_BYTES) return new Response(stream, { status: head.status, headers: passed });
-  // It comes in one piece anyway. Begun, an answer whose worker is ended looks whole in some browsers; not begun, it is an error.
-  const whole = await new Response(stream).arrayBuffer().catch(() => null);
-  return whole ? new Response(whole, { status: head.status, headers: passed }) : Response.error();
+  // It comes in one piece anyway. Begun, an answer cannot say any more what went wrong, and looks whole in some browsers when its
+  // worker is ended.
+  try {
+    const pieces: BlobPart[] = [];
+    const reader = stream.getReader();
+    for (let next = await reader.read(); !next.done; next = await reader.read()) pieces.push(next.value as Uint8Array<ArrayBuffer>);
+    return new Response(new Blob(pieces), { status: head.status, headers: passed });
+  } catch (thrown) {
+    const [, code = 'INTERNAL', message = String(thrown)] = /^([A-Z_]{1,40}): (.*)$/s.exec((thrown as Error).message) ?? [];
+    return refusal(scope, request, { code, message }, pathname + search);
+  }
 }
 
 /** A request for a file to be saved is one for the file, with a name. */
