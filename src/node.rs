@@ -44,6 +44,7 @@ use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 
+pub use crate::net::addresses::{NotAnAddress, parse as parse_address};
 pub use config::{Config, MAX_RELAYS};
 pub use error::{Error, Result};
 pub use event_loop::Changed;

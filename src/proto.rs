@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod availability;
+pub(crate) mod base;
 pub mod bitfield;
 pub mod book;
 pub mod budget;
