@@ -70,6 +70,7 @@ use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::link::Link;
 use crate::proto::neighbours::SERVE_AFTER;
 use crate::proto::share::ShareHeader;
+use crate::proto::sorting::sort_by_key;
 use crate::proto::tree::TreeBuilder;
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 use crate::proto::web_source::{self, WebSource};
@@ -671,7 +672,7 @@ fn relays(addresses: &[Multiaddr]) -> Result<Vec<(PeerId, Multiaddr)>> {
         .iter()
         .map(identified)
         .collect::<Result<Vec<_>>>()?;
-    relays.sort_by_key(|(peer, _)| *peer);
+    sort_by_key(&mut relays, |(peer, _)| *peer);
     relays.dedup_by_key(|(peer, _)| *peer);
     relays.truncate(MAX_RELAYS);
     Ok(relays)

@@ -14,6 +14,7 @@ use super::base::{Base, cid_from_text, cid_text};
 use super::link::percent_bytes;
 use super::name::Name;
 use super::types::BlobHash;
+use crate::proto::sorting::sort_by_key;
 
 /// Longest header, in bytes: a longer one is read as rules (IPIP-383).
 pub const MAX_HEADER: usize = 1 << 20;
@@ -167,8 +168,7 @@ impl Denylist {
 
     /// Puts the rules in order.
     pub fn finish(&mut self) {
-        self.rules
-            .sort_unstable_by_key(|rule| (rule.subject, rule.place));
+        sort_by_key(&mut self.rules, |rule| (rule.subject, rule.place));
     }
 
     /// Several lists at once, for callers that need no report.

@@ -7,7 +7,6 @@
 //! transaction that has nothing to do. `docs/storage.md` has the schema and what "stored" means here.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 
@@ -24,6 +23,7 @@ use self::quota::PlatformQuota;
 use self::schema::{CHUNKS, COUNTERS, ROWS, Schema, VALUES};
 use self::transaction::Step;
 use super::{BlobRow, Result, RowId, SmallBlob, Store, StoreError, StoredChunk, Usage};
+use crate::proto::ordered::Map;
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 
 mod chunk;
@@ -228,7 +228,7 @@ impl Store for IndexedDbStore {
     }
 
     async fn put_chunks(&self, id: RowId, chunks: Vec<StoredChunk>) -> Result<()> {
-        let mut batch = BTreeMap::new();
+        let mut batch = Map::new();
         for chunk in chunks {
             batch.entry(chunk.index).or_insert(chunk);
         }

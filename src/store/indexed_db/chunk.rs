@@ -4,8 +4,6 @@
 //! faster nor slower; a number is the shortest. A record holds a whole chunk because four records of 64 KiB took two to
 //! three times as long to write in Chromium.
 
-use std::collections::BTreeMap;
-
 use futures::future::join_all;
 use js_sys::{Array, Uint8Array};
 use rexie::{KeyRange, Transaction};
@@ -15,6 +13,7 @@ use super::counter::{from_number, to_number};
 use super::schema::CHUNKS;
 use super::transaction::{Step, failed, step, store};
 use super::{bytes_of, malformed};
+use crate::proto::ordered::Map;
 use crate::proto::types::{CHUNK_SIZE, ChunkIndex, MAX_BLOB_SIZE};
 use crate::store::{Result, RowId, StoreError, StoredChunk};
 
@@ -31,7 +30,7 @@ const KEYS_PER_READ: u32 = 16 * 1024;
 pub(super) async fn missing(
     tx: &Transaction,
     id: RowId,
-    chunks: BTreeMap<ChunkIndex, StoredChunk>,
+    chunks: Map<ChunkIndex, StoredChunk>,
 ) -> Result<Vec<StoredChunk>> {
     let store = store(tx, CHUNKS)?;
     let mut keys = Vec::with_capacity(chunks.len());
