@@ -12,7 +12,7 @@ pub mod bitfield;
 pub mod book;
 pub mod budget;
 pub mod cache;
-mod cbor;
+pub(crate) mod cbor;
 pub mod config;
 pub mod container;
 pub mod custody;
