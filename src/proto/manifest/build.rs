@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::headers::{Headers, is_media_type};
-use super::path::{Normalise, folded, normal_path, order};
+use super::path::{Normalise, normal_path, order};
 use super::{
     Extra, MAX_FILES, MAX_HEADER_SETS, MAX_TYPES, Manifest, ManifestError, bad_path, encode,
 };
@@ -86,11 +86,11 @@ impl Builder {
     }
 
     /// Paths that are the same on disks that do not tell upper and lower case apart, one of each group. They can be published, and
-    /// not be unpacked there.
-    pub fn same_but_for_case(&self) -> Vec<String> {
+    /// not be unpacked there. `lower_case` is the platform's, whose tables a page need not load.
+    pub fn same_but_for_case(&self, lower_case: fn(&str) -> String) -> Vec<String> {
         let paths = self.files.iter();
         let mut paths: Vec<_> = paths
-            .map(|file| (folded(&file.path), &file.path))
+            .map(|file| (lower_case(&file.path), &file.path))
             .collect();
         sort_by(&mut paths, |a, b| a.0.cmp(&b.0));
         let groups = paths.chunk_by(|a, b| a.0 == b.0);
