@@ -1,35 +1,45 @@
-// `npm test`: every suite, a table, and a last line that counts.
+// `npm test`: every suite, two at a time, a table, and a last line that counts.
+//
+// Suites of browsers wait most of the time, and those of Rust compile: side by side they keep two cores busy.
 //
 //   npm test -- --only e2e,interop    these alone
 //   npm test -- --skip wasm-firefox   all but these
 //   npm test -- --list                what there is
+//   npm test -- --at-once 1           one after the other
 //   npm test -- --fast                unoptimised builds (the size suite then fails, as it should)
 
 import { parseArgs } from 'node:util';
 import { checkNode, checkRust } from './lib/build.mjs';
-import { main, Told } from './lib/run.mjs';
-import { runSuite, suites } from './lib/suites.mjs';
+import { main, speakingAs, Told } from './lib/run.mjs';
+import { runSuite, sideBySide, suites } from './lib/suites.mjs';
 
 main('npm test', async () => {
   const { values } = parseArgs({
-    options: { only: { type: 'string' }, skip: { type: 'string' }, list: { type: 'boolean' }, fast: { type: 'boolean' } },
+    options: { only: { type: 'string' }, skip: { type: 'string' }, list: { type: 'boolean' }, 'at-once': { type: 'string', default: '2' }, fast: { type: 'boolean' } },
   });
   if (values.list) {
     for (const suite of suites) console.log(`${suite.name.padEnd(15)} ${suite.about}`);
     return 0;
   }
   const chosen = choose(values);
+  const atOnce = Number(values['at-once']);
+  if (!Number.isInteger(atOnce) || atOnce < 1) throw new Told(`--at-once must be a number from 1, not "${values['at-once']}".`);
   checkNode();
   await checkRust();
 
-  const results = [];
-  for (const suite of chosen) {
+  const began = performance.now();
+  const results = await sideBySide(chosen, atOnce, async (suite) => {
     console.log(`\n━━ ${suite.name}: ${suite.about}`);
-    const began = performance.now();
-    const result = await runSuite(suite, { fast: values.fast });
-    results.push({ ...suite, ...result, seconds: (performance.now() - began) / 1000 });
-    if (result.failed) console.log(result.output.slice(-8_000));
-    console.log(`━━ ${suite.name}: ${result.failed ? 'FAILED' : 'ok'}`);
+    const from = performance.now();
+    const run = () => runSuite(suite, { fast: values.fast });
+    const result = await (atOnce > 1 && chosen.length > 1 ? speakingAs(suite.name, run) : run());
+    tell(suite.name, result);
+    return { ...suite, ...result, seconds: (performance.now() - from) / 1000 };
+  });
+  for (const result of results.filter(({ again }) => again)) {
+    console.log(`\n━━ ${result.name}`);
+    Object.assign(result, await result.again());
+    tell(result.name, result);
   }
 
   console.log(`\n${'suite'.padEnd(15)} ${'passed'.padStart(7)} ${'failed'.padStart(7)} ${'seconds'.padStart(8)}`);
@@ -37,9 +47,14 @@ main('npm test', async () => {
     console.log(`${name.padEnd(15)} ${String(passed).padStart(7)} ${String(failed).padStart(7)} ${seconds.toFixed(0).padStart(8)}${failed ? '  ✗' : ''}`);
   }
   const sum = (key) => results.reduce((total, result) => total + result[key], 0);
-  console.log(`\n${sum('passed')} passed, ${sum('failed')} failed`);
+  console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${((performance.now() - began) / 60_000).toFixed(1)} minutes`);
   return sum('failed') ? 1 : 0;
 });
+
+function tell(name, { failed, output }) {
+  if (failed) console.log(`\n━━ ${name}, the end of what it said:\n${output.slice(-8_000)}`);
+  console.log(`━━ ${name}: ${failed ? 'FAILED' : 'ok'}`);
+}
 
 function choose({ only, skip }) {
   const names = (list) => {

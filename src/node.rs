@@ -46,6 +46,7 @@ use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 
+pub use crate::net::addresses::{NotAnAddress, parse as parse_address};
 pub use config::{Config, MAX_RELAYS};
 pub use error::{Error, Result};
 pub use event_loop::Changed;
@@ -73,6 +74,7 @@ use crate::proto::link::Link;
 use crate::proto::neighbours::SERVE_AFTER;
 use crate::proto::share::ShareHeader;
 use crate::proto::sightings::Sightings;
+use crate::proto::sorting::sort_by_key;
 use crate::proto::tree::TreeBuilder;
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 use crate::proto::web_source::{self, WebSource};
@@ -689,7 +691,7 @@ fn relays(addresses: &[Multiaddr]) -> Result<Vec<(PeerId, Multiaddr)>> {
         .iter()
         .map(identified)
         .collect::<Result<Vec<_>>>()?;
-    relays.sort_by_key(|(peer, _)| *peer);
+    sort_by_key(&mut relays, |(peer, _)| *peer);
     relays.dedup_by_key(|(peer, _)| *peer);
     relays.truncate(MAX_RELAYS);
     Ok(relays)

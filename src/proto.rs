@@ -7,11 +7,12 @@
 
 pub mod address;
 pub mod availability;
+pub(crate) mod base;
 pub mod bitfield;
 pub mod book;
 pub mod budget;
 pub mod cache;
-mod cbor;
+pub(crate) mod cbor;
 pub mod config;
 pub mod container;
 pub mod custody;
@@ -30,6 +31,7 @@ pub mod manifest;
 pub mod message;
 pub mod name;
 pub mod neighbours;
+pub mod ordered;
 pub mod pex;
 pub mod picker;
 pub mod pool;
@@ -41,6 +43,7 @@ pub mod sightings;
 #[cfg(feature = "test-utils")]
 pub mod sim;
 pub mod site;
+pub(crate) mod sorting;
 pub mod swarm;
 pub mod tail;
 pub mod tree;

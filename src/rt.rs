@@ -26,6 +26,11 @@ pub fn normalise(text: &str) -> String {
     imp::normalise(text)
 }
 
+/// The text in small letters, by the tables of the platform.
+pub fn lower_case(text: &str) -> String {
+    imp::lower_case(text)
+}
+
 /// Ends after `duration`. Timers of a hidden tab may be late by a second or, after five minutes, by a minute.
 pub async fn sleep(duration: Duration) {
     futures_timer::Delay::new(duration).await;

@@ -1,5 +1,6 @@
 // Runs other programs: quietly, with the last lines kept for when they fail, and never longer than allowed.
 
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 
@@ -9,8 +10,31 @@ export class Told extends Error {}
 /** How many of a program's last characters are kept and shown when it fails. */
 const TAIL_CHARACTERS = 12_000;
 
+/** Whose output it is, while several things run at once. */
+const speaker = new AsyncLocalStorage();
+
 /** What is running now, so that an interrupted script leaves nothing behind. */
 const running = new Set();
+
+/** Calls `body`; every line that programs show until it is done begins with `name`. */
+export const speakingAs = (name, body) => speaker.run(name, body);
+
+/** Writes whole lines only, each with its speaker before it, so that two programs do not write into each other's lines. */
+function linesTo(stream) {
+  const name = speaker.getStore();
+  if (!name) return { write: (text) => stream.write(text), end: () => {} };
+  let begun = '';
+  return {
+    write(text) {
+      const lines = (begun + text).split('\n');
+      begun = lines.pop();
+      if (lines.length) stream.write(lines.map((line) => `${name} │ ${line}\n`).join(''));
+    },
+    end() {
+      if (begun) stream.write(`${name} │ ${begun}\n`);
+    },
+  };
+}
 
 /**
  * Runs a program to its end and resolves with its code and its output.
@@ -29,10 +53,15 @@ export function run(command, args = [], options = {}) {
     });
     running.add(child);
     let output = '';
-    const take = (stream) => (chunk) => {
-      output += chunk;
-      if (!options.keepAll && output.length > TAIL_CHARACTERS * 2) output = output.slice(-TAIL_CHARACTERS);
-      if (show) stream.write(chunk);
+    const shown = [];
+    const take = (stream) => {
+      const lines = linesTo(stream);
+      shown.push(lines);
+      return (chunk) => {
+        output += chunk;
+        if (!options.keepAll && output.length > TAIL_CHARACTERS * 2) output = output.slice(-TAIL_CHARACTERS);
+        if (show) lines.write(chunk);
+      };
     };
     child.stdout.setEncoding('utf8').on('data', take(process.stdout));
     child.stderr.setEncoding('utf8').on('data', take(process.stderr));
@@ -48,6 +77,7 @@ export function run(command, args = [], options = {}) {
     });
     child.on('close', (code, signal) => {
       running.delete(child);
+      for (const lines of shown) lines.end();
       clearTimeout(timer);
       const result = { code: code ?? 128 + (constants.signals[signal] ?? 0), output, timedOut };
       if (result.code === 0 || !check) return resolve(result);

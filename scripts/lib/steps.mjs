@@ -9,6 +9,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { dirname, join, relative } from 'node:path';
 import { root, stamps } from './places.mjs';
 
+/** Steps that run now, by id: who wants one meanwhile waits for it. */
+const underWay = new Map();
+
 /**
  * Runs the wanted steps and all they need.
  *
@@ -24,8 +27,13 @@ export async function bringUpToDate(steps, wanted, { log = console.log, force = 
   const ran = new Map();
 
   const start = (id) => {
-    if (!started.has(id)) started.set(id, work(byId.get(id) ?? unknown(id)));
+    if (!started.has(id)) started.set(id, underWay.get(id) ?? alone(id));
     return started.get(id);
+  };
+  const alone = (id) => {
+    const done = work(byId.get(id) ?? unknown(id)).finally(() => underWay.delete(id));
+    underWay.set(id, done);
+    return done;
   };
   const unknown = (id) => {
     throw new Error(`there is no build step ${id}`);

@@ -9,7 +9,10 @@ import { chromedriver, ensureBrowsers, ensureWasmTestTools, toolsBin } from './t
 
 const MINUTE = 60_000;
 
-/** Suites in the order in which they run: what fails fast and cheaply comes first. */
+/**
+ * Suites in the order in which they are begun: the long one of browsers at once, beside it what fails fast and cheaply.
+ * Suites with the same `turn` run one after the other: cargo holds the folder that it builds in.
+ */
 export const suites = [
   {
     name: 'format',
@@ -17,7 +20,15 @@ export const suites = [
     run: () => checks(['cargo', 'fmt', '--check']),
   },
   {
+    name: 'e2e',
+    about: 'Chromium and Firefox, a real relay, real files',
+    prepare: [ensureBrowsers],
+    needs: ['app', 'relay'],
+    run: () => nodeTestFiles('tests/e2e', { atOnce: 2 }),
+  },
+  {
     name: 'check',
+    turn: 'cargo',
     about: 'proto stands alone, on both targets',
     run: () => checks(
       ['cargo', 'check', '--locked', '--no-default-features'],
@@ -26,6 +37,7 @@ export const suites = [
   },
   {
     name: 'clippy',
+    turn: 'cargo',
     about: 'warnings are errors, natively and for the page',
     run: () => checks(
       ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'relay,test-utils,mail', '--', '-D', 'warnings'],
@@ -34,11 +46,13 @@ export const suites = [
   },
   {
     name: 'rust',
+    turn: 'cargo',
     about: 'unit, property, simulation and integration tests, native',
     run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail', '--no-fail-fast'], { timeout: 20 * MINUTE }),
   },
   {
     name: 'sites',
+    turn: 'cargo',
     about: 'real static sites from packages, published and fetched byte for byte',
     needs: ['npm'],
     run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail', '--test', 'sites_real'], { timeout: 20 * MINUTE }),
@@ -57,12 +71,14 @@ export const suites = [
   },
   {
     name: 'wasm-chromium',
+    turn: 'cargo',
     about: 'tests in wasm, in Chromium',
     prepare: [ensureBrowsers, ensureWasmTestTools],
     run: async () => wasmTests({ CHROMEDRIVER: await chromedriver(), WASM_BINDGEN_TEST_WEBDRIVER_JSON: join(root, 'tests/browser/chromium.json') }),
   },
   {
     name: 'wasm-firefox',
+    turn: 'cargo',
     about: 'tests in wasm, in Firefox',
     prepare: [ensureBrowsers, ensureWasmTestTools],
     run: () => wasmTests({ GECKODRIVER: join(toolsBin, 'geckodriver'), WASM_BINDGEN_TEST_WEBDRIVER_JSON: join(root, 'tests/browser/firefox.json') }),
@@ -88,13 +104,6 @@ export const suites = [
     run: () => nodeTestFiles('tests/interop'),
   },
   {
-    name: 'e2e',
-    about: 'Chromium and Firefox, a real relay, real files',
-    prepare: [ensureBrowsers],
-    needs: ['app', 'relay'],
-    run: () => nodeTestFiles('tests/e2e', { atOnce: 2 }),
-  },
-  {
     name: 'netns',
     about: 'browsers behind NATs, in network namespaces (needs root)',
     prepare: [ensureBrowsers],
@@ -109,7 +118,36 @@ export const suites = [
   },
 ];
 
-/** Runs one suite; resolves with `{ passed, failed, output }` and never throws for a failing test. */
+/**
+ * Calls `work` for each suite, for at most `atOnce` of them at a time and for one of each turn; resolves with the results in
+ * the order of the suites.
+ */
+export async function sideBySide(chosen, atOnce, work) {
+  const waiting = chosen.map((suite, place) => ({ suite, place }));
+  const [results, taken] = [[], new Set()];
+  const idle = [];
+  const worker = async () => {
+    while (waiting.length) {
+      const next = waiting.findIndex(({ suite }) => !suite.turn || !taken.has(suite.turn));
+      if (next < 0) {
+        await new Promise((wake) => idle.push(wake));
+        continue;
+      }
+      const [{ suite, place }] = waiting.splice(next, 1);
+      taken.add(suite.turn);
+      results[place] = await work(suite);
+      taken.delete(suite.turn);
+      for (const wake of idle.splice(0)) wake();
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  return results;
+}
+
+/**
+ * Runs one suite; resolves with `{ passed, failed, output }` and never throws for a failing test. Where a few failed, `again` runs
+ * them once more, to be called when nothing else runs, and resolves with what then counts.
+ */
 export async function runSuite(suite, { fast = false } = {}) {
   try {
     for (const prepare of suite.prepare ?? []) await prepare();
@@ -175,17 +213,20 @@ async function nodeTestFiles(folder, { atOnce = 1 } = {}) {
 const MAX_AGAIN = 3;
 
 /**
- * Tests of browsers and sockets have deadlines, and a machine that others use too may miss one. A few that failed are run
- * once more, by themselves; what they say then counts, and that they failed at first is said.
+ * Tests of browsers and sockets have deadlines, and a machine that does other things too may miss one. A few that failed can be
+ * run once more, by themselves; what they say then counts, and that they failed at first is said.
  */
-async function aloneOnceMore(first, names, start) {
+function aloneOnceMore(first, names, start) {
   const failed = [...new Set(names)];
   if (first.failed === 0 || failed.length === 0 || failed.length !== first.failed || failed.length > MAX_AGAIN) return first;
-  console.log(`${first.output.slice(-8_000)}\n── Failed; once more, alone: ${failed.join(', ')}`);
-  const second = await start(failed);
-  if (second.failed || second.passed < failed.length) return { ...first, output: `${first.output}\n${second.output}` };
-  console.log(`── Passed the second time: ${failed.join(', ')}`);
-  return { ...first, passed: first.passed + failed.length, failed: 0 };
+  const again = async () => {
+    console.log(`── Failed; once more, alone: ${failed.join(', ')}`);
+    const second = await start(failed);
+    if (second.failed || second.passed < failed.length) return { ...first, output: `${first.output}\n${second.output}` };
+    console.log(`── Passed the second time: ${failed.join(', ')}`);
+    return { ...first, passed: first.passed + failed.length, failed: 0 };
+  };
+  return { ...first, again };
 }
 
 function counted(code, output, pattern) {

@@ -5,8 +5,11 @@
 
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
+use multihash::Multihash;
 
 use super::transport::webrtc::addr::{WebRtcAddr, remote_addr};
+use crate::proto::base::Base;
+use crate::proto::link::percent_decode;
 
 /// Longest address that is taken from others, in bytes: `/dns4/…/tcp/443/tls/ws/p2p/…/p2p-circuit/webrtc/p2p/…` with a name of 100
 /// letters has about 210.
@@ -14,6 +17,64 @@ pub const MAX_ADDRESS_BYTES: usize = 256;
 
 /// Path at which a relay's port leads to the keeper beside it: `…/ws` with this path is the keeper's own socket, any other the relay's.
 pub const KEEPER_PATH: &str = "/keeper";
+
+/// Reads an address that a person or a page wrote: what nodes and relays are reached by, and nothing of the two dozen other
+/// protocols and bases whose tables `Multiaddr`'s own reader brings along.
+///
+/// # Errors
+/// [`NotAnAddress`].
+pub fn parse(text: &str) -> Result<Multiaddr, NotAnAddress> {
+    let mut parts = text.split('/');
+    if parts.next() != Some("") {
+        return Err(NotAnAddress);
+    }
+    let mut address = Multiaddr::empty();
+    while let Some(name) = parts.next() {
+        let part = match name {
+            "tls" => Protocol::Tls,
+            "ws" => Protocol::Ws("/".into()),
+            "wss" => Protocol::Wss("/".into()),
+            "quic-v1" => Protocol::QuicV1,
+            "webtransport" => Protocol::WebTransport,
+            "webrtc" => Protocol::WebRTC,
+            "webrtc-direct" => Protocol::WebRTCDirect,
+            "p2p-circuit" => Protocol::P2pCircuit,
+            _ => with_value(name, parts.next().ok_or(NotAnAddress)?)?,
+        };
+        address.push(part);
+    }
+    Ok(address)
+}
+
+fn with_value<'a>(name: &str, value: &'a str) -> Result<Protocol<'a>, NotAnAddress> {
+    Ok(match name {
+        "ip4" => Protocol::Ip4(value.parse().map_err(|_| NotAnAddress)?),
+        "ip6" => Protocol::Ip6(value.parse().map_err(|_| NotAnAddress)?),
+        "dns" => Protocol::Dns(value.into()),
+        "dns4" => Protocol::Dns4(value.into()),
+        "dns6" => Protocol::Dns6(value.into()),
+        "dnsaddr" => Protocol::Dnsaddr(value.into()),
+        "tcp" => Protocol::Tcp(value.parse().map_err(|_| NotAnAddress)?),
+        "udp" => Protocol::Udp(value.parse().map_err(|_| NotAnAddress)?),
+        "x-parity-ws" => Protocol::Ws(percent_decode(value)),
+        "x-parity-wss" => Protocol::Wss(percent_decode(value)),
+        "p2p" | "ipfs" => {
+            let bytes = Base::Base58.decode(value).ok_or(NotAnAddress)?;
+            Protocol::P2p(PeerId::from_bytes(&bytes).map_err(|_| NotAnAddress)?)
+        }
+        "certhash" => {
+            let text = value.strip_prefix('u').ok_or(NotAnAddress)?;
+            let bytes = Base::Base64Url.decode(text).ok_or(NotAnAddress)?;
+            Protocol::Certhash(Multihash::from_bytes(&bytes).map_err(|_| NotAnAddress)?)
+        }
+        _ => return Err(NotAnAddress),
+    })
+}
+
+/// A text that is no address of a relay or a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an address such as /dns4/relay.example/tcp/443/tls/ws/p2p/<id>")]
+pub struct NotAnAddress;
 
 /// The way to a node: who introduces, and where that one is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +207,50 @@ mod tests {
         "/dns4/relay.example/tcp/443/tls/ws/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
             .parse()
             .unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn texts_are_read_as_libp2p_reads_them(
+            parts in proptest::collection::vec(prop_oneof![
+                "/(ip4/127\\.0\\.0\\.[0-9]{1,3}|ip6/::[0-9a-f]{1,5}|dns4?/[a-z.-]{0,8}|dnsaddr/[a-z]{0,3}|(tcp|udp)/-?[0-9]{1,5})",
+                "/(tls|wss?|webrtc(-direct)?|p2p-circuit|quic-v1|webtransport|x-parity-wss?/%2F[a-zä%2]{0,5})",
+                Just("/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN".to_owned()),
+                Just("/certhash/uEiDDq4_xNyDorZBH3TlGazyJdOWSwvo4PUo5YHFMrvDE8g".to_owned()),
+                "/p2p/[1-9A-Za-z]{0,52}|/certhash/u[A-Za-z0-9_-]{0,10}|[ -~]{0,6}",
+            ], 0..5)
+        ) {
+            let text = parts.concat();
+            // What only libp2p reads are protocols that no node of ours has.
+            if let Ok(address) = parse(&text) {
+                prop_assert_eq!(Ok(address), text.parse::<Multiaddr>().map_err(|_| ()), "{}", text);
+            } else if let Ok(address) = text.parse::<Multiaddr>() {
+                prop_assert!(!is_told(&address) && !text.contains("x-parity"), "{}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_that_people_write_are_read() {
+        for text in [
+            "/dns4/relay.example/tcp/443/tls/ws/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN",
+            "/ip6/::1/tcp/8080/ws/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN/p2p-circuit",
+            "/ip4/127.0.0.1/tcp/8080/x-parity-ws/%2Fkeeper",
+            "/ip4/1.2.3.4/udp/4001/webrtc-direct/certhash/uEiDDq4_xNyDorZBH3TlGazyJdOWSwvo4PUo5YHFMrvDE8g",
+        ] {
+            assert_eq!(parse(text).unwrap().to_string(), text);
+        }
+        for text in [
+            "dns4/a",
+            "/dns4",
+            "/tcp/65536",
+            "/p2p/x",
+            "/onion/a",
+            "/",
+            "//",
+        ] {
+            assert_eq!(parse(text), Err(NotAnAddress), "{text}");
+        }
     }
 
     #[test]

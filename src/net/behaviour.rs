@@ -7,8 +7,9 @@ use std::io;
 use std::time::Duration;
 
 use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{Swarm, identify, ping, relay};
+use libp2p::{Multiaddr, Swarm, identify, ping, relay};
 
 use super::addresses::{is_own_socket, is_told};
 use super::direct_only::DirectOnly;
@@ -88,7 +89,7 @@ pub fn swarm(key: &Keypair, parts: Parts, sockets_only: bool) -> io::Result<Swar
     };
     let config = swarm_config().with_idle_connection_timeout(IDLE_TIMEOUT);
     let mut swarm = Swarm::new(parts.transport, behaviour, local, config);
-    let webrtc = "/webrtc".parse().map_err(io::Error::other)?;
+    let webrtc = Multiaddr::empty().with(Protocol::WebRTC);
     swarm.listen_on(webrtc).map_err(io::Error::other)?;
     Ok(swarm)
 }

@@ -12,10 +12,7 @@
 //! for a relayed connection. They are told the address by which the other side knows such a link, `/webrtc/p2p/<peer>`:
 //! whoever introduced the two has no part in it any more.
 
-use std::{
-    collections::{HashMap, HashSet},
-    task::{Context, Poll, ready},
-};
+use std::task::{Context, Poll, ready};
 
 use either::Either;
 use libp2p::{
@@ -29,6 +26,7 @@ use libp2p::{
 };
 
 use super::transport::webrtc::addr::{is_relayed, is_relayed_addr, is_webrtc, remote_addr};
+use crate::proto::ordered::{Map, Set};
 
 /// Wraps a behaviour so that it runs on connections that no relay carries.
 ///
@@ -40,11 +38,11 @@ use super::transport::webrtc::addr::{is_relayed, is_relayed_addr, is_webrtc, rem
 pub struct DirectOnly<B> {
     inner: B,
     /// The connections that the inner behaviour knows, oldest first; the swarm bounds them.
-    direct: HashMap<PeerId, Vec<ConnectionId>>,
+    direct: Map<PeerId, Vec<ConnectionId>>,
     /// Peers that may be met over a relay; the caller bounds them.
-    permitted: HashSet<PeerId>,
+    permitted: Set<PeerId>,
     /// Relayed connections that the inner behaviour knows.
-    admitted: HashSet<ConnectionId>,
+    admitted: Set<ConnectionId>,
 }
 
 impl<B> DirectOnly<B> {
@@ -52,9 +50,9 @@ impl<B> DirectOnly<B> {
     pub fn new(inner: B) -> Self {
         Self {
             inner,
-            direct: HashMap::new(),
-            permitted: HashSet::new(),
-            admitted: HashSet::new(),
+            direct: Map::new(),
+            permitted: Set::new(),
+            admitted: Set::new(),
         }
     }
 

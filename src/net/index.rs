@@ -15,7 +15,7 @@
 
 pub mod providers;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -40,7 +40,9 @@ use crate::proto::budget::Budget;
 use crate::proto::name::Name;
 use crate::proto::name::heads;
 use crate::proto::name::record::Record;
+use crate::proto::ordered::Set;
 use crate::proto::records;
+use crate::proto::sorting::sort_by;
 use crate::proto::types::{BlobHash, Time};
 use crate::rt;
 
@@ -187,8 +189,8 @@ pub struct Behaviour {
     reads: HashMap<QueryId, (RecordKey, Vec<Answer>)>,
     writes: HashMap<QueryId, (RecordKey, Vec<PeerId>)>,
     /// Relays that the node links to by itself, in its own time.
-    uplinks: HashSet<PeerId>,
-    linked: HashSet<PeerId>,
+    uplinks: Set<PeerId>,
+    linked: Set<PeerId>,
     told: Told,
     budget: Budget,
     swept_at: Time,
@@ -247,8 +249,8 @@ impl Behaviour {
             lookups: HashMap::new(),
             reads: HashMap::new(),
             writes: HashMap::new(),
-            uplinks: HashSet::new(),
-            linked: HashSet::new(),
+            uplinks: Set::new(),
+            linked: Set::new(),
             told: Told::new(keep, MAX_TOLD),
             budget: Budget::new(DIAL_BURST, DIAL_INTERVAL),
             swept_at: Time::default(),
@@ -452,7 +454,7 @@ impl Behaviour {
             )
             .unwrap_or_default();
         addresses.extend(self.kad.store_mut().addresses(&peer));
-        addresses.sort();
+        sort_by(&mut addresses, Ord::cmp);
         addresses.dedup();
         addresses
     }

@@ -2,10 +2,11 @@
 //!
 //! The behaviour only hands over streams; what is said on them is `proto::message`, who says it is the node.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use crate::proto::ordered::Map;
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
 use libp2p::core::upgrade::ReadyUpgrade;
@@ -30,7 +31,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_PENDING: usize = 64;
 
 /// Correlates [`Behaviour::open`] with its outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OpenId(pub u64);
 
 /// A stream, or why there is none.
@@ -61,8 +62,8 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Behaviour {
     protocol: StreamProtocol,
-    connections: HashMap<PeerId, Vec<ConnectionId>>,
-    opening: HashMap<OpenId, (PeerId, ConnectionId)>,
+    connections: Map<PeerId, Vec<ConnectionId>>,
+    opening: Map<OpenId, (PeerId, ConnectionId)>,
     out: VecDeque<ToSwarm<Event, OpenId>>,
     waker: Option<Waker>,
 }
@@ -72,8 +73,8 @@ impl Behaviour {
     pub fn new(protocol: StreamProtocol) -> Self {
         Self {
             protocol,
-            connections: HashMap::new(),
-            opening: HashMap::new(),
+            connections: Map::new(),
+            opening: Map::new(),
             out: VecDeque::new(),
             waker: None,
         }

@@ -25,7 +25,6 @@ mod transfers;
 mod web;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -54,8 +53,10 @@ use crate::proto::custody::custodian;
 use crate::proto::message::Message;
 use crate::proto::name::follow;
 use crate::proto::neighbours::Neighbours;
+use crate::proto::ordered::{Map, Set};
 use crate::proto::pex::Pex;
 use crate::proto::sightings::Sightings;
+use crate::proto::sorting::sort_by;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::proto::uplink::Uplink;
 use crate::proto::web_seed::{self, Fault};
@@ -160,7 +161,7 @@ impl From<(follow::LinkId, Option<follow::Message>)> for Event {
 }
 
 /// Who asked to be woken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Alarm {
     Swarm(BlobHash),
     Discovery(BlobHash),
@@ -209,7 +210,7 @@ pub(super) struct EventLoop<S: Store> {
     commands: mpsc::Receiver<Command>,
     inbox: mpsc::Receiver<Event>,
     outbox: mpsc::Sender<Event>,
-    transfers: BTreeMap<BlobHash, Transfer>,
+    transfers: Map<BlobHash, Box<Transfer>>,
     peers: Peers,
     links: links::Links,
     relays: Vec<Relay>,
@@ -221,27 +222,27 @@ pub(super) struct EventLoop<S: Store> {
     key: Keypair,
     pex: Pex,
     /// Messages of peer exchange that wait for their stream.
-    telling: HashMap<OpenId, Bytes>,
+    telling: Map<OpenId, Bytes>,
     reading: usize,
     names: names::Names,
     /// What we have of sites, waiting for the stream that tells it.
-    holdings: HashMap<OpenId, Bytes>,
+    holdings: Map<OpenId, Bytes>,
     hearing: usize,
     keepers: keepers::Keepers,
     custody: custody::Custody,
     records: records::Records,
     /// What is reserved, or asked for, at peers.
-    reservations: HashMap<PeerId, ListenerId>,
+    reservations: Map<PeerId, ListenerId>,
     /// Linked servers of the peers' index, and how many there were when everything was announced to them.
-    servers: HashSet<PeerId>,
+    servers: Set<PeerId>,
     announced_to: usize,
     /// Dials to relays that are not ours.
     strange_dials: Budget,
-    sessions: HashMap<SessionId, Session>,
-    pairs: HashMap<(BlobHash, PeerKey), SessionId>,
-    opening: HashMap<OpenId, (BlobHash, PeerKey)>,
+    sessions: Map<SessionId, Session>,
+    pairs: Map<(BlobHash, PeerKey), SessionId>,
+    opening: Map<OpenId, (BlobHash, PeerKey)>,
     next_id: u64,
-    alarms: HashMap<Alarm, Time>,
+    alarms: Map<Alarm, Time>,
     gate: Gate,
     eviction: Eviction,
     sites: sites::Sites,
@@ -308,7 +309,7 @@ impl<S: Store> EventLoop<S> {
             commands: start.commands,
             inbox,
             outbox,
-            transfers: BTreeMap::new(),
+            transfers: Map::new(),
             peers: Peers::default(),
             links: links::Links::default(),
             relays,
@@ -317,23 +318,23 @@ impl<S: Store> EventLoop<S> {
             book: start.book,
             key: start.key,
             pex: Pex::default(),
-            telling: HashMap::new(),
+            telling: Map::new(),
             reading: 0,
             names: names::Names::new(),
-            holdings: HashMap::new(),
+            holdings: Map::new(),
             hearing: 0,
             keepers: keepers::Keepers::default(),
             custody: custody::Custody::new(start.custodian),
             records: records::Records::default(),
-            reservations: HashMap::new(),
-            servers: HashSet::new(),
+            reservations: Map::new(),
+            servers: Set::new(),
             announced_to: 0,
             strange_dials: dialling::strange_dials(),
-            sessions: HashMap::new(),
-            pairs: HashMap::new(),
-            opening: HashMap::new(),
+            sessions: Map::new(),
+            pairs: Map::new(),
+            opening: Map::new(),
             next_id: 0,
-            alarms: HashMap::new(),
+            alarms: Map::new(),
             gate: start.gate,
             eviction: Eviction::default(),
             sites: sites::Sites::new(start.sightings),
@@ -529,7 +530,9 @@ impl<S: Store> EventLoop<S> {
             .filter(|transfer| transfer.meta.kind == Kind::File)
             .map(|transfer| transfer.info(now))
             .collect();
-        swarms.sort_by(|a, b| (a.added_at, &a.cid).cmp(&(b.added_at, &b.cid)));
+        sort_by(&mut swarms, |a, b| {
+            (a.added_at, &a.cid).cmp(&(b.added_at, &b.cid))
+        });
         Snapshot {
             stats,
             swarms,

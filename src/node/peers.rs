@@ -1,12 +1,12 @@
 //! Everybody this node knows by name: who is linked, how, and what went wrong.
 
-use std::collections::{BTreeSet, HashMap};
-
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 
 use super::meter::Meter;
 use super::snapshot::{PeerInfo, Role, Via};
+use crate::proto::ordered::{Map, Set};
+use crate::proto::sorting::sort_by;
 use crate::proto::types::{BlobHash, PeerKey, Time};
 
 /// Peers remembered. Ours: what a look-up can name for a few dozen blobs, at under 1 KiB each.
@@ -30,7 +30,7 @@ pub(super) struct Peer {
     pub key: PeerKey,
     pub id: PeerId,
     pub addresses: Vec<Multiaddr>,
-    pub connections: HashMap<ConnectionId, Via>,
+    pub connections: Map<ConnectionId, Via>,
     pub is_relay: bool,
     pub dialling: bool,
     pub banned: bool,
@@ -43,7 +43,7 @@ pub(super) struct Peer {
     /// Linked peers that named it: who was named by a neighbour may be introduced by it.
     pub told_by: Vec<PeerId>,
     /// Blobs for which a session is wanted as soon as a direct link is up.
-    pub awaited_by: BTreeSet<BlobHash>,
+    pub awaited_by: Set<BlobHash>,
     pub agent: String,
     pub rtt: Option<u32>,
     pub up: Meter,
@@ -120,8 +120,8 @@ impl Peer {
 /// The table.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
-    keys: HashMap<PeerId, PeerKey>,
-    table: HashMap<PeerKey, Peer>,
+    keys: Map<PeerId, PeerKey>,
+    table: Map<PeerKey, Peer>,
     next: u64,
 }
 
@@ -144,7 +144,7 @@ impl Peers {
             key,
             id,
             addresses: Vec::new(),
-            connections: HashMap::new(),
+            connections: Map::new(),
             is_relay: false,
             dialling: false,
             banned: false,
@@ -152,7 +152,7 @@ impl Peers {
             near: false,
             introduces: false,
             told_by: Vec::new(),
-            awaited_by: BTreeSet::new(),
+            awaited_by: Set::new(),
             agent: String::new(),
             rtt: None,
             up: Meter::default(),
@@ -228,7 +228,9 @@ impl Peers {
                 detail: peer.detail.clone(),
             })
             .collect();
-        infos.sort_by(|a, b| (a.since, &a.peer_id).cmp(&(b.since, &b.peer_id)));
+        sort_by(&mut infos, |a, b| {
+            (a.since, &a.peer_id).cmp(&(b.since, &b.peer_id))
+        });
         infos
     }
 
@@ -240,7 +242,7 @@ impl Peers {
             .map(|peer| (peer.banned, peer.key, peer.id))
             .collect();
         // Bans go last: identities are free, so a table full of them must not keep everybody else out.
-        gone.sort_unstable();
+        sort_by(&mut gone, Ord::cmp);
         for (_, key, id) in gone.into_iter().take(MAX_PEERS / 8) {
             self.table.remove(&key);
             self.keys.remove(&id);

@@ -3,8 +3,9 @@
 //! A transaction costs the browser about as much as reading a chunk, and whoever waits for a read leaves the wire idle. So a
 //! read takes the next requests of the same peer along, and what nobody is sent yet waits here for its turn.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
+use crate::proto::ordered::Map;
 use crate::proto::types::{ChunkIndex, PeerKey};
 use crate::store::StoredChunk;
 
@@ -18,7 +19,7 @@ const MAX_AHEAD: usize = 2 * READ_BATCH;
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     /// Read before it was their turn.
-    ahead: BTreeMap<ChunkIndex, StoredChunk>,
+    ahead: Map<ChunkIndex, StoredChunk>,
     /// Their keys, oldest first.
     order: VecDeque<ChunkIndex>,
     /// In a transaction now.

@@ -1,6 +1,5 @@
 //! A site opened for reading: its manifest, and its files as they are asked for.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +13,7 @@ use super::meta::{BlobMeta, Kind};
 use super::{File, MAX_READ, Node};
 use crate::proto::holding::Holding;
 use crate::proto::manifest::{Entry, MAX_MANIFEST_LEN, Manifest};
+use crate::proto::ordered::Set;
 use crate::proto::site::{Answer, Site as Resolver};
 use crate::proto::types::{BlobHash, CHUNK_SIZE, ChunkIndex};
 use crate::rt;
@@ -428,7 +428,7 @@ impl<S: Store> Site<S> {
 
     /// Its blobs in order, each once.
     fn blobs(&self) -> Vec<BlobHash> {
-        let blobs: BTreeSet<_> = self.manifest.entries().map(|entry| entry.blob).collect();
+        let blobs: Set<_> = self.manifest.entries().map(|entry| entry.blob).collect();
         blobs.into_iter().collect()
     }
 

@@ -1,6 +1,6 @@
 //! One blob on this node: its swarm and discovery machines, and what waits for it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use futures::channel::oneshot;
 
@@ -13,6 +13,7 @@ use super::snapshot::{Problem, SwarmInfo, TransferState};
 use super::web::Web;
 use crate::proto::discovery::Discovery;
 use crate::proto::link::blob_cid;
+use crate::proto::ordered::Map;
 use crate::proto::swarm::Swarm;
 use crate::proto::tree::Tree;
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex, Time};
@@ -40,7 +41,7 @@ pub(super) struct Transfer {
     pub to_store: VecDeque<StoredChunk>,
     /// Verified and not yet durable, waiting or being written: served from here meanwhile. Bounded by
     /// `Config::unstored_max`.
-    pub unstored: BTreeMap<ChunkIndex, StoredChunk>,
+    pub unstored: Map<ChunkIndex, StoredChunk>,
     /// Chunks to be served, on their way out of the store.
     pub reading: Reading,
     /// Transactions under way.
@@ -84,7 +85,7 @@ impl Transfer {
             discovery,
             tree: None,
             to_store: VecDeque::new(),
-            unstored: BTreeMap::new(),
+            unstored: Map::new(),
             reading: Reading::default(),
             writing: 0,
             being_written: 0,

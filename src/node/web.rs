@@ -1,11 +1,10 @@
 //! The web servers of one blob: what is known of them, and what is being fetched.
 
-use std::collections::BTreeMap;
-
 use futures::future::AbortHandle;
 use libp2p::PeerId;
 
 use super::snapshot::{ServerInfo, ServerState};
+use crate::proto::ordered::Map;
 use crate::proto::tree::Tree;
 use crate::proto::types::ChunkIndex;
 use crate::proto::web_seed::WebSeed;
@@ -17,7 +16,7 @@ pub(super) struct Web {
     pub seed: WebSeed,
     /// Proves the chunks; let go when all of them are here.
     pub tree: Option<Tree>,
-    pub chunks: BTreeMap<ChunkIndex, AbortHandle>,
+    pub chunks: Map<ChunkIndex, AbortHandle>,
     /// The fetch of the tree that is under way.
     pub tree_fetch: Option<AbortHandle>,
     /// Discovery has found nobody, which matters once no server works.
@@ -29,7 +28,7 @@ impl Web {
         Self {
             seed: WebSeed::new(sources, ticket(id), seed),
             tree: None,
-            chunks: BTreeMap::new(),
+            chunks: Map::new(),
             tree_fetch: None,
             nobody: false,
         }

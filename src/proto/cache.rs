@@ -4,6 +4,7 @@
 //! goes than is needed.
 
 use super::types::BlobHash;
+use crate::proto::sorting::sort_by_key;
 
 /// One blob as the choice sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub fn plan(held: impl IntoIterator<Item = Held>, need: u64) -> Plan {
         .filter(|held| !held.pinned && !held.active && held.bytes > 0)
         .collect();
     // The address decides between equals: the same choice on every run.
-    loose.sort_by_key(|held| (held.used_at, held.blob));
+    sort_by_key(&mut loose, |held| (held.used_at, held.blob));
     let mut plan = Plan::default();
     for held in loose {
         if plan.freed >= need {

@@ -6,8 +6,8 @@
 //! has the table.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::{Deserialize, Serialize};
 
+use super::cbor::{CborError, Record, Writer};
 use super::link::{Link, LinkError};
 use super::types::BlobSize;
 
@@ -44,20 +44,16 @@ pub enum ContainerError {
     Link(#[from] LinkError),
 }
 
-#[derive(Serialize, Deserialize)]
-struct Header {
-    link: String,
-    size: u64,
-}
-
 impl Container {
     /// What stands before the blob's bytes.
     pub fn encode(&self) -> Bytes {
-        let header = serde_ipld_dagcbor::to_vec(&Header {
-            link: self.link.fragment(),
-            size: self.size.get(),
-        })
-        .expect("plain fields always encode");
+        let mut header = Writer::default();
+        header.map(2);
+        header.text("link");
+        header.text(&self.link.fragment());
+        header.text("size");
+        header.uint(self.size.get());
+        let header = header.0;
         let mut out = BytesMut::with_capacity(PREFIX + header.len());
         out.put_slice(&MARK);
         out.put_u32_le(header.len() as u32);
@@ -84,11 +80,13 @@ impl Container {
         let Some(header) = bytes.get(PREFIX..PREFIX + length) else {
             return Ok(None);
         };
-        let header: Header =
-            serde_ipld_dagcbor::from_slice(header).map_err(|_| ContainerError::Header)?;
+        let damaged = |_: CborError| ContainerError::Header;
+        let header = Record::read(header).map_err(damaged)?;
+        let link = header.field("link").and_then(|mut link| link.text());
+        let size = header.field("size").and_then(|mut size| size.uint());
         let container = Self {
-            link: Link::parse(&header.link)?,
-            size: BlobSize::new(header.size).ok_or(ContainerError::Header)?,
+            link: Link::parse(link.map_err(damaged)?)?,
+            size: BlobSize::new(size.map_err(damaged)?).ok_or(ContainerError::Header)?,
         };
         let _ = bytes.split_to(PREFIX + length);
         Ok(Some(container))

@@ -7,13 +7,14 @@
 //! and left out. Which calls look things up here is in `docs/denylists.md`.
 
 use cid::Cid;
-use cid::multibase::{self, Base};
 use multihash::Multihash;
 use sha2::{Digest, Sha256};
 
+use super::base::{Base, cid_from_text, cid_text};
 use super::link::percent_bytes;
 use super::name::Name;
 use super::types::BlobHash;
+use crate::proto::sorting::sort_by_key;
 
 /// Longest header, in bytes: a longer one is read as rules (IPIP-383).
 pub const MAX_HEADER: usize = 1 << 20;
@@ -167,8 +168,7 @@ impl Denylist {
 
     /// Puts the rules in order.
     pub fn finish(&mut self) {
-        self.rules
-            .sort_unstable_by_key(|rule| (rule.subject, rule.place));
+        sort_by_key(&mut self.rules, |rule| (rule.subject, rule.place));
     }
 
     /// Several lists at once, for callers that need no report.
@@ -235,7 +235,7 @@ impl Denylist {
         };
         consider(subject(kind, &digest.to_bytes()), path);
         if self.hashed.sha2 || self.hashed.blake3 {
-            let mut asked = base58(&digest.to_bytes()).into_bytes();
+            let mut asked = Base::Base58.encode(&digest.to_bytes()).into_bytes();
             if !path.is_empty() {
                 asked.push(b'/');
                 asked.extend_from_slice(path);
@@ -250,7 +250,7 @@ impl Denylist {
         if self.hashed.legacy {
             for codec in codecs {
                 let cid = Cid::new_v1(*codec, *digest);
-                let mut asked = cid.to_string().into_bytes();
+                let mut asked = cid_text(&cid).into_bytes();
                 asked.push(b'/');
                 asked.extend_from_slice(path);
                 consider(subject(LEGACY, &Sha256::digest(&asked)), b"");
@@ -301,13 +301,13 @@ impl Denylist {
     fn read_hashed(&mut self, hash: &str, allows: bool) -> Result<usize, LineError> {
         let nothing = || Path::Exact(Box::default());
         let before = self.rules.len();
-        if let Ok(digest) = data_encoding::HEXLOWER_PERMISSIVE.decode(hash.as_bytes())
+        if let Some(digest) = Base::Hex.decode(hash)
             && digest.len() == 32
         {
             self.hashed.legacy = true;
             self.take(subject(LEGACY, &digest), allows, nothing());
         }
-        if let Some((code, digest)) = unbase58(hash).and_then(|bytes| {
+        if let Some((code, digest)) = Base::Base58.decode(hash).and_then(|bytes| {
             let digest = Multihash::<64>::from_bytes(&bytes).ok()?;
             (digest.size() == 32).then(|| (digest.code(), digest.digest().to_vec()))
         }) {
@@ -363,28 +363,15 @@ fn multihash_of(text: &str) -> Option<Vec<u8>> {
     if text.is_empty() || text.len() > MAX_CID {
         return None;
     }
-    if let Ok(cid) = Cid::try_from(text) {
+    if let Some(cid) = cid_from_text(text) {
         return Some(cid.hash().to_bytes());
     }
-    let bytes = unbase58(text)?;
+    let bytes = Base::Base58.decode(text)?;
     Multihash::<64>::from_bytes(&bytes).is_ok().then_some(bytes)
 }
 
 /// Longest CID that is looked at: one of 64 bytes of hash in base2 would be longer, and nobody writes one.
 const MAX_CID: usize = 256;
-
-fn base58(bytes: &[u8]) -> String {
-    // Without the letter that says which base it is.
-    multibase::encode(Base::Base58Btc, bytes).split_off(1)
-}
-
-fn unbase58(text: &str) -> Option<Vec<u8>> {
-    if text.len() > MAX_CID {
-        return None;
-    }
-    let (_, bytes) = multibase::decode(format!("z{text}")).ok()?;
-    Some(bytes)
-}
 
 fn is_domain(text: &str) -> bool {
     let label = |label: &str| {

@@ -4,13 +4,15 @@
 //! target, and backs off from those that fail. After a bounded wait without any session it says so once, and goes on
 //! looking: a holder may still come.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 
 use super::types::{PeerKey, Time};
+use crate::proto::ordered::Map;
+use crate::proto::sorting::sort_by;
 
 /// Sessions that are enough. Ours: a browser's uplink shared by more leeches only makes each slower, and every link costs
 /// a peer connection of which a tab should hold at most 40.
@@ -112,7 +114,7 @@ pub struct Discovery {
     looking: bool,
     next_lookup: Time,
     pause: Duration,
-    candidates: BTreeMap<PeerKey, Candidate>,
+    candidates: Map<PeerKey, Candidate>,
     rng: ChaCha8Rng,
     out: VecDeque<Output>,
 }
@@ -134,7 +136,7 @@ impl Discovery {
             looking: false,
             next_lookup: Time::default(),
             pause: LOOKUP_PAUSE,
-            candidates: BTreeMap::new(),
+            candidates: Map::new(),
             rng: ChaCha8Rng::seed_from_u64(seed),
             out: VecDeque::new(),
         }
@@ -280,7 +282,7 @@ impl Discovery {
             .drain(..)
             .map(|(failures, peer)| (failures, self.rng.next_u32(), peer))
             .collect();
-        ready.sort_unstable();
+        sort_by(&mut ready, Ord::cmp);
         for (_, _, peer) in ready {
             if dialling >= MAX_DIALLING || connected + dialling >= enough {
                 break;

@@ -4,19 +4,19 @@
 //! share. The one that is ready and has the lowest tag is served next, and its tag moves on by what it sends. A swarm that
 //! had nothing to send starts at the present: it neither owes nor is owed for the time in which it was idle.
 
-use std::collections::BTreeMap;
+use crate::proto::ordered::Map;
 
 /// The shares of swarms `K`, in bytes.
 #[derive(Debug, Clone)]
 pub struct Fair<K> {
-    tags: BTreeMap<K, u64>,
+    tags: Map<K, u64>,
     present: u64,
 }
 
 impl<K: Ord + Clone> Default for Fair<K> {
     fn default() -> Self {
         Self {
-            tags: BTreeMap::new(),
+            tags: Map::new(),
             present: 0,
         }
     }

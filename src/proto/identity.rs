@@ -23,8 +23,7 @@ mod tests;
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::{Encoding, Specification};
-
+use super::base::Base;
 use super::cbor::CborError;
 use super::name::Name;
 
@@ -170,16 +169,16 @@ impl Id {
         if text.len() != TEXT_LEN || !text.is_ascii() {
             return Err(NotAnId);
         }
-        let bytes = base32()
-            .decode(text.to_ascii_lowercase().as_bytes())
-            .map_err(|_| NotAnId)?;
+        let bytes = Base::ZBase32
+            .decode(&text.to_ascii_lowercase())
+            .ok_or(NotAnId)?;
         bytes.try_into().map(Self).map_err(|_| NotAnId)
     }
 }
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&base32().encode(&self.0))
+        f.write_str(&Base::ZBase32.encode(&self.0))
     }
 }
 
@@ -227,17 +226,6 @@ macro_rules! debug_as_hex {
     )*};
 }
 debug_as_hex!(OpId, Key, Commitment);
-
-/// z-base-32 (Zooko O'Whielacronx, *human-oriented base-32 encoding*, 2002), without capitals: what is easily misread comes late.
-fn base32() -> Encoding {
-    let mut specification = Specification::new();
-    specification
-        .symbols
-        .push_str("ybndrfg8ejkmcpqxot1uwisza345h769");
-    specification
-        .encoding()
-        .expect("32 different symbols are an encoding")
-}
 
 /// What an address of mail begins with.
 pub const SCHEME: &str = "dmail:";

@@ -5,13 +5,12 @@
 //! [`meeting_point`]. A keeper keeps all that it was asked for while there is room, and then lets go of what was least recently
 //! asked for, by its publisher or by a reader; what its operator named stays.
 
-use std::collections::BTreeMap;
-
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::address::Address;
 use super::name::Name;
 use super::types::BlobHash;
+use crate::proto::ordered::Map;
 
 /// Bytes of a message that asks.
 pub const WISH_LEN: usize = 1 + 32;
@@ -122,7 +121,7 @@ pub struct Kept {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shelf {
     size: u64,
-    kept: BTreeMap<Address, Kept>,
+    kept: Map<Address, Kept>,
 }
 
 /// Version of a stored shelf.
@@ -136,7 +135,7 @@ impl Shelf {
     pub fn new(size: u64) -> Self {
         Self {
             size,
-            kept: BTreeMap::new(),
+            kept: Map::new(),
         }
     }
 

@@ -13,10 +13,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use cid::{Cid, Version};
-use data_encoding::{BASE64URL_NOPAD, HEXUPPER};
 use multihash::Multihash;
 use zeroize::Zeroizing;
 
+use super::base::{Base, cid_from_text, cid_text};
 use super::share::{KEY_LEN, ShareHeader, ShareKey};
 use super::types::BlobHash;
 
@@ -159,7 +159,7 @@ impl Link {
         match self {
             Self::Share { key, .. } => {
                 text.push_str("?k=");
-                BASE64URL_NOPAD.encode_append(key.expose(), &mut text);
+                text.push_str(&Zeroizing::new(Base::Base64Url.encode(key.expose())));
             }
             Self::Public { header, .. } => {
                 let parameters = [("n", header.name()), ("t", header.media_type())];
@@ -193,12 +193,12 @@ impl fmt::Display for LinkKind {
 
 /// The CID of a blob as text: version 1, codec `raw`, BLAKE3-256, base32.
 pub fn blob_cid(hash: BlobHash) -> String {
-    cid_of(RAW, hash).to_string()
+    cid_text(&cid_of(RAW, hash))
 }
 
 /// The CID of a manifest as text: version 1, codec `dag-cbor`, BLAKE3-256, base32.
 pub fn manifest_cid(hash: BlobHash) -> String {
-    cid_of(DAG_CBOR, hash).to_string()
+    cid_text(&cid_of(DAG_CBOR, hash))
 }
 
 /// The same as a value.
@@ -248,9 +248,9 @@ fn parse_cid_of(codec: u64, prefix: &str, text: &str) -> Result<BlobHash, LinkEr
     if text.len() > MAX_FOREIGN_CID_LEN || !text.starts_with('b') || text.contains('/') {
         return Err(LinkError::BadCid);
     }
-    let cid = Cid::try_from(text).map_err(|_| LinkError::BadCid)?;
+    let cid = cid_from_text(text).ok_or(LinkError::BadCid)?;
     // One CID, one spelling; this also refuses bytes after the end.
-    if cid.version() != Version::V1 || cid.to_string() != text {
+    if cid.version() != Version::V1 || cid_text(&cid) != text {
         return Err(LinkError::BadCid);
     }
     if cid.codec() != codec {
@@ -287,9 +287,7 @@ fn fragment_of(text: &str) -> Result<&str, LinkError> {
 }
 
 fn parse_key(text: &str) -> Result<ShareKey, LinkError> {
-    let bytes = BASE64URL_NOPAD
-        .decode(text.as_bytes())
-        .map_err(|_| LinkError::BadKey)?;
+    let bytes = Base::Base64Url.decode(text).ok_or(LinkError::BadKey)?;
     let bytes = Zeroizing::new(bytes);
     let key = <[u8; KEY_LEN]>::try_from(&bytes[..]);
     key.map(ShareKey::new)
@@ -303,13 +301,13 @@ pub(super) fn percent_encode(text: &str, out: &mut String) {
             out.push(byte.into());
         } else {
             out.push('%');
-            HEXUPPER.encode_append(&[byte], out);
+            out.push_str(&Base::Hex.encode(&[byte]).to_ascii_uppercase());
         }
     }
 }
 
 /// Decodes what can be decoded; a `%` that begins no byte stays, bytes that are no UTF-8 become replacement characters.
-pub(super) fn percent_decode(text: &str) -> Cow<'_, str> {
+pub(crate) fn percent_decode(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return text.into();
     }

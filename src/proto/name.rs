@@ -16,8 +16,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use cid::Cid;
-use cid::multibase::{self, Base};
 use multihash::Multihash;
+
+use super::base::{Base, cid_from_text};
 
 /// Bytes of a routing key: [`NAMESPACE`] and a multihash that holds the key.
 pub const ROUTING_KEY_LEN: usize = NAMESPACE.len() + 2 + KEY_MESSAGE.len() + 32;
@@ -25,7 +26,7 @@ pub const ROUTING_KEY_LEN: usize = NAMESPACE.len() + 2 + KEY_MESSAGE.len() + 32;
 /// What the routing key of a record begins with (IPNS record specification, "Routing Record").
 pub const NAMESPACE: &[u8] = b"/ipns/";
 
-/// Longest text that is looked at: a CID of a name in base2 would be longer, and nobody writes one.
+/// Longest text that is looked at: a CID of a name in base16 has 81 letters.
 const MAX_TEXT: usize = 128;
 
 /// Multicodec of a libp2p public key.
@@ -57,7 +58,7 @@ pub enum NameError {
 }
 
 impl Name {
-    /// Reads a name in any base, with or without `/ipns/` or `ipns://` before it, or as a peer id (`12D3…`).
+    /// Reads a name in any base that CIDs are written in, with or without `/ipns/` or `ipns://` before it, or as a peer id (`12D3…`).
     ///
     /// # Errors
     /// Any [`NameError`].
@@ -72,11 +73,10 @@ impl Name {
             return Err(NameError::NotAName);
         }
         if text.starts_with("12D3") {
-            let (_, multihash) =
-                multibase::decode(format!("z{text}")).map_err(|_| NameError::NotAName)?;
+            let multihash = Base::Base58.decode(text).ok_or(NameError::NotAName)?;
             return Self::of_multihash(&multihash).ok_or(NameError::NotAName);
         }
-        let cid = Cid::try_from(text).map_err(|_| NameError::NotAName)?;
+        let cid = cid_from_text(text).ok_or(NameError::NotAName)?;
         if cid.codec() != LIBP2P_KEY {
             return Err(NameError::WrongCodec(cid.codec()));
         }
@@ -130,8 +130,7 @@ impl Name {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.cid().to_string_of_base(Base::Base36Lower);
-        f.write_str(&text.map_err(|_| fmt::Error)?)
+        write!(f, "k{}", Base::Base36.encode(&self.cid().to_bytes()))
     }
 }
 
@@ -168,13 +167,13 @@ mod tests {
     fn other_spellings_are_the_same_name() {
         let name = Name([7; 32]);
         let base32 = name.cid().to_string();
-        let peer_id = multibase::encode(Base::Base58Btc, name.cid().hash().to_bytes());
+        let peer_id = Base::Base58.encode(&name.cid().hash().to_bytes());
         for text in [
             name.to_string(),
             format!("/ipns/{name}"),
             format!("ipns://{name}/"),
             format!(" {base32} "),
-            peer_id[1..].to_owned(),
+            peer_id,
         ] {
             assert_eq!(Name::parse(&text), Ok(name), "{text}");
         }

@@ -5,11 +5,13 @@
 //! stayed long is likely to stay (Maymounkov and Mazières, "Kademlia", section 4.1, on the uptimes of Gnutella nodes). When it has
 //! had enough links for long enough it becomes a server of the peers' index, and stops when they are nearly gone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::discovery::{self, Discovery};
 use super::types::{PeerKey, Time};
+use crate::proto::ordered::Map;
+use crate::proto::sorting::sort_by_key;
 
 /// Links that are looked for. Ours: the graph of 20 to 10,000 nodes with four random links each is connected but for one in
 /// thousands, and each link costs a peer connection of which a tab should hold at most 40.
@@ -104,7 +106,7 @@ pub struct Neighbours {
     serve_after: Duration,
     finding: Discovery,
     finding_wake: Option<Time>,
-    links: BTreeMap<PeerKey, Link>,
+    links: Map<PeerKey, Link>,
     steady_since: Option<Time>,
     serving: bool,
     out: VecDeque<Output>,
@@ -118,7 +120,7 @@ impl Neighbours {
             serve_after,
             finding: Discovery::with_target(seed, TARGET_LINKS),
             finding_wake: None,
-            links: BTreeMap::new(),
+            links: Map::new(),
             steady_since: None,
             serving: false,
             out: VecDeque::new(),
@@ -231,7 +233,7 @@ impl Neighbours {
                 link.introduces && link.reservation == Reservation::None && link.not_before <= now
             })
             .collect();
-        ready.sort_by_key(|(peer, link)| (link.since, **peer));
+        sort_by_key(&mut ready, |(peer, link)| (link.since, **peer));
         let room = MAX_INTRODUCERS.saturating_sub(wanted);
         for (peer, link) in ready.into_iter().take(room) {
             link.reservation = Reservation::Asked;

@@ -5,13 +5,14 @@
 //! and, when something changed, another after [`INTERVAL`]. What comes is bounded in size, in records and in rate; whatever a
 //! record says is a hint that costs a bounded number of dials (`proto::discovery`). The bytes are in `docs/discovery.md`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::budget::Budget;
 use super::types::{BlobHash, PeerKey, Time};
+use crate::proto::ordered::Map;
 
 /// Records in one message, the sender's own included. Ours: more than a peer wants sessions.
 pub const MAX_RECORDS: usize = 16;
@@ -171,16 +172,16 @@ pub enum Output {
 struct Pair {
     sent_at: Option<Time>,
     /// What was sent: whose record, of when; our own under `None`.
-    sent: BTreeMap<Option<PeerKey>, u64>,
+    sent: Map<Option<PeerKey>, u64>,
     budget: Budget,
 }
 
 /// The exchange of one node, over all of its blobs; as large as its sessions.
 #[derive(Debug, Default)]
 pub struct Pex {
-    pairs: BTreeMap<(BlobHash, PeerKey), Pair>,
+    pairs: Map<(BlobHash, PeerKey), Pair>,
     /// What peers with a session said of themselves.
-    records: BTreeMap<PeerKey, (u64, Bytes)>,
+    records: Map<PeerKey, (u64, Bytes)>,
     own: Option<(u64, Bytes)>,
     out: VecDeque<Output>,
 }
@@ -204,7 +205,7 @@ impl Pex {
             Input::Joined(blob, peer) => {
                 self.pairs.entry((blob, peer)).or_insert_with(|| Pair {
                     sent_at: None,
-                    sent: BTreeMap::new(),
+                    sent: Map::new(),
                     budget: Budget::new(BURST, INTERVAL / 2),
                 });
             }

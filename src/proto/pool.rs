@@ -5,10 +5,10 @@
 //! one on which something moves at a useful rate, and never a young one. Browsers also bound how many connections a page may make, so those made are
 //! paced: as many at once as a busy page needs, then one in a while.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::types::{PeerKey, Time};
+use crate::proto::ordered::{Map, Set};
 
 /// Links at a time. Ours: browsers get slow beyond some dozens of peer connections, and a swarm needs no more (BitTorrent
 /// clients keep 30 to 50).
@@ -49,8 +49,8 @@ pub enum Verdict {
 /// The links and the dials.
 #[derive(Debug, Default)]
 pub struct Pool {
-    links: BTreeMap<PeerKey, Link>,
-    dialling: BTreeSet<PeerKey>,
+    links: Map<PeerKey, Link>,
+    dialling: Set<PeerKey>,
     /// When the allowance of links to be made is whole again.
     whole_at: Time,
 }

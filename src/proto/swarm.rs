@@ -10,7 +10,7 @@
 //! whom and `upload` what. Invariant: bytes asked for plus bytes verified but not yet durable never exceed
 //! `Config::unstored_max`, and nothing a peer sends is kept unless it was asked for.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 mod announce;
 mod asking;
@@ -49,6 +49,7 @@ use super::bitfield::Bitfield;
 use super::config::Config;
 use super::focus::Focus;
 use super::message::Message;
+use super::ordered::Map;
 use super::random::Random;
 use super::tail::Tail;
 use super::tree::{self, TreeError};
@@ -88,7 +89,7 @@ pub struct Swarm {
     config: Config,
     blob: BlobHash,
     random: Random,
-    peers: BTreeMap<PeerKey, Peer>,
+    peers: Map<PeerKey, Peer>,
     /// Oldest first.
     banned: VecDeque<PeerKey>,
     /// What is known once the size is.
@@ -121,7 +122,7 @@ pub struct Swarm {
     clock: Clock,
     verify: Verify,
     /// Chunks that are being fetched from web servers, with their lengths in bytes.
-    web: BTreeMap<ChunkIndex, u64>,
+    web: Map<ChunkIndex, u64>,
     from_web: u64,
     wasted: u64,
     up: u64,
@@ -144,7 +145,7 @@ impl Swarm {
             config,
             blob,
             random: Random::new(seed),
-            peers: BTreeMap::new(),
+            peers: Map::new(),
             banned: VecDeque::new(),
             ledger: None,
             kept: stored.into_iter().collect(),
@@ -165,7 +166,7 @@ impl Swarm {
             tail: None,
             clock: Clock::default(),
             verify: tree::verify_chunk,
-            web: BTreeMap::new(),
+            web: Map::new(),
             from_web: 0,
             wasted: 0,
             up: 0,

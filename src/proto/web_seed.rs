@@ -14,13 +14,13 @@
 //! A server must show the blob's tree before it is asked for anything else: a link cannot make its readers load a
 //! stranger's server with more than that request. One that sends wrong bytes or ignores ranges is not asked again.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::random::Random;
 use super::rate::Rate;
 use super::types::{ChunkIndex, Time};
 use super::web_source::WebSource;
+use crate::proto::ordered::Map;
 
 /// What is known of the swarm when a decision is due.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +115,7 @@ pub struct WebSeed {
     servers: Vec<Server>,
     /// Places of servers in the order in which they are tried: a crowd spreads over mirrors.
     order: Vec<usize>,
-    flights: BTreeMap<ChunkIndex, Flight>,
+    flights: Map<ChunkIndex, Flight>,
     /// When the first request may be made.
     start: Option<Time>,
     /// Since when others could find us.
@@ -170,7 +170,7 @@ impl WebSeed {
             random,
             servers: sources.into_iter().map(server).collect(),
             order,
-            flights: BTreeMap::new(),
+            flights: Map::new(),
             start: None,
             findable: None,
             settled: false,

@@ -10,6 +10,10 @@ pub(super) async fn yield_now() {
     tokio::task::yield_now().await;
 }
 
+pub(super) fn lower_case(text: &str) -> String {
+    text.to_lowercase()
+}
+
 pub(super) fn normalise(text: &str) -> String {
     let form_c = icu_normalizer::ComposingNormalizerBorrowed::new_nfc();
     form_c.normalize(text).into_owned()

@@ -11,6 +11,10 @@ pub(super) async fn yield_now() {
     gloo_timers::future::TimeoutFuture::new(0).await;
 }
 
+pub(super) fn lower_case(text: &str) -> String {
+    js_sys::JsString::from(text).to_lower_case().into()
+}
+
 pub(super) fn normalise(text: &str) -> String {
     js_sys::JsString::from(text).normalize("NFC").into()
 }

@@ -7,7 +7,6 @@
 //! transaction that has nothing to do. The data of larger chunks lies in files of the origin, where it has such. `docs/storage.md` has the schema and what "stored" means here.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::rc::Rc;
 
@@ -27,6 +26,7 @@ use self::quota::PlatformQuota;
 use self::schema::{CHUNKS, COUNTERS, KEPT_BODIES, KEPT_HEADS, ROWS, Schema, VALUES};
 use self::transaction::Step;
 use super::{BlobRow, Kept, Result, RowId, SmallBlob, Store, StoreError, StoredChunk, Usage};
+use crate::proto::ordered::{Map, Set};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 
 mod chunk;
@@ -255,7 +255,7 @@ impl Store for IndexedDbStore {
     }
 
     async fn put_chunks(&self, id: RowId, chunks: Vec<StoredChunk>) -> Result<()> {
-        let mut batch = BTreeMap::new();
+        let mut batch = Map::new();
         for chunk in chunks {
             batch.entry(chunk.index).or_insert(chunk);
         }
@@ -463,16 +463,16 @@ impl Connection {
     async fn write_files(
         &self,
         id: RowId,
-        batch: &BTreeMap<ChunkIndex, StoredChunk>,
+        batch: &Map<ChunkIndex, StoredChunk>,
         offered: u64,
-    ) -> Result<BTreeSet<ChunkIndex>> {
+    ) -> Result<Set<ChunkIndex>> {
         let large = batch.values().filter(|chunk| chunk::is_for_file(chunk));
-        let large: BTreeMap<_, _> = large.map(|chunk| (chunk.index, chunk.clone())).collect();
+        let large: Map<_, _> = large.map(|chunk| (chunk.index, chunk.clone())).collect();
         if large.is_empty() {
-            return Ok(BTreeSet::new());
+            return Ok(Set::new());
         }
         let Some(files) = self.files().await else {
-            return Ok(BTreeSet::new());
+            return Ok(Set::new());
         };
         let stores = &[ROWS, CHUNKS, COUNTERS];
         let missing = transaction::read(self.database(), stores, async |tx| {
@@ -483,7 +483,7 @@ impl Connection {
             Ok(()) => Ok(missing.iter().map(|chunk| chunk.index).collect()),
             Err(StoreError::QuotaExceeded) => Err(StoreError::QuotaExceeded),
             // The database takes it as well.
-            Err(_) => Ok(BTreeSet::new()),
+            Err(_) => Ok(Set::new()),
         }
     }
 
@@ -600,7 +600,7 @@ fn put_one(tx: &Transaction, blob: SmallBlob, offered: u64) -> Step<'_, BlobRow>
             proof: Bytes::new(),
         };
         let (chunks, stored, used) = join3(
-            chunk::add(tx, row.id, vec![chunk], &BTreeSet::new()),
+            chunk::add(tx, row.id, vec![chunk], &Set::new()),
             row::put(tx, &row),
             counter::put(tx, counter::USED, used + bytes),
         )
@@ -624,7 +624,7 @@ async fn is_complete(tx: &Transaction, row: &BlobRow) -> Result<bool> {
 async fn room_for(
     tx: &Transaction,
     id: RowId,
-    batch: BTreeMap<ChunkIndex, StoredChunk>,
+    batch: Map<ChunkIndex, StoredChunk>,
     offered: u64,
 ) -> Result<(BlobRow, Vec<StoredChunk>)> {
     let (row, used, cap, missing) = join4(

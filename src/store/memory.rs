@@ -10,6 +10,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::{BlobRow, Kept, Result, RowId, Store, StoreError, StoredChunk, Usage};
+use crate::proto::ordered::Map;
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 
 /// A store whose clones share one content in memory, bounded by its quota only.
@@ -181,7 +182,7 @@ impl Store for MemoryStore {
     async fn put_chunks(&self, id: RowId, chunks: Vec<StoredChunk>) -> Result<()> {
         let mut content = self.content()?;
         let stored = &content.entry(id)?.chunks;
-        let mut missing = BTreeMap::new();
+        let mut missing = Map::new();
         for chunk in chunks
             .into_iter()
             .filter(|chunk| !stored.contains_key(&chunk.index))
@@ -313,7 +314,7 @@ struct Content {
 #[derive(Debug)]
 struct Entry {
     row: BlobRow,
-    chunks: BTreeMap<ChunkIndex, StoredChunk>,
+    chunks: Map<ChunkIndex, StoredChunk>,
 }
 
 impl Content {
@@ -341,7 +342,7 @@ impl Content {
             id,
             Entry {
                 row,
-                chunks: BTreeMap::new(),
+                chunks: Map::new(),
             },
         );
         id

@@ -1,6 +1,5 @@
 //! Names on the JS surface.
 
-use cid::Cid;
 use futures::StreamExt;
 use js_sys::{Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -10,6 +9,7 @@ use super::promise::{nothing, promise, promise_until};
 use super::types::JsWork;
 use crate::node::Error;
 use crate::node::names::Head;
+use crate::proto::base::{cid_from_text, cid_text};
 use crate::proto::name::Name;
 
 #[wasm_bindgen]
@@ -19,8 +19,8 @@ impl WasmNode {
     pub fn publish_name(&self, site: u32, cid: String) -> Promise {
         let node = self.node();
         promise(async move {
-            let cid = Cid::try_from(cid.as_str())
-                .map_err(|error| Error::BadOptions(format!("{cid} is no CID: {error}")))?;
+            let cid =
+                cid_from_text(&cid).ok_or_else(|| Error::BadOptions(format!("{cid} is no CID")))?;
             let key = node.keys().site_key(site).await?;
             node.names().publish(&key, &cid).await.map(head)
         })
@@ -85,7 +85,7 @@ fn head(head: Head) -> JsValue {
         let _ = Reflect::set(&result, &name.into(), &value);
     };
     set("name", head.name.to_string().into());
-    set("cid", head.cid.map(|cid| cid.to_string()).into());
+    set("cid", head.cid.map(|cid| cid_text(&cid)).into());
     set("value", head.value.into());
     // A number up to 2^53 is exact, and nobody publishes as often.
     set("sequence", JsValue::from_f64(head.sequence as f64));

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
-use libp2p::Multiaddr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_wasm_bindgen::Serializer;
@@ -18,7 +17,7 @@ use super::types::{
     JsCallOptions, JsImportOptions, JsLimits, JsListener, JsNodeOptions, JsPeers, JsStats,
     JsSurroundings, JsSwarms, NodeOptions,
 };
-use crate::node::{Changed, Config, Error, ImportOptions, PageNode, Result, Share};
+use crate::node::{Changed, Config, Error, ImportOptions, PageNode, Result, Share, parse_address};
 use crate::proto::custody::region::PUZZLE_BITS;
 use crate::proto::link::{blob_cid, parse_cid};
 use crate::proto::share::ShareHeader;
@@ -306,8 +305,7 @@ impl WasmNode {
 async fn start(options: JsNodeOptions) -> Result<PageNode> {
     let options: NodeOptions = plain(options.into())?;
     let relays = options.relays.iter().map(|relay| {
-        relay
-            .parse::<Multiaddr>()
+        parse_address(relay)
             .map_err(|error| Error::BadOptions(format!("relay address {relay}: {error}")))
     });
     let config = Config {

@@ -12,6 +12,7 @@ use libp2p::{Multiaddr, PeerId};
 use super::{EventLoop, now};
 use crate::net::addresses::{Route, socket_of};
 use crate::proto::budget::Budget;
+use crate::proto::sorting::sort_by_key;
 use crate::proto::types::PeerKey;
 use crate::proto::uplink;
 use crate::store::Store;
@@ -122,7 +123,7 @@ impl<S: Store> EventLoop<S> {
             .iter()
             .filter(|route| matches!(route, Route::Relay(..)))
             .collect();
-        relays.sort_by_key(|route| !is_up(&route.through()));
+        sort_by_key(&mut relays, |route| !is_up(&route.through()));
         let mut strange = false;
         for route in relays {
             if ways.len() >= MAX_WAYS {

@@ -3,7 +3,6 @@
 //! Nothing waits here: whoever asks looks again until it has heard enough, and each look goes one step further with every keeper
 //! that is known: dial it, ask it, remember what it says.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use crate::net::session as streams;
 use crate::node::keepers::Asked;
 use crate::proto::address::Address;
 use crate::proto::keeping::{Verdict, encode_verdict, encode_wish, meeting_point};
+use crate::proto::ordered::Map;
 use crate::proto::types::{BlobHash, PeerKey, Time};
 use crate::rt;
 use crate::store::Store;
@@ -43,16 +43,16 @@ pub(super) struct Keepers {
     /// Hears what peers ask, if this node is a keeper.
     asked: Option<mpsc::Sender<Asked>>,
     /// Those that were found, and when each may be dialled.
-    found: BTreeMap<PeerKey, Time>,
+    found: Map<PeerKey, Time>,
     next_lookup: Time,
-    wishes: BTreeMap<Address, Wish>,
+    wishes: Map<Address, Wish>,
 }
 
 #[derive(Debug, Default)]
 struct Wish {
     since: Time,
     /// Who was asked and when, and the answer.
-    asked: BTreeMap<PeerKey, (Time, Option<Verdict>)>,
+    asked: Map<PeerKey, (Time, Option<Verdict>)>,
 }
 
 impl Keepers {
@@ -105,7 +105,7 @@ impl<S: Store> EventLoop<S> {
             let (id, linked, dialling) = (peer.id, peer.is_linked(), peer.dialling);
             let wish = self.keepers.wishes.entry(address).or_insert_with(|| Wish {
                 since: at_once,
-                asked: BTreeMap::new(),
+                asked: Map::new(),
             });
             let due = match wish.asked.get(&key) {
                 Some((_, Some(_))) => false,

@@ -4,7 +4,7 @@
 //! The swarm machines do not know of caps. What they want to serve or to ask waits here, in the order in which they
 //! wanted it, until rate and day allow it; where nothing may be sent at all they are told so, and refuse by themselves.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{Alarm, Event, EventLoop, now};
@@ -14,6 +14,7 @@ use crate::proto::fair::Fair;
 use crate::proto::limits::{Admission, DayLedger, Hold, Limits, Pacer, Surroundings};
 use crate::proto::message::Message;
 use crate::proto::neighbours;
+use crate::proto::ordered::Map;
 use crate::proto::swarm::Input;
 use crate::proto::types::{BlobHash, CHUNK_SIZE, ChunkIndex, PeerKey};
 use crate::rt;
@@ -51,7 +52,7 @@ pub(in crate::node) struct Gate {
     to_serve: VecDeque<Piece>,
     /// Which blob's turn it is while they have to wait.
     turns: Fair<BlobHash>,
-    under_way: HashMap<Piece, UnderWay>,
+    under_way: Map<Piece, UnderWay>,
     /// The queue is being worked off.
     serving: bool,
     /// Chunks to be asked for; a swarm has at most its window of them.
@@ -79,7 +80,7 @@ impl Gate {
             down,
             to_serve: VecDeque::new(),
             turns: Fair::new(),
-            under_way: HashMap::new(),
+            under_way: Map::new(),
             serving: false,
             to_ask: VecDeque::new(),
         }

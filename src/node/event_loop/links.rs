@@ -5,8 +5,6 @@
 //! side lets it in once it has seen the attempt. A direct link ends that state, and the sessions move to it. They move as well
 //! when the path of a link was lost and another link came up.
 
-use std::collections::BTreeMap;
-
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::ConnectionId;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -16,6 +14,7 @@ use super::{EventLoop, now};
 use crate::net::transport::webrtc;
 use crate::node::snapshot::Via;
 use crate::proto::discovery;
+use crate::proto::ordered::Map;
 use crate::proto::pool::{Pool, Verdict};
 use crate::proto::types::{PeerKey, Time};
 use crate::rt;
@@ -37,9 +36,9 @@ const FULL_WORDS: &str = "No link: as many as one page should hold are busy.";
 #[derive(Debug, Default)]
 pub(super) struct Links {
     pub pool: Pool,
-    relayed: BTreeMap<PeerId, Relayed>,
+    relayed: Map<PeerId, Relayed>,
     /// Peers whose link lost its path, and when it was last dialled anew.
-    shaky: BTreeMap<PeerId, Time>,
+    shaky: Map<PeerId, Time>,
 }
 
 /// A pair that may speak through a relay.

@@ -9,7 +9,6 @@ mod links;
 mod meeting;
 mod sync;
 
-use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use cid::Cid;
@@ -27,6 +26,7 @@ use crate::proto::name::follow::{Follow, Input, LinkId, Message};
 use crate::proto::name::heads::{Heads, Limits, MAX_FOLLOWED};
 use crate::proto::name::record::{Draft, Record, RecordError};
 use crate::proto::name::validity::Validity;
+use crate::proto::ordered::{Map, Set};
 use crate::proto::random::Random;
 use crate::proto::types::{BlobHash, Time};
 use crate::rt;
@@ -71,12 +71,12 @@ type Reply = oneshot::Sender<Result<Head>>;
 pub(super) struct Names {
     heads: Heads,
     follow: Follow,
-    followed: BTreeMap<Name, Followed>,
-    links: HashMap<LinkId, Stream>,
-    opening: HashMap<OpenId, PeerId>,
+    followed: Map<Name, Followed>,
+    links: Map<LinkId, Stream>,
+    opening: Map<OpenId, PeerId>,
     /// Linked peers that speak the protocol, and when a stream may be opened to them.
-    offering: HashMap<PeerId, Time>,
-    meeting: HashMap<BlobHash, Name>,
+    offering: Map<PeerId, Time>,
+    meeting: Map<BlobHash, Name>,
     random: Random,
 }
 
@@ -103,7 +103,7 @@ struct Followed {
     /// Changed while it was being looked after.
     again: bool,
     /// The servers that have the head.
-    holders: std::collections::BTreeSet<PeerId>,
+    holders: Set<PeerId>,
     /// When somebody else was last heard of it.
     reached: Option<Time>,
     due: Time,
@@ -116,11 +116,11 @@ impl Names {
         Self {
             heads: Heads::new(Limits::FOLLOWED),
             follow: Follow::node(),
-            followed: BTreeMap::new(),
-            links: HashMap::new(),
-            opening: HashMap::new(),
-            offering: HashMap::new(),
-            meeting: HashMap::new(),
+            followed: Map::new(),
+            links: Map::new(),
+            opening: Map::new(),
+            offering: Map::new(),
+            meeting: Map::new(),
             random: Random::new(u64::from_le_bytes(rt::random())),
         }
     }

@@ -5,7 +5,7 @@
 //! look-up at most, one link and thirty streams. A file is *asleep*, a row in the store and an entry here, unless somebody reads
 //! it or asks for it; it goes back to sleep when nothing happens to it any more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use libp2p::PeerId;
@@ -20,6 +20,7 @@ use crate::proto::discovery::{
 };
 use crate::proto::holding::Holding;
 use crate::proto::message::Message;
+use crate::proto::ordered::{Map, Set};
 use crate::proto::sightings::Sightings;
 use crate::proto::types::{BlobHash, CHUNK_SIZE, PeerKey, Time};
 use crate::store::{BlobRow, RowId, Store};
@@ -69,7 +70,7 @@ impl Part {
 #[derive(Debug, Default)]
 struct Peers {
     /// Peers that announce its manifest, or spoke with us of it. At most [`MAX_CANDIDATES`].
-    known: BTreeSet<PeerKey>,
+    known: Set<PeerKey>,
     looking: bool,
     next_lookup: Time,
     pause: Duration,
@@ -77,14 +78,14 @@ struct Peers {
     /// What we have told them that we have.
     own: Option<Holding>,
     /// Those of the known that say that they have everything, and when they said so last.
-    whole: BTreeMap<PeerKey, Time>,
+    whole: Map<PeerKey, Time>,
 }
 
 /// The files that are asleep, and the peers of the sites that are open.
 #[derive(Debug, Default)]
 pub(super) struct Sites {
     asleep: BTreeMap<BlobHash, Part>,
-    open: BTreeMap<BlobHash, Peers>,
+    open: Map<BlobHash, Peers>,
     /// Files that a publication has taken and that no site has yet: they must not make way meanwhile.
     taken: BTreeSet<BlobHash>,
     pub sightings: Sightings,
@@ -445,7 +446,7 @@ impl<S: Store> EventLoop<S> {
     pub(super) fn rest_idle_parts(&mut self) {
         let now = now();
         let mut idle = Vec::new();
-        for (blob, transfer) in &mut self.transfers {
+        for (blob, transfer) in self.transfers.iter_mut() {
             let quiet = now.since(transfer.stirred) >= REST_AFTER;
             if transfer.is_part() && quiet && transfer.is_idle() && !self.gate.is_serving(*blob) {
                 idle.push(*blob);

@@ -35,7 +35,7 @@ impl<S: Store> EventLoop<S> {
 
     /// Writes what should wait no longer, and sees to it that the rest is written in a moment.
     fn write_or_linger(&mut self, blob: BlobHash) {
-        let due = |transfer: &Transfer| transfer.should_write_now(BATCH);
+        let due = |transfer: &Box<Transfer>| transfer.should_write_now(BATCH);
         if self.transfers.get(&blob).is_some_and(due) {
             self.write_some(blob);
         }
@@ -80,7 +80,7 @@ impl<S: Store> EventLoop<S> {
         result: Result<(), StoreError>,
     ) {
         // A blob that was removed and opened again meanwhile has a new row: what was written to the old one is gone.
-        let current = |transfer: &&mut Transfer| transfer.row == row;
+        let current = |transfer: &&mut Box<Transfer>| transfer.row == row;
         let Some(transfer) = self.transfers.get_mut(&blob).filter(current) else {
             return;
         };

@@ -115,7 +115,10 @@ impl<S: Store> EventLoop<S> {
                 reply,
             } => self.check(blob, index, chunk, reply),
             Command::Whole { blob, reply } => {
-                let whole = self.transfers.get(&blob).and_then(Transfer::whole);
+                let whole = self
+                    .transfers
+                    .get(&blob)
+                    .and_then(|transfer| transfer.whole());
                 let _ = reply.send(whole);
             }
             Command::Chart { blob, reply } => {
@@ -212,7 +215,7 @@ impl<S: Store> EventLoop<S> {
         transfer.site = site;
         transfer.tree = tree;
         let paused = transfer.meta.paused;
-        self.transfers.insert(blob, transfer);
+        self.transfers.insert(blob, Box::new(transfer));
         self.usage_stale = true;
         self.tell_swarm(blob, swarm::Input::AllowUpload(self.gate.may_send()));
         if paused {
@@ -250,7 +253,7 @@ impl<S: Store> EventLoop<S> {
         for peer in self.peers.iter_mut() {
             peer.awaited_by.remove(&blob);
         }
-        Some(transfer)
+        Some(*transfer)
     }
 
     fn set_paused(&mut self, blob: BlobHash, paused: bool) -> Result<(RowId, BlobMeta), Error> {

@@ -148,7 +148,7 @@ impl<S: Store> Node<S> {
         if builder.is_empty() {
             return Err(Error::BadOptions("there is no file to publish".into()));
         }
-        let same_but_for_case = builder.same_but_for_case();
+        let same_but_for_case = builder.same_but_for_case(rt::lower_case);
         let mut extra = Extra {
             name: options.name,
             time: 0,

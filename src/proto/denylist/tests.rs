@@ -97,14 +97,15 @@ fn our_own_addresses_are_denied_in_every_form() {
     let blob = BlobHash([7; 32]);
     let name = Name([8; 32]);
     let digest = Multihash::<64>::wrap(BLAKE3, &blob.0).unwrap().to_bytes();
-    let twice = Multihash::<64>::wrap(SHA2_256, &Sha256::digest(base58(&digest))).unwrap();
+    let twice =
+        Multihash::<64>::wrap(SHA2_256, &Sha256::digest(Base::Base58.encode(&digest))).unwrap();
     let legacy = Sha256::digest(format!("{}/", manifest_cid(blob)));
     for rule in [
         format!("/ipfs/{}", blob_cid(blob)),
         format!("/ipfs/{}", manifest_cid(blob)),
-        format!("/ipfs/{}", base58(&digest)),
+        format!("/ipfs/{}", Base::Base58.encode(&digest)),
         format!("/ipfs/{}/*", manifest_cid(blob)),
-        format!("//{}", base58(&twice.to_bytes())),
+        format!("//{}", Base::Base58.encode(&twice.to_bytes())),
         format!("//{}", data_encoding::HEXLOWER.encode(&legacy)),
     ] {
         let all = list(&rule);

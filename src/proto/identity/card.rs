@@ -2,10 +2,9 @@
 //!
 //! `dmail:<id>`, and behind it, if there is more to say, `?c=` and the rest in base64url. Whoever knows only ids reads the id.
 
-use data_encoding::BASE64URL_NOPAD;
-
 use super::op::exactly;
 use super::{Id, IdentityError, SCHEME};
+use crate::proto::base::Base;
 use crate::proto::cbor::{Reader, Writer};
 use crate::proto::share::clean_name;
 
@@ -53,7 +52,7 @@ impl Card {
         self.hints.iter().for_each(|hint| out.text(hint));
         out.bytes(self.admission.as_ref().map_or(&[][..], |secret| secret));
         link.push_str(QUERY);
-        link.push_str(&BASE64URL_NOPAD.encode(&out.0));
+        link.push_str(&Base::Base64Url.encode(&out.0));
         Ok(link)
     }
 
@@ -77,9 +76,9 @@ impl Card {
             admission: None,
         };
         let Some(rest) = rest else { return Ok(card) };
-        let bytes = BASE64URL_NOPAD
-            .decode(rest.as_bytes())
-            .map_err(|_| IdentityError::Malformed)?;
+        let bytes = Base::Base64Url
+            .decode(rest)
+            .ok_or(IdentityError::Malformed)?;
         let mut reader = Reader::new(&bytes);
         let fields = reader.array()?;
         match reader.uint()? {
@@ -159,7 +158,7 @@ mod tests {
         #[test]
         fn any_text_is_looked_at_without_panic(text in ".{0,80}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             let _ = Card::parse(&text);
-            let link = format!("{}?c={}", Id([7; 32]), BASE64URL_NOPAD.encode(&bytes));
+            let link = format!("{}?c={}", Id([7; 32]), Base::Base64Url.encode(&bytes));
             if let Ok(card) = Card::parse(&link) {
                 prop_assert_eq!(Card::parse(&card.to_link().unwrap()), Ok(card));
             }

@@ -3,14 +3,13 @@
 //! [`Chain::push`] is the one way in: it checks that the operation follows the last one, that its time does not run backwards,
 //! that the key it shows was committed to, that it changes something, and last its signature, the one costly step.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::op::{Act, Keys, Op, VERSION, exactly};
 use super::{
     Id, IdentityError, Key, MAX_AHEAD, MAX_CHAIN_LEN, MAX_DEVICES, MAX_OPS, MAX_SITES, OpId,
 };
 use crate::proto::cbor::{Reader, Writer};
 use crate::proto::keys::SiteKey;
+use crate::proto::ordered::{Map, Set};
 
 /// Operations whose signatures hold, from the first on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +26,11 @@ pub struct State {
     /// The keys that count now.
     pub keys: Keys,
     /// The devices that sign mail.
-    pub devices: BTreeSet<Key>,
+    pub devices: Set<Key>,
     /// The key that signs the mail record.
     pub mail: Option<Key>,
     /// The names that the identity's sites are published under.
-    pub sites: BTreeMap<u32, Key>,
+    pub sites: Map<u32, Key>,
     /// When the last operation was made, by the word of who made it, in seconds since 1970.
     pub time: u64,
     /// Whether the identity was given up.
@@ -61,9 +60,9 @@ impl Chain {
             ops: vec![genesis],
             state: State {
                 keys,
-                devices: BTreeSet::new(),
+                devices: Set::new(),
                 mail: None,
-                sites: BTreeMap::new(),
+                sites: Map::new(),
                 time: 0,
                 ended: false,
             },

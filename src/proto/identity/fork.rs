@@ -13,11 +13,11 @@
 //! claims, and one that was there before its victim is never late. Given the same chains and the same memory, the order of
 //! arrival decides nothing.
 
-use std::collections::BTreeMap;
-
 use super::chain::Chain;
 use super::op::Op;
 use super::{Id, IdentityError, OpId, WINDOW};
+use crate::proto::ordered::Map;
+use crate::proto::sorting::sort_by;
 
 /// Most branches of one identity that are remembered. Ours: more than one is rare, and the one that counts always stays.
 pub const MAX_BRANCHES: usize = 4;
@@ -25,7 +25,7 @@ pub const MAX_BRANCHES: usize = 4;
 /// When operations were first seen, in seconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    first: BTreeMap<OpId, u64>,
+    first: Map<OpId, u64>,
     now: u64,
 }
 
@@ -121,13 +121,13 @@ pub fn forks(chains: &[Chain], counts: &Chain) -> Vec<Fork> {
             })
         })
         .collect();
-    found.sort_unstable();
+    sort_by(&mut found, Ord::cmp);
     found.dedup();
     found
 }
 
 fn best(chains: &[&Chain], place: usize, seen: &Seen) -> OpId {
-    let ops: BTreeMap<OpId, &Op> = chains
+    let ops: Map<OpId, &Op> = chains
         .iter()
         .map(|chain| (chain.ids()[place], &chain.ops()[place]))
         .collect();

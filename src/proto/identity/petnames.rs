@@ -3,12 +3,11 @@
 //! One name leads to one identity and is never taken by another: what differs only in capitals is the same name. One identity may
 //! have several names. Nothing here is anybody's word but the person's own, so it is neither signed nor told.
 
-use std::collections::BTreeMap;
-
 use super::card::MAX_NAME_LEN;
 use super::op::exactly;
 use super::{Id, IdentityError};
 use crate::proto::cbor::{Reader, Writer};
+use crate::proto::ordered::Map;
 use crate::proto::share::clean_name;
 
 /// Names at most. Ours: ten times what large address books hold.
@@ -38,7 +37,7 @@ pub struct Contact {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Petnames {
     /// By the name in small letters, with the name as it was written.
-    names: BTreeMap<String, (String, Contact)>,
+    names: Map<String, (String, Contact)>,
 }
 
 impl Petnames {

@@ -92,7 +92,7 @@ impl<'a> Words<'a> {
         }
         let mut bits = Zeroizing::new([0u8; SECRET_LEN + 1]);
         for (at, word) in text.split_whitespace().enumerate() {
-            let word = Zeroizing::new(word.to_lowercase());
+            let word = Zeroizing::new(word.to_ascii_lowercase());
             let index = self
                 .0
                 .binary_search(&word.as_str())

@@ -1,14 +1,13 @@
 //! Making a manifest out of files in any order.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use super::headers::{Headers, is_media_type};
-use super::path::{Normalise, folded, normal_path, order};
+use super::path::{Normalise, normal_path, order};
 use super::{
     Extra, MAX_FILES, MAX_HEADER_SETS, MAX_TYPES, Manifest, ManifestError, bad_path, encode,
 };
+use crate::proto::sorting::sort_by;
 use crate::proto::types::BlobHash;
 
 /// Files on their way into a manifest.
@@ -104,15 +103,16 @@ impl Builder {
     }
 
     /// Paths that are the same on disks that do not tell upper and lower case apart, one of each group. They can be published, and
-    /// not be unpacked there.
-    pub fn same_but_for_case(&self) -> Vec<String> {
-        let mut groups: BTreeMap<String, (usize, &str)> = BTreeMap::new();
-        for file in &self.files {
-            let group = groups.entry(folded(&file.path));
-            group.or_insert((0, &file.path)).0 += 1;
-        }
-        let several = groups.into_values().filter(|(count, _)| *count > 1);
-        several.map(|(_, path)| path.to_owned()).collect()
+    /// not be unpacked there. `lower_case` is the platform's, whose tables a page need not load.
+    pub fn same_but_for_case(&self, lower_case: fn(&str) -> String) -> Vec<String> {
+        let paths = self.files.iter();
+        let mut paths: Vec<_> = paths
+            .map(|file| (lower_case(&file.path), &file.path))
+            .collect();
+        sort_by(&mut paths, |a, b| a.0.cmp(&b.0));
+        let groups = paths.chunk_by(|a, b| a.0 == b.0);
+        let several = groups.filter(|group| group.len() > 1);
+        several.map(|group| group[0].1.clone()).collect()
     }
 
     /// The manifest.
@@ -120,7 +120,7 @@ impl Builder {
     /// # Errors
     /// Any that [`Manifest::parse`] has: above all `Collision`, and `NoSuchFile` for a page that is not among the files.
     pub fn finish(mut self, extra: &Extra) -> Result<Manifest, ManifestError> {
-        self.files.sort_unstable_by(|a, b| order(&a.path, &b.path));
+        sort_by(&mut self.files, |a, b| order(&a.path, &b.path));
         let (mut types, mut headers) = (Vec::new(), Vec::new());
         for file in &self.files {
             note(&mut types, &file.media_type);

@@ -1,10 +1,10 @@
 //! What one version of a site changes of another.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 
 use super::path::order;
 use super::{Entry, Manifest};
+use crate::proto::ordered::{Map, Set};
 
 /// The difference of two manifests; paths in their order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,7 +27,10 @@ impl Diff {
     /// From `old` to `new`.
     pub fn between(old: &Manifest, new: &Manifest) -> Self {
         let mut diff = Self::default();
-        let mut known: BTreeSet<_> = old.entries().map(|entry| entry.blob).collect();
+        let known: Set<_> = old.entries().map(|entry| entry.blob).collect();
+        let fresh = new.entries().filter(|entry| !known.contains(&entry.blob));
+        let fresh: Map<_, _> = fresh.map(|entry| (entry.blob, entry.size)).collect();
+        diff.new_bytes = fresh.values().sum();
         let (mut before, mut after) = (old.entries().peekable(), new.entries().peekable());
         loop {
             let side = match (before.peek(), after.peek()) {
@@ -38,11 +41,6 @@ impl Diff {
             };
             let old = before.next_if(|_| side != Ordering::Greater);
             let new = after.next_if(|_| side != Ordering::Less);
-            if let Some(new) = new
-                && known.insert(new.blob)
-            {
-                diff.new_bytes += new.size;
-            }
             match (old, new) {
                 (Some(old), Some(new)) if is_same(&old, &new) => {
                     diff.unchanged += 1;

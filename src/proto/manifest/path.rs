@@ -115,11 +115,6 @@ pub(super) fn is_folder_of(file: &str, other: &str) -> bool {
         .is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// The path as file systems see it that do not tell upper and lower case apart.
-pub(super) fn folded(path: &str) -> String {
-    path.chars().flat_map(char::to_lowercase).collect()
-}
-
 fn is_allowed(c: char) -> bool {
     !c.is_control()
         && !matches!(

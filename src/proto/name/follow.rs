@@ -7,13 +7,14 @@
 
 mod message;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use super::Name;
 use super::heads::{Heads, MAX_FOLLOWED, Source, Taken};
 use super::record::RecordError;
+use crate::proto::ordered::{Map, Set};
 use crate::proto::types::Time;
 
 pub use message::{MAX_MESSAGE, Message, MessageError, Refusal};
@@ -68,7 +69,7 @@ struct Link {
     source: Source,
     opened: bool,
     /// What the remote follows here.
-    follows: BTreeSet<Name>,
+    follows: Set<Name>,
 }
 
 /// Who follows what, on all streams of one node or relay.
@@ -76,9 +77,9 @@ struct Link {
 pub struct Follow {
     /// Takes the records of any name (a relay), or of those that are followed only (a node).
     any: bool,
-    links: BTreeMap<LinkId, Link>,
+    links: Map<LinkId, Link>,
     followers: usize,
-    ours: BTreeSet<Name>,
+    ours: Set<Name>,
     out: VecDeque<Output>,
 }
 
@@ -96,9 +97,9 @@ impl Follow {
     fn new(any: bool) -> Self {
         Self {
             any,
-            links: BTreeMap::new(),
+            links: Map::new(),
             followers: 0,
-            ours: BTreeSet::new(),
+            ours: Set::new(),
             out: VecDeque::new(),
         }
     }
@@ -129,7 +130,7 @@ impl Follow {
                 let new = Link {
                     source,
                     opened,
-                    follows: BTreeSet::new(),
+                    follows: Set::new(),
                 };
                 if let Some(old) = self.links.insert(link, new) {
                     self.followers -= old.follows.len();
@@ -267,7 +268,7 @@ impl Follow {
         let ours = self.ours.contains(&name);
         // Two streams may lead to the same peer, one opened by each.
         let from = from.and_then(|from| self.links.get(&from));
-        let mut told: BTreeSet<Source> = from.map(|link| link.source).into_iter().collect();
+        let mut told: Set<Source> = from.map(|link| link.source).into_iter().collect();
         for (id, link) in &self.links {
             let concerned = link.follows.contains(&name) || (link.opened && ours);
             if concerned && told.insert(link.source) {

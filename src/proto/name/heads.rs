@@ -6,12 +6,12 @@
 //! source has a budget that is asked before a signature costs anything.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Name;
 use super::record::{Record, RecordError};
 use crate::proto::budget::Budget;
+use crate::proto::ordered::Map;
 use crate::proto::types::Time;
 
 /// How much is kept, and how fast a source may bring more.
@@ -135,9 +135,9 @@ struct Quota {
 #[derive(Debug)]
 pub struct Heads {
     limits: Limits,
-    held: BTreeMap<Name, Held>,
+    held: Map<Name, Held>,
     bytes: usize,
-    sources: BTreeMap<Source, Quota>,
+    sources: Map<Source, Quota>,
 }
 
 impl Heads {
@@ -145,9 +145,9 @@ impl Heads {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            held: BTreeMap::new(),
+            held: Map::new(),
             bytes: 0,
-            sources: BTreeMap::new(),
+            sources: Map::new(),
         }
     }
 
@@ -482,7 +482,7 @@ mod tests {
         #[test]
         fn counts_agree_and_numbers_never_fall(steps in prop::collection::vec((0u8..5, 0u64..4, 0u8..3, 0u64..3, 0u64..3, 0u64..60), 1..60)) {
             let mut heads = small();
-            let mut highest = BTreeMap::new();
+            let mut highest = Map::new();
             for (seed, sequence, value, end, source, seconds) in steps {
                 let record = record(seed, sequence, ["/ipfs/a", "/ipfs/b", "/ipfs/c"][usize::from(value)], 9000 + end);
                 let now = NOW + Duration::from_secs(seconds);

@@ -12,6 +12,7 @@ use cid::Cid;
 use super::Name;
 use super::entry::{Document, Entry};
 use super::validity::Validity;
+use crate::proto::base::{cid_from_text, cid_text};
 use crate::proto::keys::SiteKey;
 
 /// Longest record in bytes (IPNS record specification, "Record Size Limit").
@@ -54,7 +55,7 @@ impl Draft {
     /// One that leads to this CID.
     pub fn to(cid: &Cid, sequence: u64, validity: Validity, ttl_nanos: u64) -> Self {
         Self {
-            value: format!("/ipfs/{cid}"),
+            value: format!("/ipfs/{}", cid_text(cid)),
             sequence,
             validity,
             ttl_nanos,
@@ -204,7 +205,7 @@ impl Record {
 
     /// The CID, if the value is `/ipfs/<cid>` and nothing else.
     pub fn cid(&self) -> Option<Cid> {
-        Cid::try_from(self.value.strip_prefix("/ipfs/")?).ok()
+        cid_from_text(self.value.strip_prefix("/ipfs/")?)
     }
 
     /// Its number: a higher one is newer.

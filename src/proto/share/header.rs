@@ -3,9 +3,8 @@
 //! Both come from a stranger and end up in a page and on a disk, so they are checked in both directions: a sharer is told
 //! what is wrong with its name, a reader gets a harmless version of whatever was written.
 
-use serde::{Deserialize, Serialize};
-
 use super::{SHARE_VERSION, ShareError};
+use crate::proto::cbor::{CborError, Record, Writer};
 
 /// Longest encoded header in bytes, its length field not counted. The longest name and type take a third of it.
 pub const MAX_HEADER_LEN: usize = 4096;
@@ -65,7 +64,7 @@ impl ShareHeader {
 
     /// Appends the header with its length before it.
     pub(super) fn encode_to(&self, out: &mut Vec<u8>) {
-        let encoded = Fields::of(self).encode();
+        let encoded = encode(&self.name, &self.media_type);
         let len = u32::try_from(encoded.len()).expect("name and type have limits far below 4 GiB");
         out.extend_from_slice(&len.to_be_bytes());
         out.extend_from_slice(&encoded);
@@ -81,18 +80,28 @@ impl ShareHeader {
             return Err(ShareError::MalformedHeader);
         }
         let encoded = rest.get(..len).ok_or(ShareError::MalformedHeader)?;
-        let Version { v } =
-            serde_ipld_dagcbor::from_slice(encoded).map_err(|_| ShareError::MalformedHeader)?;
+        let malformed = |_: CborError| ShareError::MalformedHeader;
+        let record = Record::read(encoded).map_err(malformed)?;
+        // Only the version, to name a newer one whatever else it holds.
+        let v = record
+            .field("v")
+            .and_then(|mut v| v.uint())
+            .map_err(malformed)?;
         if v != SHARE_VERSION {
             return Err(ShareError::UnsupportedVersion(v));
         }
-        let fields: Fields<'_> =
-            serde_ipld_dagcbor::from_slice(encoded).map_err(|_| ShareError::MalformedHeader)?;
+        let text = |name| {
+            record
+                .field(name)
+                .and_then(|mut field| field.text())
+                .map_err(malformed)
+        };
+        let (name, media_type) = (text("name")?, text("type")?);
         // One header, one encoding: anything else was not written by this version.
-        if fields.encode() != encoded {
+        if encode(name, media_type) != encoded {
             return Err(ShareError::MalformedHeader);
         }
-        Ok((Self::cleaned(fields.name, fields.media_type), 4 + len))
+        Ok((Self::cleaned(name, media_type), 4 + len))
     }
 }
 
@@ -130,34 +139,17 @@ pub fn clean_media_type(media_type: &str) -> &str {
     }
 }
 
-/// Only the version, to name a newer one whatever else it holds.
-#[derive(Deserialize)]
-struct Version {
-    v: u64,
-}
-
-/// The header as it is encoded. DAG-CBOR orders the keys: by length, then by bytes.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Fields<'a> {
-    v: u64,
-    name: &'a str,
-    #[serde(rename = "type")]
-    media_type: &'a str,
-}
-
-impl<'a> Fields<'a> {
-    fn of(header: &'a ShareHeader) -> Self {
-        Self {
-            v: SHARE_VERSION,
-            name: &header.name,
-            media_type: &header.media_type,
-        }
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        serde_ipld_dagcbor::to_vec(self).expect("two strings and a number always encode")
-    }
+/// The header as DAG-CBOR, which orders the keys: by length, then by bytes.
+fn encode(name: &str, media_type: &str) -> Vec<u8> {
+    let mut out = Writer::default();
+    out.map(3);
+    out.text("v");
+    out.uint(SHARE_VERSION);
+    out.text("name");
+    out.text(name);
+    out.text("type");
+    out.text(media_type);
+    out.0
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
@@ -165,6 +157,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use proptest::prelude::*;
+    use serde::Serialize;
 
     use super::*;
 
@@ -231,12 +224,7 @@ mod tests {
             clean_name(&format!("a{}", "é".repeat(1000))).len(),
             MAX_NAME_LEN - 1
         );
-        let evil = Fields {
-            v: 1,
-            name: "../x\n",
-            media_type: "a\0b",
-        }
-        .encode();
+        let evil = encode("../x\n", "a\0b");
         let (header, read) = ShareHeader::decode_from(&framed(&evil)).unwrap();
         assert_eq!(
             (header.name(), header.media_type(), read),

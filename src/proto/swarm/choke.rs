@@ -9,6 +9,7 @@
 //! something to give. A slot whose holder wants nothing goes to the next at once.
 
 use crate::proto::config::Config;
+use crate::proto::sorting::sort_by_key;
 use crate::proto::types::{PeerKey, Time};
 
 /// A peer that may be given a slot.
@@ -112,7 +113,7 @@ impl Choker {
             .iter()
             .filter(|applicant| applicant.interested && self.optimistic != Some(applicant.peer))
             .collect();
-        ranked.sort_by_key(|applicant| by_worth(applicant));
+        sort_by_key(&mut ranked, |applicant| by_worth(applicant));
         ranked.truncate(config.slots + self.extra);
         let waits = ranked.iter().any(|best| !self.holds(best.peer));
         if waits {

@@ -3,11 +3,10 @@
 //! Every chunk is in one of four states: wanted (in the picker), in flight, verified and not yet durable, durable. A chunk
 //! whose last request is gone, or that the store could not keep, is wanted again.
 
-use std::collections::BTreeMap;
-
 use super::chart::Bringers;
 use super::{Output, Swarm};
 use crate::proto::bitfield::Bitfield;
+use crate::proto::ordered::Map;
 use crate::proto::picker::Picker;
 use crate::proto::types::{BlobSize, ChunkIndex, PeerKey, Time};
 
@@ -20,8 +19,8 @@ pub(super) struct Ledger {
     /// What is durable: a part of `verified`.
     pub stored: Bitfield,
     pub picker: Picker,
-    pub unstored: BTreeMap<ChunkIndex, Unstored>,
-    pub flights: BTreeMap<ChunkIndex, Flight>,
+    pub unstored: Map<ChunkIndex, Unstored>,
+    pub flights: Map<ChunkIndex, Flight>,
     pub bringers: Bringers,
 }
 
@@ -57,7 +56,7 @@ impl Swarm {
         }
         let mut picker = Picker::new(size.chunk_count(), &stored, &mut self.random);
         picker.set_focus(self.focus.clone());
-        let mut flights = BTreeMap::new();
+        let mut flights = Map::new();
         // Last chunks that were asked for to learn the size.
         for asked in self.peers.values().flat_map(|peer| &peer.source.asked) {
             picker.take(asked.index.0);
@@ -69,7 +68,7 @@ impl Swarm {
             verified: stored.clone(),
             stored,
             picker,
-            unstored: BTreeMap::new(),
+            unstored: Map::new(),
             flights,
             bringers: Bringers::default(),
         });

@@ -10,6 +10,7 @@ use super::peer::{Serving, Stage};
 use super::{Misconduct, Output, Swarm};
 use crate::proto::availability::Holds;
 use crate::proto::message::Message;
+use crate::proto::sorting::sort_by_key;
 use crate::proto::tail::Tail;
 use crate::proto::types::{BlobSize, ChunkIndex, PeerKey, Time};
 
@@ -37,7 +38,7 @@ impl Swarm {
             .map(|(key, peer)| (peer.source.strikes, *key))
             .collect();
         self.random.shuffle(&mut candidates);
-        candidates.sort_by_key(|(strikes, _)| *strikes);
+        sort_by_key(&mut candidates, |(strikes, _)| *strikes);
         let mut young: Vec<BlobSize> = Vec::new();
         let mut outstanding = 0;
         for peer in self.peers.values() {

@@ -4,8 +4,6 @@
 //! faster nor slower; a number is the shortest. A record holds a whole chunk because four records of 64 KiB took two to
 //! three times as long to write in Chromium.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use bytes::Bytes;
 use futures::future::join_all;
 use js_sys::{Array, Uint8Array};
@@ -17,6 +15,7 @@ use super::files::{FILE_MIN, Place};
 use super::schema::CHUNKS;
 use super::transaction::{Step, failed, step, store};
 use super::{bytes_of, malformed};
+use crate::proto::ordered::{Map, Set};
 use crate::proto::types::{CHUNK_SIZE, ChunkIndex, MAX_BLOB_SIZE};
 use crate::store::{Result, RowId, StoreError, StoredChunk};
 
@@ -33,7 +32,7 @@ const KEYS_PER_READ: u32 = 16 * 1024;
 pub(super) async fn missing(
     tx: &Transaction,
     id: RowId,
-    chunks: BTreeMap<ChunkIndex, StoredChunk>,
+    chunks: Map<ChunkIndex, StoredChunk>,
 ) -> Result<Vec<StoredChunk>> {
     let store = store(tx, CHUNKS)?;
     let mut keys = Vec::with_capacity(chunks.len());
@@ -69,7 +68,7 @@ pub(super) async fn add(
     tx: &Transaction,
     id: RowId,
     chunks: Vec<StoredChunk>,
-    in_file: &BTreeSet<ChunkIndex>,
+    in_file: &Set<ChunkIndex>,
 ) -> Result<()> {
     let store = &store(tx, CHUNKS)?;
     // All requests are waited for, also after a failure: a handler must not be dropped before its event.

@@ -9,7 +9,6 @@
 //! or the browser has no such files (a private window of Firefox), everything goes through IndexedDB.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -19,6 +18,7 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, BlobPropertyBag, Event, MessageEvent, Url, Worker};
 
+use crate::proto::ordered::Map;
 use crate::proto::types::{CHUNK_SIZE, ChunkIndex};
 use crate::store::{Result, RowId, StoreError, StoredChunk};
 
@@ -29,7 +29,7 @@ pub(super) const FILE_MIN: usize = 64 * 1024;
 const SOURCE: &str = include_str!("files.js");
 
 type Answer = std::result::Result<JsValue, String>;
-type Waiting = Rc<RefCell<BTreeMap<u32, oneshot::Sender<Answer>>>>;
+type Waiting = Rc<RefCell<Map<u32, oneshot::Sender<Answer>>>>;
 
 /// Buffers of a chunk each that are kept to be used again: what is under way at once, usually. New ones cost more than the
 /// copying does, as the platform has to find and clear the memory.

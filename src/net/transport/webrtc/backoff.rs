@@ -2,8 +2,9 @@
 //! random part. What failed together (a relay went, a network changed) shall not come back together; and as nothing is made
 //! longer, whoever waits the full time is never refused.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
+use crate::proto::ordered::Map;
 use libp2p::PeerId;
 use web_time::Instant;
 
@@ -11,7 +12,7 @@ use web_time::Instant;
 pub(super) struct Backoff {
     base: Duration,
     cap: Duration,
-    failures: HashMap<PeerId, Failures>,
+    failures: Map<PeerId, Failures>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +26,7 @@ impl Backoff {
         Self {
             base,
             cap,
-            failures: HashMap::new(),
+            failures: Map::new(),
         }
     }
 

@@ -7,7 +7,7 @@
 //! While the relay client has a reservation it announces the `/webrtc` form of the circuit address as an external address.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::VecDeque,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -32,6 +32,7 @@ use libp2p::{
 };
 use web_time::Instant;
 
+use crate::proto::ordered::{Map, Set};
 use crate::rt;
 
 use super::{
@@ -89,13 +90,13 @@ pub struct Behaviour {
     to_transport: mpsc::Sender<Inbound>,
     health: mpsc::Receiver<(PeerId, bool)>,
     changes: BoxStream<'static, ()>,
-    attempts: HashMap<AttemptId, Attempt>,
+    attempts: Map<AttemptId, Attempt>,
     /// When the inbound attempts of the last minute began.
     arrivals: VecDeque<Instant>,
     outcomes: FuturesUnordered<BoxFuture<'static, (AttemptId, Outcome)>>,
     next_id: AttemptId,
     /// Circuits that we are dialling; as many as attempts at most.
-    dials: HashSet<ConnectionId>,
+    dials: Set<ConnectionId>,
     links: Links,
     backoff: Backoff,
     queue: VecDeque<ToSwarm<Event, Open>>,
@@ -130,11 +131,11 @@ impl Behaviour {
             to_transport,
             health,
             changes,
-            attempts: HashMap::new(),
+            attempts: Map::new(),
             arrivals: VecDeque::new(),
             outcomes: FuturesUnordered::new(),
             next_id: 0,
-            dials: HashSet::new(),
+            dials: Set::new(),
             links: Links::new(
                 config.local_peer_id,
                 config.circuit_idle,

@@ -8,11 +8,9 @@
 //! reloaded dials anew while its old connection has not been missed yet, and there the old one must not win. One whose path is
 //! lost goes as soon as another is up.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::time::Duration;
 
+use crate::proto::ordered::{Map, Set};
 use libp2p::{PeerId, swarm::ConnectionId};
 use web_time::Instant;
 
@@ -22,13 +20,13 @@ pub(super) struct Links {
     idle: Duration,
     linger: Duration,
     glare_delay: Duration,
-    circuits: HashMap<ConnectionId, Circuit>,
-    directs: HashMap<ConnectionId, Direct>,
+    circuits: Map<ConnectionId, Circuit>,
+    directs: Map<ConnectionId, Direct>,
     /// Peers that dialled us while we dialled them and when, until one attempt fails or both are up.
-    crossed: HashMap<PeerId, Instant>,
+    crossed: Map<PeerId, Instant>,
     crossing: Duration,
     /// Peers whose circuits carry more than signalling while there is no direct connection.
-    spared: HashSet<PeerId>,
+    spared: Set<PeerId>,
 }
 
 #[derive(Debug)]
@@ -64,11 +62,11 @@ impl Links {
             idle,
             linger,
             glare_delay,
-            circuits: HashMap::new(),
-            directs: HashMap::new(),
-            crossed: HashMap::new(),
+            circuits: Map::new(),
+            directs: Map::new(),
+            crossed: Map::new(),
             crossing,
-            spared: HashSet::new(),
+            spared: Set::new(),
         }
     }
 
