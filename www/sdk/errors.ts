@@ -30,6 +30,7 @@ export const ERROR_CODES = [
   'WRONG_PASSPHRASE',
   'BAD_KEY_FILE',
   'BAD_PHRASE',
+  'INVALID_RECORD',
   'DENIED',
   'INTERNAL',
 ] as const;
