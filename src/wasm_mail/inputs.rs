@@ -29,7 +29,10 @@ pub(super) fn read(value: &JsValue) -> Result<Input, JsValue> {
         }
         "answer" => {
             let message = input.get("message").map(|_| input.bytes("message"));
-            Input::Answer(PeerId(input.array("peer")?), message.transpose()?.map(Bytes::from))
+            Input::Answer(
+                PeerId(input.array("peer")?),
+                message.transpose()?.map(Bytes::from),
+            )
         }
         "records" => {
             let values = input.list("values")?;
@@ -40,7 +43,9 @@ pub(super) fn read(value: &JsValue) -> Result<Input, JsValue> {
         "put" => Input::Put(input.bytes("key")?, input.number("holders")? as usize),
         "relays" => Input::Relays(peers(&input, "peers")?),
         "stamped" => {
-            let nonce = input.get("nonce").and_then(|nonce| nonce.dyn_into::<BigInt>().ok());
+            let nonce = input
+                .get("nonce")
+                .and_then(|nonce| nonce.dyn_into::<BigInt>().ok());
             let nonce = nonce.and_then(|nonce| u64::try_from(nonce).ok());
             let nonce = nonce.ok_or_else(|| error("nonce: a bigint", BAD_INPUT))?;
             Input::Stamped(Job(DepositId(hex(&input.text("job")?)?)), nonce)
@@ -99,7 +104,9 @@ fn draft(draft: &Reader<'_>) -> Result<Draft, JsValue> {
 
 fn contact(input: &Reader<'_>) -> Result<Contact, JsValue> {
     let card = input.some_text("card")?.map(|card| Card::parse(&card));
-    let card = card.transpose().map_err(|why| error(&why.to_string(), why.code()))?;
+    let card = card
+        .transpose()
+        .map_err(|why| error(&why.to_string(), why.code()))?;
     Ok(Contact {
         id: id(&input.text("id")?)?,
         petname: input.some_text("petname")?,

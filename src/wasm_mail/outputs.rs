@@ -127,7 +127,9 @@ pub(super) fn outbox(parcels: impl Iterator<Item = ParcelView>) -> JsValue {
             (object, Array::new())
         });
         let recipient = Object::new().with("id", parcel.status.to.to_string());
-        entry.1.push(&status(recipient, &parcel.status, false).value());
+        entry
+            .1
+            .push(&status(recipient, &parcel.status, false).value());
     }
     let all: Array = messages
         .into_values()
@@ -147,7 +149,11 @@ pub(super) fn enclosure(enclosure: &Enclosure) -> JsValue {
 }
 
 fn letter(out: Object, letter: &Letter) -> Object {
-    let to: Array = letter.to.iter().map(|id: &Id| JsValue::from(id.to_string())).collect();
+    let to: Array = letter
+        .to
+        .iter()
+        .map(|id: &Id| JsValue::from(id.to_string()))
+        .collect();
     let enclosures: Array = letter.enclosures.iter().map(enclosure).collect();
     let out = out
         .with("do", "letter")

@@ -28,7 +28,9 @@ use crate::proto::identity::{Id, Key};
 use crate::proto::keys::RootSecret;
 use crate::proto::types::Time;
 
+mod burial;
 mod devices;
+mod feeding;
 mod identity;
 mod inbox;
 mod lookup;
