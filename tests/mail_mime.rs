@@ -13,10 +13,16 @@ use sha2::{Digest, Sha256};
 
 fn corpus() -> Vec<(String, Vec<u8>)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/mail/corpus");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
     files.sort();
     let name = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
-    files.iter().map(|path| (name(path), std::fs::read(path).unwrap())).collect()
+    files
+        .iter()
+        .map(|path| (name(path), std::fs::read(path).unwrap()))
+        .collect()
 }
 
 fn mail(name: &str) -> Vec<u8> {
@@ -28,9 +34,15 @@ fn mail(name: &str) -> Vec<u8> {
 fn the_corpus_comes_through_a_file_of_many_byte_for_byte() {
     let mails = corpus();
     assert_eq!(mails.len(), 6);
-    let file: Vec<u8> = mails.iter().flat_map(|(_, mail)| entry(mail, "me@example.org", 1_795_651_200)).collect();
+    let file: Vec<u8> = mails
+        .iter()
+        .flat_map(|(_, mail)| entry(mail, "me@example.org", 1_795_651_200))
+        .collect();
     let mut reader = MboxReader::default();
-    let mut read: Vec<_> = file.chunks(1000).flat_map(|bytes| reader.push(bytes)).collect();
+    let mut read: Vec<_> = file
+        .chunks(1000)
+        .flat_map(|bytes| reader.push(bytes))
+        .collect();
     read.extend(reader.finish());
     for ((name, mail), read) in mails.iter().zip(&read) {
         assert!(mail == read, "{name} was changed");
@@ -43,12 +55,35 @@ fn nested_parts_are_found() {
     let raw = mail("nested");
     let mail = parse(&raw);
     assert_eq!(mail.subject, "Nested – parts");
-    assert!(mail.text.contains("Grüße aus dem Inneren."), "{:?}", mail.text);
-    assert!(mail.html.unwrap().contains("Grüße aus dem <b>Inneren</b>. <img src=\"cid:pixel@example.org\">"));
-    let pixel = mail.attachments.iter().find(|part| part.name == "pixel.png").unwrap();
-    assert_eq!((pixel.media_type.as_str(), pixel.content_id.as_deref()), ("image/png", Some("pixel@example.org")));
-    assert!(attachment(&raw, pixel.index).unwrap().starts_with(b"\x89PNG"));
-    let inner = mail.attachments.iter().find(|part| part.media_type == "message/rfc822").unwrap();
+    assert!(
+        mail.text.contains("Grüße aus dem Inneren."),
+        "{:?}",
+        mail.text
+    );
+    assert!(
+        mail.html
+            .unwrap()
+            .contains("Grüße aus dem <b>Inneren</b>. <img src=\"cid:pixel@example.org\">")
+    );
+    let pixel = mail
+        .attachments
+        .iter()
+        .find(|part| part.name == "pixel.png")
+        .unwrap();
+    assert_eq!(
+        (pixel.media_type.as_str(), pixel.content_id.as_deref()),
+        ("image/png", Some("pixel@example.org"))
+    );
+    assert!(
+        attachment(&raw, pixel.index)
+            .unwrap()
+            .starts_with(b"\x89PNG")
+    );
+    let inner = mail
+        .attachments
+        .iter()
+        .find(|part| part.media_type == "message/rfc822")
+        .unwrap();
     let inner = parse(&attachment(&raw, inner.index).unwrap());
     assert_eq!(inner.subject, "inner");
     assert_eq!(inner.attachments[0].name, "a b.pdf");
@@ -57,9 +92,16 @@ fn nested_parts_are_found() {
 #[test]
 fn charsets_of_one_byte_are_read() {
     let mail = parse(&mail("charsets"));
-    assert_eq!((mail.from[0].name.as_str(), mail.to[0].name.as_str()), ("Jörg", "Zoë"));
+    assert_eq!(
+        (mail.from[0].name.as_str(), mail.to[0].name.as_str()),
+        ("Jörg", "Zoë")
+    );
     assert_eq!(mail.to[1].name, "Иван");
-    assert!(mail.subject.starts_with("10 €") && mail.subject.ends_with("łódź"), "{}", mail.subject);
+    assert!(
+        mail.subject.starts_with("10 €") && mail.subject.ends_with("łódź"),
+        "{}",
+        mail.subject
+    );
     assert_eq!(mail.text.trim_end(), "„Naïve café“ costs 5 €");
 }
 
@@ -70,7 +112,10 @@ fn signed_huge_and_broken_mail_is_shown() {
     assert!(signed.text.contains("Do not touch a byte of this."));
     assert_eq!(signed.attachments.last().unwrap().name, "smime.p7s");
     let huge = parse(&mail("headers"));
-    assert_eq!((huge.subject.as_str(), huge.references.len()), ("huge headers", 150));
+    assert_eq!(
+        (huge.subject.as_str(), huge.references.len()),
+        ("huge headers", 150)
+    );
     // No more than can be shown.
     assert_eq!(huge.to.len(), 256);
     assert_eq!(huge.text.trim_end(), "short body");
@@ -85,7 +130,9 @@ fn signed_huge_and_broken_mail_is_shown() {
 
 #[test]
 fn python_reads_what_is_written_here_as_it_was_meant() {
-    let works = Command::new("python3").args(["-c", "import email.policy"]).status();
+    let works = Command::new("python3")
+        .args(["-c", "import email.policy"])
+        .status();
     if !works.is_ok_and(|status| status.success()) {
         println!("python3 is not there: what others read of our mail was not compared");
         return;
@@ -99,10 +146,21 @@ fn python_reads_what_is_written_here_as_it_was_meant() {
         paths.push(path);
     }
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/mail/interop.py");
-    let output = Command::new("python3").arg(script).args(&paths).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("python3")
+        .arg(script)
+        .args(&paths)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let lines = String::from_utf8(output.stdout).unwrap();
-    let found: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let found: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(found.len(), drafts.len());
     for (draft, mut found) in drafts.iter().zip(found) {
         for body in ["text", "html"] {
@@ -133,13 +191,20 @@ fn drafts() -> Vec<Draft> {
     };
     let rich = Draft {
         from: person("Zoë, of Łódź", "zoe@example.org"),
-        to: vec![person("Иван", "ivan@example.org"), person("\"quoted\" (name)", "q@example.org")],
+        to: vec![
+            person("Иван", "ivan@example.org"),
+            person("\"quoted\" (name)", "q@example.org"),
+        ],
         cc: vec![person("日本", "jp@example.org")],
-        subject: "Grüße — ein sehr langer Betreff, der über mehrere Zeilen geht, weil er es kann 🎉🎉🎉".into(),
+        subject:
+            "Grüße — ein sehr langer Betreff, der über mehrere Zeilen geht, weil er es kann 🎉🎉🎉"
+                .into(),
         text: format!("Ein {} Wort.\nÄÖÜ = 3D\n", "sehr ".repeat(60)),
         html: Some("<p title=\"a=b\">Grüße</p>".into()),
         in_reply_to: Some("0@example.org".into()),
-        references: (0..30).map(|number| format!("{number}.reference@example.org")).collect(),
+        references: (0..30)
+            .map(|number| format!("{number}.reference@example.org"))
+            .collect(),
         parts: vec![
             Part {
                 name: "naïve — plan.bin".into(),
@@ -171,7 +236,10 @@ fn meant(draft: &Draft) -> Value {
                 true => "application/octet-stream",
                 false => &part.media_type,
             };
-            let hash: String = Sha256::digest(&part.content).iter().map(|byte| format!("{byte:02x}")).collect();
+            let hash: String = Sha256::digest(&part.content)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             json!([part.name, kind, hash])
         })
         .collect();

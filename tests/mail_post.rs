@@ -116,11 +116,11 @@ fn a_machine_that_stops_at_any_moment_loses_nothing_and_doubles_nothing() {
     let from = std::env::var("SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
-    for seed in from.map_or(100..103, |seed: u64| seed..seed + 1) {
+    for seed in from.map_or(100..102, |seed: u64| seed..seed + 1) {
         let (mut world, alice, bob) = acquainted(seed);
         let (a, b) = (world.id(alice), world.id(bob));
-        world.people[alice].fragile = 60;
-        world.people[bob].fragile = 60;
+        world.people[alice].fragile = 300;
+        world.people[bob].fragile = 300;
         let mut sent = Vec::new();
         for number in 0..6 {
             for (from, to, name) in [(alice, b, "Alice"), (bob, a, "Bob")] {
@@ -133,9 +133,9 @@ fn a_machine_that_stops_at_any_moment_loses_nothing_and_doubles_nothing() {
                 }
                 sent.push((from, to, token));
             }
-            world.run(7 * MINUTE);
+            world.run(3 * MINUTE);
         }
-        world.run(2 * HOUR);
+        world.run(30 * MINUTE);
         world.people[alice].fragile = 0;
         world.people[bob].fragile = 0;
         let all = |world: &World| {

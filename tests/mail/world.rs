@@ -508,7 +508,7 @@ impl World {
                 return;
             };
             if device.fragile > 0 && self.random.below(device.fragile) == 0 {
-                let again = self.now + 1000 + u64::from(self.random.below(5000));
+                let again = self.now + 5000 + u64::from(self.random.below(40_000));
                 self.stop(n);
                 self.people[n].restart = Some(again);
                 return;

@@ -8,6 +8,7 @@ use crate::proto::custody::deposit::Deposit;
 use crate::proto::custody::depositor::Input as Depositing;
 use crate::proto::custody::stamp;
 use crate::proto::custody::tag::Gate;
+use crate::proto::sorting::sort_by_key;
 
 impl Post {
     /// A search for a stamp has ended.
@@ -85,7 +86,7 @@ impl Post {
                 waiting.push((parcel.stage == Stage::Stored, *id));
             }
         }
-        waiting.sort_unstable();
+        sort_by_key(&mut waiting, |parcel| *parcel);
         for (stored, id) in waiting {
             if self.depositor.len() >= FED && (stored || !self.make_way()) {
                 return;

@@ -3,16 +3,16 @@
 //! A letter stays with its custodians until the page has said that it is durable here, and until every active device of the person has
 //! it. What cannot be a letter to the person is deleted at once; what only cannot be read now is left where it is.
 
+use super::Post;
 use super::notes::Notes;
 use super::outbox::Stage as Sent;
 use super::people::Standing;
 use super::types::{Letter, Output, Ref};
-use super::Post;
+use crate::proto::custody::MessageId as DepositId;
 use crate::proto::custody::collector::Input as Collecting;
 use crate::proto::custody::deposit::{Deposit, Expiry};
 use crate::proto::custody::requests::Admitted;
 use crate::proto::custody::tag::{Lane, MAX_STAMP_BITS, Tag, Terms};
-use crate::proto::custody::MessageId as DepositId;
 use crate::proto::identity::{Id, record as identities};
 use crate::proto::mail::envelope::Envelope;
 use crate::proto::mail::message::{Body, Fate, Message, MessageId, Unverified};
@@ -85,7 +85,7 @@ impl Post {
     pub(super) fn arrived(&mut self, deposit: &Deposit) {
         let header = deposit.header();
         let id = header.id();
-        if self.held.contains_key(&id) || self.pending.contains_key(&id) {
+        if !self.is_ready() || self.held.contains_key(&id) || self.pending.contains_key(&id) {
             return;
         }
         let stranger = header.terms().lane() == Lane::Stranger;

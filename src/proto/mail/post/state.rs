@@ -15,9 +15,9 @@ use crate::proto::cbor::Writer;
 use crate::proto::custody::MessageId as DepositId;
 use crate::proto::identity::fork::Lineage;
 use crate::proto::identity::{Id, Key};
+use crate::proto::mail::MailError;
 use crate::proto::mail::message::{Body, Fate, MessageId};
 use crate::proto::mail::record::MailRecord;
-use crate::proto::mail::MailError;
 
 mod read;
 
