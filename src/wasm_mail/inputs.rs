@@ -1,7 +1,6 @@
 //! What JavaScript says, as the mailer understands it.
 
 use bytes::Bytes;
-use data_encoding::HEXLOWER_PERMISSIVE;
 use js_sys::{Array, BigInt};
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -153,8 +152,15 @@ fn message(input: &Reader<'_>) -> Result<Ref, JsValue> {
 }
 
 fn hex<const N: usize>(text: &str) -> Result<[u8; N], JsValue> {
-    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
-    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|digit| Some(digit.to_digit(16)? as u8))
+        .collect();
+    let bytes = digits.and_then(|digits| {
+        let (pairs, rest) = digits.as_chunks::<2>();
+        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
+        rest.is_empty().then(|| bytes.try_into().ok())?
+    });
     bytes.ok_or_else(|| error(&format!("{} hex digits", 2 * N), BAD_INPUT))
 }
 
