@@ -607,10 +607,15 @@ fn a_site_that_is_removed_takes_along_what_no_other_has() {
 
 #[test]
 fn readers_keep_a_site_up_without_its_publisher_and_without_relays() {
+    // When some have been there for a while, and keep an index of their own; and before that.
+    for after in [Some(std::time::Duration::from_millis(500)), None] {
+        readers_keep_a_site_up(after);
+    }
+}
+
+fn readers_keep_a_site_up(after: Option<std::time::Duration>) {
     run(|mut scene: Scene| async move {
-        let soon = |config: &mut gyre::node::Config| {
-            config.serve_after = Some(std::time::Duration::from_millis(500));
-        };
+        let soon = |config: &mut gyre::node::Config| config.serve_after = after;
         let publisher = scene.node().with(soon).await;
         let tree: Tree = thousand().into_iter().take(120).collect();
         let published = publish(&publisher, &tree, PublishOptions::default()).await;

@@ -106,13 +106,19 @@ function unwrapped(pathname: string): { pathname: string; name: string | null } 
   }
 }
 
-/** Asks the bridges of this site, those that a person looks at first. */
+/**
+ * Asks the bridges of this site: those of tabs that a person looks at, and only without a word from them those of others, which may
+ * show another version.
+ */
 async function connect(scope: SiteScope, ask: SiteAsk, signal?: AbortSignal): Promise<Found | Nobody> {
   const clients = await scope.clients.matchAll({ type: 'window', includeUncontrolled: true });
   const place = ({ focused, visibilityState }: BridgeClient): number =>
-    focused ? 0 : visibilityState === 'visible' ? 1 : 2;
+    focused ? 0 : visibilityState === 'visible' ? 1 : HIDDEN;
   const bridges = clients.filter(isBridge).sort((a, b) => place(a) - place(b));
-  return askPages(ask, bridges.slice(0, MAX_BRIDGES), signal);
+  const seen = bridges.filter((bridge) => place(bridge) < HIDDEN);
+  const hidden = bridges.slice(seen.length, seen.length + MAX_BRIDGES);
+  const found = await askPages(ask, seen.slice(0, MAX_BRIDGES), signal);
+  return 'code' in found && found.code === NO_PAGE && hidden.length > 0 && !signal?.aborted ? askPages(ask, hidden, signal) : found;
 }
 
 /**
@@ -157,6 +163,8 @@ function told(app: string, status: number, type: string, text: string, code?: st
 const LOADER: ReadonlySet<string> = new Set(['bridge', 'bridge.js', 'watch', 'watch.js', 'open.js'].map((name) => RESERVED + name));
 /** Bytes up to which a file is one chunk, which is read and verified whole. */
 const WHOLE_BYTES = 256 * 1024;
+/** The place of a tab that nobody looks at. */
+const HIDDEN = 2;
 /** Bridges asked for one request: tabs that show the same site. */
 const MAX_BRIDGES = 16;
 /** Headers of an answer that reach the site's page; all others, such as cookies, do not. */

@@ -32,6 +32,9 @@ const MAX_SITES: usize = 64;
 /// behind the same peer, comes within seconds; each that is awake costs some 10 KiB.
 const REST_AFTER: Duration = Duration::from_secs(10);
 
+/// Linked peers that are asked for a site of which nobody is known. Ours: a page keeps a few links while it does nothing.
+const ASKED_ANYWAY: usize = 8;
+
 /// Sessions that are enough for a file of one chunk: one, and one more should it be slow.
 const FEW_SESSIONS: usize = 2;
 
@@ -296,11 +299,17 @@ impl<S: Store> EventLoop<S> {
         let Some(transfer) = self.transfers.get_mut(&blob) else {
             return;
         };
-        let Some(site) = transfer.site else {
-            return self.look_up(blob);
-        };
         transfer.lookups += 1;
         let again = transfer.lookups > 1;
+        let Some(site) = transfer.site else {
+            if again && transfer.meta.kind == Kind::Manifest {
+                // Indexes know of nobody, or there are none: who is linked anyway may have read it.
+                let near = self.peers.iter().filter(|peer| peer.is_direct());
+                let near: Vec<_> = near.take(ASKED_ANYWAY).map(|peer| peer.key).collect();
+                self.tell_discovery(blob, Input::Found(near));
+            }
+            return self.look_up(blob);
+        };
         let now = now();
         let peers = self.sites.peers(site, now);
         let known: Vec<_> = peers.known.iter().copied().collect();

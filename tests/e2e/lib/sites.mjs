@@ -33,7 +33,8 @@ export async function giveFolder(visitor, folder) {
   });
   const field = await visitor.page.$('#given-folder');
   await field.uploadFile(folder);
-  return visitor.page.evaluate(() => window.folderFiles().length);
+  // The browser looks through the folder meanwhile.
+  return until('the files of the folder', () => visitor.page.evaluate(() => window.folderFiles().length));
 }
 
 /** The fragment that opens a place of a site. */
