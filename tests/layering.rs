@@ -97,7 +97,7 @@ const WWW: &[(&str, &[&str], &[&str])] = &[
     (
         "www/app",
         &["www/app", "www/sdk", "www/site/messages"],
-        &["lit", "gyre", "uplot", "qr", "@zip.js/zip.js"],
+        &["lit", "gyre", "uplot", "qr", "@zip.js/zip.js", "dompurify"],
     ),
     ("www/sw", &["www/sw", "www/sdk/stream-messages"], &[]),
     (

@@ -63,7 +63,7 @@ for (const kind of kinds) {
   });
 
   test(`the sanitiser alone lets nothing through, in ${kind}`, async (t) => {
-    const { trap, page, nothing } = await scene(t, kind, { entry: 'www/test/stage-html.ts', policy: false });
+    const { trap, page, nothing } = await scene(t, kind, { entry: 'tests/e2e/lib/stage-html.mjs', policy: false });
     for (const [name, html] of Object.entries(hostile)) {
       const clean = await page.evaluate((dirty) => {
         const { html: made } = window.parts.sanitise(dirty);
@@ -80,7 +80,7 @@ for (const kind of kinds) {
   });
 
   test(`the frame runs and loads nothing of what was not sanitised, in ${kind}`, async (t) => {
-    const { trap, page, nothing } = await scene(t, kind, { entry: 'www/test/stage-html.ts' });
+    const { trap, page, nothing } = await scene(t, kind, { entry: 'tests/e2e/lib/stage-html.mjs' });
     for (const [name, html] of Object.entries(hostile)) {
       // No policy holds back a connection that carries no request; the sanitiser does.
       if (name === 'links that only connect') continue;
@@ -95,7 +95,7 @@ for (const kind of kinds) {
   });
 
   test(`what is harmless is kept, and links say where they lead, in ${kind}`, async (t) => {
-    const { stage, trap, page, browser } = await scene(t, kind, { entry: 'www/test/stage-html.ts', policy: false });
+    const { stage, trap, page, browser } = await scene(t, kind, { entry: 'tests/e2e/lib/stage-html.mjs', policy: false });
     const clean = (html, pictures = []) => page.evaluate((dirty, given) => window.parts.sanitise(dirty, new Map(given)), html, pictures);
     const pixel = 'data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7';
     const letter = await clean(`<style>.a{color:#123456;margin:0 auto}@media (max-width:600px){.a{width:100%}}</style><h1 class="a" style="font-size:20px;position:relative">Hi</h1><table bgcolor="#ffffff"><tr><td align="center">x</td></tr></table><img src="${pixel}" alt="dot"><img src="cid:a%40b"><img src="cid:missing" alt="the plan"><img src="${trap.url}/t.gif"><ul><li>one</li></ul>`, [['a@b', pixel]]);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Desk, gateOf, type MailProblem } from '../app/mail/desk.js';
 import { DraftKeeper, draftWords, isEmpty } from '../app/mail/drafts.js';
-import { archiveFrom, markRead, move, starsOn, trashFrom, Undo } from '../app/mail/moves.js';
+import { archiveFrom, canArchive, markRead, move, starsOn, trashFrom, Undo } from '../app/mail/moves.js';
 import { announcement } from '../app/mail/notify.js';
 import { ThreadList } from '../app/mail/threads.js';
 import { GyreError } from '../sdk/errors.js';
@@ -197,6 +197,7 @@ test('an offer to undo is taken once, and lapses', (t) => {
 test('buttons mean what a folder makes of them', async () => {
   assert.deepEqual([trashFrom('inbox'), trashFrom('trash')], ['trash', null]);
   assert.deepEqual([archiveFrom('inbox'), archiveFrom('archive'), archiveFrom('trash')], ['archive', 'inbox', 'inbox']);
+  assert.deepEqual(['inbox', 'requests', 'sent', 'drafts', 'archive', 'trash'].filter((folder) => canArchive(folder as Folder)), ['inbox', 'archive', 'trash']);
   const { threads } = await boxOf(2).list('inbox');
   assert.equal(starsOn(threads), true);
   assert.equal(starsOn(threads.map((thread) => ({ ...thread, starred: true }))), false);

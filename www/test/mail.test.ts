@@ -341,7 +341,7 @@ test('what the owner does to threads stays, and what is removed is found no more
   assert.deepEqual(await again.settings(), { readReceipts: true, stampBits: 22, strangers: 'ask', notifications: false });
   await assert.rejects(again.set({ stampBits: 99 }), { code: 'BAD_OPTIONS' });
   const card = await again.card();
-  assert.deepEqual(card, { link: `https://host.example/#/m/${place.id}`, text: `dmail:${place.id}` });
+  assert.deepEqual(card, { link: `https://host.example/#/m/${place.id}`, text: `dmail:${place.id}`, safety: '12345 12345 12345 12345 12345 12345' });
   assert.deepEqual((await again.resolve(card.link)).id, place.id);
   await assert.rejects((again as unknown as { nothing(): Promise<void> }).nothing(), { code: 'BAD_OPTIONS' });
 });

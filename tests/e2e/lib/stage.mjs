@@ -1,4 +1,4 @@
-// The app on a stage: its own code and styles, over a node and a mailbox in memory (www/test/stage-gyre.ts). For what needs a browser and
+// The app on a stage: its own code and styles, over a node and a mailbox in memory (stage-gyre.mjs). For what needs a browser and
 // no peers: keys, focus, layout, what a hostile mail can do. What it serves is counted, connections that ask for nothing included.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -20,7 +20,7 @@ export async function openStage({ entry = 'www/app/main.ts', policy = true } = {
     platform: 'browser',
     target: 'es2022',
     logLevel: 'error',
-    alias: { gyre: join(root, 'www/test/stage-gyre.ts') },
+    alias: { gyre: join(root, 'tests/e2e/lib/stage-gyre.mjs') },
     // The node of the stage is in memory: the wasm is never asked for.
     external: ['*/wasm/gyre.js', '*/wasm/gyre_mail.js', '*/argon2.js'],
     tsconfigRaw: { compilerOptions: { experimentalDecorators: true, useDefineForClassFields: false, verbatimModuleSyntax: true } },

@@ -28,6 +28,7 @@ export class MailGateElement extends SessionElement {
   @state() private problem: MailProblem | null = null;
   @state() private progress: { readonly done: number; readonly total: number | null } = { done: 0, total: null };
   #abort = new AbortController();
+  #tried = false;
 
   constructor() {
     super();
@@ -45,6 +46,11 @@ export class MailGateElement extends SessionElement {
   }
 
   protected override updated(): void {
+    // Keys that were unlocked elsewhere.
+    if (this.gate === 'starting' && desk.state?.state === 'locked' && !this.#tried) {
+      this.#tried = true;
+      void desk.enter();
+    }
     // A mailbox that opened while nothing is asked for any more.
     if (this.gate === 'open' && this.step !== 'address' && this.step !== 'recovering' && this.step !== 'words') this.entered();
   }

@@ -10,7 +10,7 @@ import { icon } from './icons.js';
 import { PlainElement } from '../element.js';
 import { count } from '../lib/format.js';
 import { watch } from '../watching.js';
-import { archiveFrom, markRead, starsOn, trashFrom } from './moves.js';
+import { archiveFrom, canArchive, markRead, starsOn, trashFrom } from './moves.js';
 import { isClaimed, nameList } from './people.js';
 import { mailAddress, type MailPlace } from './place.js';
 import { desk, doThenOffer, moveThen } from './room.js';
@@ -137,7 +137,7 @@ export class MailListElement extends PlainElement {
       ${
         some
           ? html`<span class="soft tabular">${selected.size} selected</span>
-            ${this.isDrafts ? nothing : html`${action('archive', archiveFrom(folder) === 'archive' ? 'Archive' : 'Move to the inbox', 'bar-archive', () => void this.archive())}
+            ${this.isDrafts ? nothing : html`${canArchive(folder) ? action('archive', archiveFrom(folder) === 'archive' ? 'Archive' : 'Move to the inbox', 'bar-archive', () => void this.archive()) : nothing}
             ${action('mail', 'Mark as read', 'bar-read', () => void this.mark(true))} ${action('unread', 'Mark as unread', 'bar-unread', () => void this.mark(false))}
             ${action('star', 'Star, or take the stars off', 'bar-star', () => void this.star(this.list.targets()))}`}
             ${action('trash', this.isDrafts || folder === 'trash' ? 'Delete for good' : 'Move to the trash', 'bar-trash', () => void this.trash())}`
@@ -209,9 +209,10 @@ export class MailListElement extends PlainElement {
 
   private async archive(): Promise<void> {
     const threads = this.list.targets();
-    if (threads.length === 0 || this.isDrafts) return;
+    const folder = this.place.view === 'list' ? this.place.folder : 'inbox';
+    if (threads.length === 0 || !canArchive(folder)) return;
     this.leave(threads);
-    if (!(await moveThen(threads, archiveFrom(this.place.view === 'list' ? this.place.folder : 'inbox')))) void this.list.refresh();
+    if (!(await moveThen(threads, archiveFrom(folder)))) void this.list.refresh();
   }
 
   private async trash(): Promise<void> {

@@ -43,6 +43,11 @@ export function archiveFrom(folder: Folder): PlainFolder {
   return folder === 'archive' || folder === 'trash' ? 'inbox' : 'archive';
 }
 
+/** Whether archiving says anything there: what was sent stays under Sent, and a stranger is let in or not. */
+export function canArchive(folder: Folder): boolean {
+  return folder === 'inbox' || folder === 'archive' || folder === 'trash';
+}
+
 /** The last thing done that can be undone; it lapses. Fires `change`. */
 export class Undo extends EventTarget {
   done: Done | null = null;

@@ -66,7 +66,7 @@ export class MailRecipientsElement extends PlainElement {
       <input
         id="mail-to" class="to-field" role="combobox" aria-expanded=${open ? 'true' : 'false'} aria-controls="to-list" aria-autocomplete="list"
         aria-activedescendant=${open && this.active >= 0 ? `to-${this.active}` : nothing} aria-describedby="to-hint"
-        autocomplete="off" autocapitalize="none" spellcheck="false" placeholder=${this.chips.length === 0 ? 'A name, or a link that begins with http' : ''} data-testid="mail-to"
+        autocomplete="off" autocapitalize="none" spellcheck="false" placeholder=${this.chips.length === 0 ? 'A name, or a link' : ''} data-testid="mail-to"
         .value=${this.typed} @input=${this.input} @keydown=${this.key} @blur=${() => void this.commit()} @paste=${this.paste} />
       <button type="button" class="icon-button" aria-label="Read a QR code" title="Read a QR code" data-testid="mail-scan" @click=${() => (this.scanning = !this.scanning)}>${icon('qr')}</button>
       <ul id="to-list" role="listbox" aria-label="Contacts" class="completions" ?hidden=${!open}>

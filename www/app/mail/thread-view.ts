@@ -15,7 +15,7 @@ import './compose.js';
 import type { MailProblem } from './desk.js';
 import { handOver } from './handing.js';
 import './mail-card.js';
-import { archiveFrom, trashFrom } from './moves.js';
+import { archiveFrom, canArchive, trashFrom } from './moves.js';
 import { personName } from './people.js';
 import { listOf, mailAddress, type MailPlace } from './place.js';
 import { desk, moveThen, toProblem } from './room.js';
@@ -80,7 +80,7 @@ export class MailThreadElement extends PlainElement {
         if (last) this.begin(last, command);
         return true;
       case 'archive':
-        void this.move(archiveFrom(this.folder));
+        if (canArchive(this.folder)) void this.move(archiveFrom(this.folder));
         return true;
       case 'trash':
         void this.trash();
@@ -120,7 +120,7 @@ export class MailThreadElement extends PlainElement {
     return html`<section aria-labelledby="thread-title" class="thread">
       <div class="thread-bar" role="toolbar" aria-label="Conversation">
         <a class="icon-button" href=${back} aria-label="Back to the list" title="Back to the list" data-testid="thread-back">${icon('back')}</a>
-        ${action('archive', archiveFrom(this.folder) === 'archive' ? 'Archive' : 'Move to the inbox', 'thread-archive', () => void this.move(archiveFrom(this.folder)))}
+        ${canArchive(this.folder) ? action('archive', archiveFrom(this.folder) === 'archive' ? 'Archive' : 'Move to the inbox', 'thread-archive', () => void this.move(archiveFrom(this.folder))) : nothing}
         ${action('trash', trashFrom(this.folder) === null ? 'Delete for good' : 'Move to the trash', 'thread-trash', () => void this.trash())}
         ${action('unread', 'Mark as unread', 'thread-unread', () => void this.markUnread(true))}
         <button class="icon-button" aria-label="Star" title="Star" aria-pressed=${starred ? 'true' : 'false'} data-testid="thread-star" @click=${() => void this.star()}>${icon('star')}</button>
