@@ -30,6 +30,7 @@ export const suites = [
     run: () => checks(
       ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'relay,test-utils,mail', '--', '-D', 'warnings'],
       ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'test-utils,mail', '--target', wasmTarget, '--', '-D', 'warnings'],
+      ['cargo', 'clippy', '--locked', '--lib', '--no-default-features', '--features', 'mail-module', '--target', wasmTarget, '--', '-D', 'warnings'],
     ),
   },
   {
