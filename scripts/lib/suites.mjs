@@ -57,6 +57,12 @@ export const suites = [
     run: () => nodeTestFiles('tests/names'),
   },
   {
+    name: 'mailbox',
+    about: 'the mailbox with the mail module as it ships, in Node',
+    needs: ['pkg'],
+    run: () => nodeTestFiles('tests/mailbox'),
+  },
+  {
     name: 'wasm-chromium',
     about: 'tests in wasm, in Chromium',
     prepare: [ensureBrowsers, ensureWasmTestTools],
