@@ -89,7 +89,11 @@ const RINGS: &[Ring] = &[
 const WWW: &[(&str, &[&str], &[&str])] = &[
     // folder, folders it may import from, packages it may import
     // What the SDK takes from a package is bundled into the file that does.
-    ("www/sdk", &["www/sdk", "pkg"], &["@noble/hashes", "idb", "minisearch"]),
+    (
+        "www/sdk",
+        &["www/sdk", "pkg"],
+        &["@noble/hashes", "idb", "minisearch"],
+    ),
     (
         "www/app",
         &["www/app", "www/sdk", "www/site/messages"],
