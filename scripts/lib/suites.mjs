@@ -71,6 +71,12 @@ export const suites = [
     run: () => nodeTestFiles('tests/names'),
   },
   {
+    name: 'mailbox',
+    about: 'the mailbox with the mail module as it ships, in Node',
+    needs: ['pkg'],
+    run: () => nodeTestFiles('tests/mailbox'),
+  },
+  {
     name: 'wasm-chromium',
     turn: 'cargo',
     about: 'tests in wasm, in Chromium',
