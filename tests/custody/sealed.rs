@@ -60,6 +60,7 @@ fn sealed(mailbox: &MailboxSecret) -> (gyre::proto::custody::deposit::Deposit, V
         body: Body::Here(PLAINTEXT.to_vec()),
         enclosures: Vec::new(),
         receipts: Vec::new(),
+        notes: Vec::new(),
     };
     let week = gyre::proto::mail::Week::of(unix());
     let keys = Prekeys::new(&bob.root.mailbox_secret(0, 0), unix());

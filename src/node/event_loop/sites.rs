@@ -5,7 +5,7 @@
 //! look-up at most, one link and thirty streams. A file is *asleep*, a row in the store and an entry here, unless somebody reads
 //! it or asks for it; it goes back to sleep when nothing happens to it any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use libp2p::PeerId;
