@@ -112,10 +112,10 @@ fn has_content_hash(path: &str) -> bool {
 const FOREVER: &str = "public, max-age=31536000, immutable";
 const ASK_AGAIN: &str = "no-cache";
 
-/// The app loads nothing from elsewhere, runs WebAssembly, opens websockets to relays anywhere, shows media it got from peers,
+/// The app loads nothing from elsewhere, runs WebAssembly and a worker of its own making, opens websockets to relays anywhere, shows media it got from peers,
 /// and frames sites, each on an origin of its own. It is framed by nobody.
 const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' http: https: ws: wss:; \
-    img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; worker-src 'self'; \
+    img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; \
     frame-ancestors 'none'; object-src 'none'; base-uri 'none'; form-action 'none'";
 
 const BUILT_IN_PAGE: &str = "<!doctype html>

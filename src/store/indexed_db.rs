@@ -4,21 +4,24 @@
 //! all object stores, so that chunks and the bookkeeping about them change together or not at all, and the next write
 //! sees its result. Every transaction runs in a task of its own: a caller that goes away midway neither cuts a batch in
 //! two nor leaves a transaction open. Nothing but IndexedDB is awaited inside of one, because the platform commits a
-//! transaction that has nothing to do. `docs/storage.md` has the schema and what "stored" means here.
+//! transaction that has nothing to do. The data of larger chunks lies in files of the origin, where it has such. `docs/storage.md` has the schema and what "stored" means here.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use futures::channel::oneshot;
 use futures::future::{join_all, join3, join4};
+use futures::lock::Mutex;
 use js_sys::{Reflect, Uint8Array};
 use rexie::{Rexie, Transaction};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
+use self::chunk::Found;
+use self::files::{FILE_MIN, Files, Place};
 use self::lock::WebLock;
 use self::quota::PlatformQuota;
 use self::schema::{CHUNKS, COUNTERS, KEPT_BODIES, KEPT_HEADS, ROWS, Schema, VALUES};
@@ -28,6 +31,7 @@ use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 
 mod chunk;
 mod counter;
+mod files;
 mod kept;
 mod lock;
 mod quota;
@@ -73,6 +77,8 @@ impl IndexedDbStore {
                 }
             };
             let connection = Connection {
+                name,
+                files: Mutex::default(),
                 database: Some(database),
                 lock: Some(lock),
                 closing: RefCell::default(),
@@ -105,6 +111,25 @@ impl IndexedDbStore {
     ) -> Result<T> {
         let connection = self.connection()?;
         detached(async move { transaction::write(connection.database(), body).await }).await
+    }
+
+    /// As [`write`](Self::write); `body` says besides which row it removed.
+    async fn replace<T: 'static>(
+        &self,
+        body: impl AsyncFnOnce(&Transaction) -> Result<(T, Option<BlobRow>)> + 'static,
+    ) -> Result<T> {
+        let connection = self.connection()?;
+        detached(async move {
+            let (value, gone) = transaction::write(connection.database(), body).await?;
+            if let Some(row) = gone.filter(|row| row.stored_bytes >= FILE_MIN as u64)
+                && let Some(files) = connection.files().await
+            {
+                // What cannot be removed now is at the next start.
+                files.remove(row.id).await.ok();
+            }
+            Ok(value)
+        })
+        .await
     }
 
     /// Changes one row and nothing else.
@@ -151,19 +176,20 @@ impl Store for IndexedDbStore {
         tree: Bytes,
         meta: Bytes,
     ) -> Result<BlobRow> {
-        self.write(async move |tx| {
+        self.replace(async move |tx| {
             let import = row::get(tx, id).await?;
             if import.hash.is_some() {
                 return Err(StoreError::NotFound);
             }
-            let mut pinned = false;
+            let (mut pinned, mut gone) = (false, None);
             if let Some(present) = row::find(tx, hash).await? {
                 if is_complete(tx, &present).await? {
                     remove(tx, &import).await?;
-                    return Ok(present);
+                    return Ok((present, Some(import)));
                 }
                 pinned = present.pinned;
                 remove(tx, &present).await?;
+                gone = Some(present);
             }
             let row = BlobRow {
                 hash: Some(hash),
@@ -174,7 +200,7 @@ impl Store for IndexedDbStore {
                 ..import
             };
             row::put(tx, &row).await?;
-            Ok(row)
+            Ok((row, gone))
         })
         .await
     }
@@ -236,22 +262,13 @@ impl Store for IndexedDbStore {
         let connection = self.connection()?;
         detached(async move {
             let offered = connection.offered(data_len(batch.values())).await?;
+            let in_file = connection.write_files(id, &batch, offered).await?;
             transaction::write(connection.database(), async |tx| {
-                let (row, used, cap, missing) = join4(
-                    row::get(tx, id),
-                    counter::get(tx, counter::USED),
-                    counter::cap(tx),
-                    chunk::missing(tx, id, batch),
-                )
-                .await;
-                let (mut row, used, cap, missing) = (row?, used?, cap?, missing?);
+                let (row, missing) = room_for(tx, id, batch, offered).await?;
                 let added = data_len(missing.iter());
-                if added > 0 && used.saturating_add(added) > cap.min(offered) {
-                    return Err(StoreError::QuotaExceeded);
-                }
-                row.stored_bytes += added;
+                let used = counter::get(tx, counter::USED).await?;
                 let (chunks, row, used) = join3(
-                    chunk::add(tx, id, missing),
+                    chunk::add(tx, id, missing, &in_file),
                     row::put(tx, &row),
                     counter::put(tx, counter::USED, used + added),
                 )
@@ -264,21 +281,19 @@ impl Store for IndexedDbStore {
     }
 
     async fn chunk(&self, id: RowId, index: ChunkIndex) -> Result<StoredChunk> {
-        self.read(&[CHUNKS], async move |tx| chunk::get(tx, id, index).await)
-            .await
+        let mut chunks = self.chunks(id, &[index]).await;
+        chunks.pop().unwrap_or(Err(StoreError::NotFound))
     }
 
     async fn chunks(&self, id: RowId, indexes: &[ChunkIndex]) -> Vec<Result<StoredChunk>> {
         let wanted = indexes.to_vec();
-        let read = self
-            .read(&[CHUNKS], async move |tx| {
-                let reads = wanted.iter().map(|index| chunk::get(tx, id, *index));
-                Ok(join_all(reads).await)
-            })
-            .await;
-        match read {
+        let read = async {
+            let connection = self.connection()?;
+            detached(async move { connection.read_chunks(id, wanted).await }).await
+        };
+        match read.await {
             Ok(chunks) => chunks,
-            // The transaction failed as a whole; each reader is told, in words.
+            // It failed as a whole; each reader is told, in words.
             Err(error) => {
                 let words = error.to_string();
                 let failed = |_: &ChunkIndex| Err(StoreError::Backend(words.clone()));
@@ -308,8 +323,12 @@ impl Store for IndexedDbStore {
     }
 
     async fn remove(&self, id: RowId) -> Result<()> {
-        self.write(async move |tx| remove(tx, &row::get(tx, id).await?).await)
-            .await
+        self.replace(async move |tx| {
+            let row = row::get(tx, id).await?;
+            remove(tx, &row).await?;
+            Ok(((), Some(row)))
+        })
+        .await
     }
 
     async fn put_kept(&self, kept: Kept) -> Result<()> {
@@ -408,6 +427,9 @@ impl Store for IndexedDbStore {
 /// The open database and the right to it. Dropping it closes the first, then gives up the second.
 #[derive(Debug)]
 struct Connection {
+    name: String,
+    /// Opened when a chunk is first written or read that belongs there; `Some(None)` where there are none.
+    files: Mutex<Option<Option<Rc<Files>>>>,
     /// `None` only while it is dropped.
     database: Option<Rexie>,
     lock: Option<WebLock>,
@@ -419,6 +441,83 @@ struct Connection {
 impl Connection {
     fn database(&self) -> &Rexie {
         self.database.as_ref().expect("taken in drop only")
+    }
+
+    async fn files(&self) -> Option<Rc<Files>> {
+        let mut files = self.files.lock().await;
+        if files.is_none() {
+            let rows = transaction::read(self.database(), &[ROWS], async |tx| row::all(tx).await);
+            *files = Some(match rows.await {
+                Ok(rows) => {
+                    let rows = rows.iter().map(|row| row.id);
+                    Files::open(&self.name, rows).await.map(Rc::new)
+                }
+                Err(_) => None,
+            });
+        }
+        files.clone().flatten()
+    }
+
+    /// Puts the data of those chunks of a batch into the row's file that belong there and are missing, if they may be written at
+    /// all. Answers which are there.
+    async fn write_files(
+        &self,
+        id: RowId,
+        batch: &BTreeMap<ChunkIndex, StoredChunk>,
+        offered: u64,
+    ) -> Result<BTreeSet<ChunkIndex>> {
+        let large = batch.values().filter(|chunk| chunk::is_for_file(chunk));
+        let large: BTreeMap<_, _> = large.map(|chunk| (chunk.index, chunk.clone())).collect();
+        if large.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let Some(files) = self.files().await else {
+            return Ok(BTreeSet::new());
+        };
+        let stores = &[ROWS, CHUNKS, COUNTERS];
+        let missing = transaction::read(self.database(), stores, async |tx| {
+            Ok(room_for(tx, id, large, offered).await?.1)
+        });
+        let missing = missing.await?;
+        match files.write(id, missing.iter()).await {
+            Ok(()) => Ok(missing.iter().map(|chunk| chunk.index).collect()),
+            Err(StoreError::QuotaExceeded) => Err(StoreError::QuotaExceeded),
+            // The database takes it as well.
+            Err(_) => Ok(BTreeSet::new()),
+        }
+    }
+
+    async fn read_chunks(
+        &self,
+        id: RowId,
+        indexes: Vec<ChunkIndex>,
+    ) -> Result<Vec<Result<StoredChunk>>> {
+        let records = transaction::read(self.database(), &[CHUNKS], async |tx| {
+            let reads = indexes.iter().map(|index| chunk::get(tx, id, *index));
+            Ok(join_all(reads).await)
+        });
+        let records = records.await?;
+        let in_file = |record: &Result<Found>| match record {
+            Ok(Found::InFile(place, _)) => Some(*place),
+            _ => None,
+        };
+        let places: Vec<_> = records.iter().filter_map(in_file).collect();
+        let data = match places.is_empty() {
+            true => Vec::new(),
+            false => match self.files().await {
+                Some(files) => files.read(id, &places).await?,
+                None => return Err(StoreError::Backend("no files of the origin here".into())),
+            },
+        };
+        let mut data = data.into_iter();
+        let chunks = records.into_iter().map(|record| match record? {
+            Found::Here(chunk) => Ok(chunk),
+            Found::InFile(Place { index, .. }, proof) => {
+                let data = data.next().ok_or(StoreError::NotFound)?;
+                Ok(StoredChunk { index, data, proof })
+            }
+        });
+        Ok(chunks.collect())
     }
 
     /// Bytes that the platform would let this store hold, asked again every now and then.
@@ -501,7 +600,7 @@ fn put_one(tx: &Transaction, blob: SmallBlob, offered: u64) -> Step<'_, BlobRow>
             proof: Bytes::new(),
         };
         let (chunks, stored, used) = join3(
-            chunk::add(tx, row.id, vec![chunk]),
+            chunk::add(tx, row.id, vec![chunk], &BTreeSet::new()),
             row::put(tx, &row),
             counter::put(tx, counter::USED, used + bytes),
         )
@@ -516,6 +615,32 @@ async fn is_complete(tx: &Transaction, row: &BlobRow) -> Result<bool> {
         Some(size) => Ok(chunk::count(tx, row.id).await? == size.chunk_count()),
         None => Ok(false),
     }
+}
+
+/// The row as it will be with those of `batch` that are missing, and these.
+///
+/// # Errors
+/// `QuotaExceeded` if they do not fit.
+async fn room_for(
+    tx: &Transaction,
+    id: RowId,
+    batch: BTreeMap<ChunkIndex, StoredChunk>,
+    offered: u64,
+) -> Result<(BlobRow, Vec<StoredChunk>)> {
+    let (row, used, cap, missing) = join4(
+        row::get(tx, id),
+        counter::get(tx, counter::USED),
+        counter::cap(tx),
+        chunk::missing(tx, id, batch),
+    )
+    .await;
+    let (mut row, used, cap, missing) = (row?, used?, cap?, missing?);
+    let added = data_len(missing.iter());
+    if added > 0 && used.saturating_add(added) > cap.min(offered) {
+        return Err(StoreError::QuotaExceeded);
+    }
+    row.stored_bytes += added;
+    Ok((row, missing))
 }
 
 fn data_len<'a>(chunks: impl Iterator<Item = &'a StoredChunk>) -> u64 {

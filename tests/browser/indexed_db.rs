@@ -110,6 +110,92 @@ async fn a_put_whose_caller_left_is_whole() {
 }
 
 #[wasm_bindgen_test]
+async fn large_chunks_lie_in_a_file_of_their_row() {
+    let name = "large/chunks";
+    let store = fresh(name).await;
+    let id = store.create(hash(1), Bytes::new()).await.unwrap().id;
+    let tail = StoredChunk {
+        index: ChunkIndex(3),
+        data: Bytes::from_static(b"the rest"),
+        proof: Bytes::new(),
+    };
+    store
+        .put_chunks(id, [chunks(0..3), vec![tail.clone()]].concat())
+        .await
+        .unwrap();
+    let other = store.create(hash(2), Bytes::new()).await.unwrap().id;
+    store.put_chunks(other, chunks(0..1)).await.unwrap();
+    assert_eq!(files(name).await, [id.0.to_string(), other.0.to_string()]);
+
+    // Only where the data is stands in the database, but for a small one.
+    let raw = Rexie::builder(name).build().await.unwrap();
+    let tx = raw
+        .transaction(&[CHUNKS], TransactionMode::ReadOnly)
+        .unwrap();
+    let records = tx.store(CHUNKS).unwrap().get_all(None, None).await.unwrap();
+    let lengths: Vec<_> = records
+        .iter()
+        .map(|r| js_sys::Array::from(r).get(0).as_f64())
+        .collect();
+    let whole = Some(CHUNK_SIZE as f64);
+    assert_eq!(lengths, [whole, whole, whole, None, whole]);
+    drop(tx);
+    raw.close();
+
+    // In any order, with what is small and what is not there among them; again by whoever opens it next.
+    let mut store = store;
+    for _ in 0..2 {
+        let wanted = [2, 3, 9, 0].map(ChunkIndex);
+        let read = store.chunks(id, &wanted).await;
+        assert_eq!(*read[0].as_ref().unwrap(), chunk(2));
+        assert_eq!(*read[1].as_ref().unwrap(), tail);
+        assert!(matches!(read[2], Err(StoreError::NotFound)));
+        assert_eq!(*read[3].as_ref().unwrap(), chunk(0));
+        store.close().await;
+        store = IndexedDbStore::open(name).await.unwrap();
+    }
+    store.close().await;
+}
+
+#[wasm_bindgen_test]
+async fn a_file_goes_with_its_row_and_what_it_lost_reads_as_zeros() {
+    let name = "files-go";
+    let store = fresh(name).await;
+    let id = store.create(hash(1), Bytes::new()).await.unwrap().id;
+    store.put_chunks(id, chunks(0..2)).await.unwrap();
+    let gone = store.create(hash(2), Bytes::new()).await.unwrap().id;
+    store.put_chunks(gone, chunks(0..2)).await.unwrap();
+    store.remove(gone).await.unwrap();
+    assert_eq!(files(name).await, [id.0.to_string()]);
+    store.close().await;
+
+    // A file of nobody, and one that was cut off behind our back.
+    in_folder(
+        name,
+        &format!(
+            "(await folder.getFileHandle('77', {{ create: true }})); \
+             const cut = await (await folder.getFileHandle('{}')).createWritable(); await cut.truncate({CHUNK_SIZE}); await cut.close();",
+            id.0
+        ),
+    )
+    .await;
+    let store = IndexedDbStore::open(name).await.unwrap();
+    assert_eq!(
+        store.chunk(id, ChunkIndex(0)).await.unwrap().data,
+        chunk(0).data
+    );
+    let lost = store.chunk(id, ChunkIndex(1)).await.unwrap();
+    assert_eq!(lost.data, vec![0; CHUNK_SIZE as usize]);
+    assert_eq!(files(name).await, [id.0.to_string()]);
+    // What is damaged is removed by whoever notices, and written anew.
+    store.remove_chunks(id, vec![ChunkIndex(1)]).await.unwrap();
+    assert_eq!(store.usage().await.unwrap().used, CHUNK_SIZE);
+    store.put_chunks(id, chunks(0..2)).await.unwrap();
+    assert_eq!(store.chunk(id, ChunkIndex(1)).await.unwrap(), chunk(1));
+    store.close().await;
+}
+
+#[wasm_bindgen_test]
 async fn an_older_database_is_migrated_step_by_step() {
     let name = "older";
     let id = with_one_row(name).await;
@@ -405,6 +491,29 @@ async fn with_one_row(name: &str) -> RowId {
 async fn fresh(name: &str) -> IndexedDbStore {
     Rexie::delete(name).await.unwrap();
     IndexedDbStore::open(name).await.unwrap()
+}
+
+/// The names of the files of a store, sorted.
+async fn files(name: &str) -> Vec<String> {
+    let names = in_folder(
+        name,
+        "const names = []; for await (const name of folder.keys()) names.push(name); return names.sort();",
+    );
+    js_sys::Array::from(&names.await)
+        .iter()
+        .map(|name| name.as_string().unwrap())
+        .collect()
+}
+
+/// Runs a script that knows the folder of a store's files.
+async fn in_folder(name: &str, script: &str) -> JsValue {
+    let folder = js_sys::encode_uri_component(&format!("gyre-{name}"));
+    let script = format!(
+        "(async () => {{ const root = await navigator.storage.getDirectory(); \
+         const folder = await root.getDirectoryHandle('{folder}', {{ create: true }}); {script} }})()"
+    );
+    let promise: js_sys::Promise = js_sys::eval(&script).unwrap().into();
+    wasm_bindgen_futures::JsFuture::from(promise).await.unwrap()
 }
 
 fn hash(n: u8) -> BlobHash {

@@ -3,7 +3,8 @@
 //! Those that hold a slot (`choke`) take turns, one chunk each, as many at once as keep the uplink busy (`outflow`); while
 //! one that gives its part is served, the others get one turn in a few. What is verified is served, durable or not. A lone seed also spreads its chunks: it suggests to each peer chunks that it has suggested
 //! to no other, so that one copy of everything is out after little more than one blob of upload, and the swarm lives on
-//! if the seed leaves (the aim of BEP 16, with the hint of BEP 6 in place of hiding chunks).
+//! if the seed leaves (the aim of BEP 16, with the hint of BEP 6 in place of hiding chunks). A seed that is asked only for what several
+//! leeches could have of each other sends no more at once than keeps a link busy.
 
 use std::ops::Bound;
 
@@ -94,6 +95,9 @@ impl Spread {
         found.map(ChunkIndex)
     }
 }
+
+/// Leeches that serve each other as fast as a seed could: each of fewer has too few others to ask.
+const SEVERAL: usize = 4;
 
 impl Swarm {
     pub(super) fn on_request(&mut self, key: PeerKey, index: ChunkIndex) -> Result<(), Misconduct> {
@@ -243,7 +247,7 @@ impl Swarm {
         peer.client.refused = 0;
         self.up += serving.len;
         let slow = self.outflow.end(serving.begun, serving.len, now);
-        if slow {
+        if slow && !self.is_spare() {
             self.open_slot(now);
         }
     }
@@ -263,7 +267,10 @@ impl Swarm {
     pub(super) fn serve(&mut self, now: Time) {
         let clients = || self.peers.values().map(|peer| &peer.client);
         let mut busy: usize = clients().map(|client| client.serving.len()).sum();
-        let window = self.outflow.window(&self.config);
+        let window = match self.is_spare() {
+            true => self.config.serving_min,
+            false => self.outflow.window(&self.config),
+        };
         if busy >= window || clients().all(|client| client.queue.is_empty()) {
             return;
         }
@@ -373,16 +380,32 @@ impl Swarm {
                 .is_some_and(|ledger| ledger.picker.availability().complete() == 0)
     }
 
+    /// Whether this is a seed that several leeches ask only for what they could have of each other.
+    fn is_spare(&self) -> bool {
+        let Some(ledger) = &self.ledger else {
+            return false;
+        };
+        let availability = ledger.picker.availability();
+        let elsewhere = |index: &ChunkIndex| availability.count(index.0) > 0;
+        self.is_complete()
+            && self.leeches() >= SEVERAL
+            && self
+                .peers
+                .values()
+                .all(|peer| peer.client.queue.iter().all(elsewhere))
+    }
+
+    fn leeches(&self) -> usize {
+        let leech = |peer: &&Peer| peer.greeted && peer.holds != Holds::All;
+        self.peers.values().filter(leech).count()
+    }
+
     /// As the only seed of several leeches: tells a leech which chunks nobody else was told of.
     pub(super) fn suggest(&mut self, key: PeerKey) {
         if !self.upload_allowed || self.spread.exhausted || !self.is_lone_seed() {
             return;
         }
-        let leeches = self
-            .peers
-            .values()
-            .filter(|peer| peer.greeted && peer.holds != Holds::All)
-            .count();
+        let leeches = self.leeches();
         let Some(ledger) = &self.ledger else { return };
         let availability = ledger.picker.availability();
         let Some(peer) = self.peers.get_mut(&key) else {

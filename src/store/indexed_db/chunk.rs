@@ -1,17 +1,19 @@
-//! Chunks under their rows: one record each, `[data, proof]`, keyed by one number.
+//! Chunks under their rows: one record each, `[data, proof]`, or `[length, proof]` where the data lies in a file; keyed by one number.
 //!
 //! The key `row * 2^22 + index` sorts by row, then by position, so a row is one range. Array and binary keys were neither
 //! faster nor slower; a number is the shortest. A record holds a whole chunk because four records of 64 KiB took two to
 //! three times as long to write in Chromium.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use futures::future::join_all;
 use js_sys::{Array, Uint8Array};
 use rexie::{KeyRange, Transaction};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::counter::{from_number, to_number};
+use super::files::{FILE_MIN, Place};
 use super::schema::CHUNKS;
 use super::transaction::{Step, failed, step, store};
 use super::{bytes_of, malformed};
@@ -48,12 +50,34 @@ pub(super) async fn missing(
     Ok(missing)
 }
 
-/// Writes chunks that are known to be missing.
-pub(super) async fn add(tx: &Transaction, id: RowId, chunks: Vec<StoredChunk>) -> Result<()> {
+/// A chunk as its record has it.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// All of it.
+    Here(StoredChunk),
+    /// Its proof; its data is in the row's file.
+    InFile(Place, Bytes),
+}
+
+/// Whether the data of a chunk goes into a file where there are files.
+pub(super) fn is_for_file(chunk: &StoredChunk) -> bool {
+    chunk.data.len() >= FILE_MIN
+}
+
+/// Writes chunks that are known to be missing. The data of those `in_file` is there already.
+pub(super) async fn add(
+    tx: &Transaction,
+    id: RowId,
+    chunks: Vec<StoredChunk>,
+    in_file: &BTreeSet<ChunkIndex>,
+) -> Result<()> {
     let store = &store(tx, CHUNKS)?;
     // All requests are waited for, also after a failure: a handler must not be dropped before its event.
     let added = join_all(chunks.iter().map(async |chunk| {
-        let data = Uint8Array::from(&chunk.data[..]);
+        let data: JsValue = match in_file.contains(&chunk.index) {
+            true => chunk.data.len().into(),
+            false => Uint8Array::from(&chunk.data[..]).into(),
+        };
         let proof = Uint8Array::from(&chunk.proof[..]);
         store
             .add(&Array::of2(&data, &proof), key(id, chunk.index).as_ref())
@@ -65,18 +89,25 @@ pub(super) async fn add(tx: &Transaction, id: RowId, chunks: Vec<StoredChunk>) -
         .try_for_each(|added| added.map(drop).map_err(failed))
 }
 
-/// Reads one chunk; each byte is copied once, from the page into wasm.
-pub(super) fn get(tx: &Transaction, id: RowId, index: ChunkIndex) -> Step<'_, StoredChunk> {
+/// Reads the record of one chunk; each byte is copied once, from the page into wasm.
+pub(super) fn get(tx: &Transaction, id: RowId, index: ChunkIndex) -> Step<'_, Found> {
     step(async move {
         let key = key(id, index).ok_or(StoreError::NotFound)?;
         let value = store(tx, CHUNKS)?.get(key).await.map_err(failed)?;
         let value = value.ok_or(StoreError::NotFound)?;
         let pair: &Array = value.dyn_ref().ok_or_else(|| malformed("chunk"))?;
-        Ok(StoredChunk {
-            index,
-            data: bytes_of(&pair.get(0))?,
-            proof: bytes_of(&pair.get(1))?,
-        })
+        let (data, proof) = (pair.get(0), bytes_of(&pair.get(1))?);
+        match to_number(&data) {
+            Some(len) if len <= CHUNK_SIZE => {
+                let len = len as usize;
+                Ok(Found::InFile(Place { index, len }, proof))
+            }
+            Some(_) => Err(malformed("length")),
+            None => {
+                let data = bytes_of(&data)?;
+                Ok(Found::Here(StoredChunk { index, data, proof }))
+            }
+        }
     })
 }
 
@@ -120,10 +151,12 @@ pub(super) async fn remove(tx: &Transaction, id: RowId, chunks: &[ChunkIndex]) -
         let value = store.get(key.clone()).await.map_err(failed)?;
         let Some(value) = value else { continue };
         // Whatever the record has become, it goes; what it counted is what can still be read of it.
-        let data: Option<Uint8Array> = value
-            .dyn_ref::<Array>()
-            .and_then(|pair| pair.get(0).dyn_into().ok());
-        removed += data.map_or(0, |data| u64::from(data.length()));
+        let data = value.dyn_ref::<Array>().map(|pair| pair.get(0));
+        let len = |data: JsValue| match data.dyn_ref::<Uint8Array>() {
+            Some(data) => Some(data.length().into()),
+            None => to_number(&data).filter(|len| *len <= CHUNK_SIZE),
+        };
+        removed += data.and_then(len).unwrap_or(0);
         store.delete(key).await.map_err(failed)?;
     }
     Ok(removed)

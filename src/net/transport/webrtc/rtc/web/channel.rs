@@ -48,12 +48,9 @@ impl RtcChannel for WebChannel {
     }
 
     fn send(&mut self, message: &[u8]) -> Result<(), RtcError> {
-        // A copy on the JavaScript heap: a view of wasm memory would be refused where that memory is shared.
-        let copy = Uint8Array::from(message);
-        self.0
-            .channel
-            .send_with_array_buffer_view(&copy)
-            .map_err(platform)
+        // Handed over as a view of wasm memory, which the browser copies before it returns: this memory is not shared
+        // between threads, where it would be refused.
+        self.0.channel.send_with_u8_array(message).map_err(platform)
     }
 
     fn buffered_amount(&self) -> usize {
