@@ -330,8 +330,10 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         learn,
         metrics.clone(),
         linked.clone(),
-        mailboxes,
     )?;
+    if let Some(mailboxes) = mailboxes {
+        node.offer(mailboxes);
+    }
     bound
         .iter()
         .for_each(|address| node.listen(addresses::socket_multiaddr(*address)));

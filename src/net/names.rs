@@ -25,6 +25,6 @@ impl Words for Message {
     }
 
     fn encode(&self) -> Bytes {
-        self.encode().into()
+        self.encode()
     }
 }

@@ -90,7 +90,6 @@ impl Node {
         learn: bool,
         metrics: Arc<Metrics>,
         linked: Arc<RwLock<Vec<Multiaddr>>>,
-        mailboxes: Option<Mailboxes>,
     ) -> Result<Self, noise::Error> {
         let noise = noise::Config::new(key)?;
         let mut muxer = yamux::Config::default();
@@ -106,12 +105,7 @@ impl Node {
         let config = libp2p::swarm::Config::with_tokio_executor()
             .with_idle_connection_timeout(IDLE_TIMEOUT)
             .with_max_negotiating_inbound_streams(MAX_NEGOTIATING_STREAMS);
-        let mut swarm = Swarm::new(
-            transport,
-            behaviour(key, limits, mailboxes.is_some()),
-            local,
-            config,
-        );
+        let mut swarm = Swarm::new(transport, behaviour(key, limits), local, config);
         for address in &external {
             swarm.add_external_address(address.clone());
         }
@@ -123,8 +117,15 @@ impl Node {
             reserved: HashSet::new(),
             learned,
             names: Names::new(),
-            mailboxes,
+            mailboxes: None,
         })
+    }
+
+    /// Keeps mail from now on; to be said before anybody is connected.
+    pub(crate) fn offer(&mut self, mailboxes: Mailboxes) {
+        let streams = session::Behaviour::new(custody::PROTOCOL);
+        self.swarm.behaviour_mut().custody = Some(streams).into();
+        self.mailboxes = Some(mailboxes);
     }
 
     /// Tells the listener transport about an address the HTTP server is bound to.
@@ -357,7 +358,7 @@ async fn reported(mailboxes: &mut Option<Mailboxes>) -> Option<Report> {
     }
 }
 
-fn behaviour(key: &Keypair, limits: &Limits, mailboxes: bool) -> Behaviour {
+fn behaviour(key: &Keypair, limits: &Limits) -> Behaviour {
     let local = key.public().to_peer_id();
     let connections = connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(MAX_PENDING_INCOMING))
@@ -401,9 +402,7 @@ fn behaviour(key: &Keypair, limits: &Limits, mailboxes: bool) -> Behaviour {
         ),
         index: Server(index),
         names: session::Behaviour::new(names::PROTOCOL),
-        custody: mailboxes
-            .then(|| session::Behaviour::new(custody::PROTOCOL))
-            .into(),
+        custody: None.into(),
         links: Links::new(),
     }
 }
@@ -498,7 +497,6 @@ mod tests {
             learn,
             metrics,
             Arc::default(),
-            None,
         )
         .unwrap()
     }

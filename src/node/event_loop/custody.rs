@@ -252,7 +252,7 @@ impl<S: Store> EventLoop<S> {
         if self.custody.asked.len() < MAX_ASKED {
             return;
         }
-        let up = self.custody.asked.iter().filter_map(|(_, asked)| {
+        let up = self.custody.asked.values().filter_map(|asked| {
             let State::Up(stream) = asked.state else {
                 return None;
             };
