@@ -30,6 +30,7 @@ pub mod manifest;
 pub mod message;
 pub mod name;
 pub mod neighbours;
+pub mod ordered;
 pub mod pex;
 pub mod picker;
 pub mod pool;
@@ -40,6 +41,7 @@ pub mod share;
 #[cfg(feature = "test-utils")]
 pub mod sim;
 pub mod site;
+pub(crate) mod sorting;
 pub mod swarm;
 pub mod tail;
 pub mod tree;

@@ -64,8 +64,12 @@ impl Post {
         puzzle_bits: Option<u8>,
         now_ms: f64,
     ) -> Result<Post, JsValue> {
-        let secret = mail_secret.try_into().map_err(|_| error("32 bytes of secret", BAD_INPUT))?;
-        let seed = seed.try_into().map_err(|_| error("32 bytes of seed", BAD_INPUT))?;
+        let secret = mail_secret
+            .try_into()
+            .map_err(|_| error("32 bytes of secret", BAD_INPUT))?;
+        let seed = seed
+            .try_into()
+            .map_err(|_| error("32 bytes of seed", BAD_INPUT))?;
         let entries = inputs::entries(&entries)?;
         let bits = puzzle_bits.unwrap_or(PUZZLE_BITS);
         let post = post::Post::new(secret, entries, seed, bits, now_ms as u64);
@@ -153,7 +157,9 @@ impl StampSearch {
     /// Nothing tried yet.
     #[wasm_bindgen(constructor)]
     pub fn new(prefix: &[u8], bits: u8) -> Result<StampSearch, JsValue> {
-        let prefix = prefix.try_into().map_err(|_| error("32 bytes of prefix", BAD_INPUT))?;
+        let prefix = prefix
+            .try_into()
+            .map_err(|_| error("32 bytes of prefix", BAD_INPUT))?;
         Ok(Self(stamp::Search::of_prefix(prefix, bits)))
     }
 
@@ -181,7 +187,8 @@ pub fn make_card(card: MailCard) -> Result<String, JsValue> {
         hints: hints?,
         admission: None,
     };
-    card.to_link().map_err(|why| error(&why.to_string(), why.code()))
+    card.to_link()
+        .map_err(|why| error(&why.to_string(), why.code()))
 }
 
 /// Reads a card: as a link, an id, or an address of the app that shows it.
@@ -190,7 +197,11 @@ pub fn read_card(text: &str) -> Result<MailCard, JsValue> {
     let text = text.trim();
     let text = text.split_once("#/m/").map_or(text, |(_, card)| card);
     let card = Card::parse(text).map_err(|why| error(&why.to_string(), why.code()))?;
-    let hints: js_sys::Array = card.hints.iter().map(|hint| JsValue::from(hint.as_str())).collect();
+    let hints: js_sys::Array = card
+        .hints
+        .iter()
+        .map(|hint| JsValue::from(hint.as_str()))
+        .collect();
     let out = Object::new()
         .with("id", card.id.to_string())
         .with("name", card.name)

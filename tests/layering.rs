@@ -69,6 +69,11 @@ const RINGS: &[Ring] = &[
         never: &["tokio::"],
     },
     Ring {
+        name: "wasm_mail",
+        siblings: &["wasm_mail", "proto"],
+        never: &["tokio::", "libp2p::", "web_sys::"],
+    },
+    Ring {
         name: "cli",
         siblings: &["cli", "node", "net", "store", "rt", "proto"],
         never: &["web_sys::", "wasm_bindgen::"],

@@ -30,6 +30,10 @@ export function buildSteps({ fast = false } = {}) {
   const rustKey = async () => `${await rustVersion()} ${process.env.RUSTFLAGS ?? ''} ${fast}`;
   const compiledWasm = join(artefacts, 'gyre.wasm');
   const glue = join(out, 'gyre', 'glue');
+  const compiledMail = join(artefacts, 'gyre_mail.wasm');
+  const mailGlue = join(out, 'gyre', 'mail-glue');
+  const optimise = (from, into) => (fast ? copyFileSync(from, into)
+    : run(process.execPath, [join(root, 'node_modules/binaryen/bin/wasm-opt'), from, '-o', into, ...wasmOptArgs], { label: 'wasm-opt' }));
 
   return [
     {
@@ -78,7 +82,7 @@ export function buildSteps({ fast = false } = {}) {
       outputs: ['target/gyre/glue/gyre.js', 'target/gyre/glue/gyre_bg.wasm'],
       run: async () => {
         rmSync(glue, { recursive: true, force: true });
-        await run(bindgenBinary, [compiledWasm, glue]);
+        await run(bindgenBinary, [compiledWasm, glue, 'gyre']);
       },
     },
     {
@@ -89,13 +93,50 @@ export function buildSteps({ fast = false } = {}) {
       outputs: ['pkg/wasm/gyre.js', 'pkg/wasm/gyre.d.ts', 'pkg/wasm/gyre_bg.wasm'],
       run: async () => {
         const to = join(root, 'pkg/wasm');
-        rmSync(to, { recursive: true, force: true });
         mkdirSync(to, { recursive: true });
+        // The other module stands in the same folder.
+        for (const name of readdirSync(to)) if (!name.startsWith('gyre_mail')) rmSync(join(to, name), { recursive: true });
         for (const name of ['gyre.js', 'gyre.d.ts', 'gyre_bg.wasm.d.ts']) copyFileSync(join(glue, name), join(to, name));
         if (existsSync(join(glue, 'snippets'))) cpSync(join(glue, 'snippets'), join(to, 'snippets'), { recursive: true });
-        const [from, into] = [join(glue, 'gyre_bg.wasm'), join(to, 'gyre_bg.wasm')];
-        if (fast) copyFileSync(from, into);
-        else await run(process.execPath, [join(root, 'node_modules/binaryen/bin/wasm-opt'), from, '-o', into, ...wasmOptArgs], { label: 'wasm-opt' });
+        await optimise(join(glue, 'gyre_bg.wasm'), join(to, 'gyre_bg.wasm'));
+      },
+    },
+    {
+      id: 'mail-compile',
+      title: 'Compiling the mail module to WebAssembly',
+      // One after the other: both are called gyre.wasm until they are copied.
+      needs: ['wasm-compile'],
+      inputs: rustInputs,
+      key: rustKey,
+      outputs: ['target/gyre/gyre_mail.wasm'],
+      run: async () => {
+        const module = ['--no-default-features', '--features', 'mail-module'];
+        await cargo(['build', '--lib', '--locked', '--target', wasmTarget, '--profile', wasmProfile, ...module, ...(fast ? [] : withoutPaths(wasmTarget))]);
+        mkdirSync(artefacts, { recursive: true });
+        copyFileSync(join(cargoTarget, wasmTarget, fast ? 'debug' : 'wasm', 'gyre.wasm'), compiledMail);
+      },
+    },
+    {
+      id: 'mail-glue',
+      title: 'Writing the JavaScript glue of the mail module',
+      needs: ['mail-compile', 'bindgen-tool'],
+      outputs: ['target/gyre/mail-glue/gyre_mail.js', 'target/gyre/mail-glue/gyre_mail_bg.wasm'],
+      run: async () => {
+        rmSync(mailGlue, { recursive: true, force: true });
+        await run(bindgenBinary, [compiledMail, mailGlue, 'gyre_mail']);
+      },
+    },
+    {
+      id: 'mail-opt',
+      title: fast ? 'Copying the mail module' : 'Optimising the mail module',
+      needs: ['mail-glue', 'npm'],
+      key: `${wasmOptArgs.join(' ')} ${fast}`,
+      outputs: ['pkg/wasm/gyre_mail.js', 'pkg/wasm/gyre_mail.d.ts', 'pkg/wasm/gyre_mail_bg.wasm'],
+      run: async () => {
+        const to = join(root, 'pkg/wasm');
+        mkdirSync(to, { recursive: true });
+        for (const name of ['gyre_mail.js', 'gyre_mail.d.ts', 'gyre_mail_bg.wasm.d.ts']) copyFileSync(join(mailGlue, name), join(to, name));
+        await optimise(join(mailGlue, 'gyre_mail_bg.wasm'), join(to, 'gyre_mail_bg.wasm'));
       },
     },
     {
@@ -184,7 +225,7 @@ export function buildSteps({ fast = false } = {}) {
     {
       id: 'pkg',
       title: 'Writing the npm package',
-      needs: ['wasm-opt', 'sdk', 'worker', 'loader'],
+      needs: ['wasm-opt', 'mail-opt', 'sdk', 'worker', 'loader'],
       inputs: ['Cargo.toml', 'docs/sdk.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'scripts/lib/build.mjs'],
       outputs: ['pkg/package.json', 'pkg/README.md'],
       run: writePackage,
@@ -279,6 +320,7 @@ async function writePackage() {
     exports: {
       '.': { types: './index.d.ts', default: './index.js' },
       './wasm/gyre_bg.wasm': './wasm/gyre_bg.wasm',
+      './wasm/gyre_mail_bg.wasm': './wasm/gyre_mail_bg.wasm',
       './gyre-sw.js': './gyre-sw.js',
       './package.json': './package.json',
     },

@@ -30,6 +30,7 @@ export const suites = [
     run: () => checks(
       ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'relay,test-utils,mail', '--', '-D', 'warnings'],
       ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'test-utils,mail', '--target', wasmTarget, '--', '-D', 'warnings'],
+      ['cargo', 'clippy', '--locked', '--lib', '--no-default-features', '--features', 'mail-module', '--target', wasmTarget, '--', '-D', 'warnings'],
     ),
   },
   {
@@ -54,6 +55,12 @@ export const suites = [
     about: 'signed records, against the npm package ipns',
     needs: ['npm'],
     run: () => nodeTestFiles('tests/names'),
+  },
+  {
+    name: 'mailbox',
+    about: 'the mailbox with the mail module as it ships, in Node',
+    needs: ['pkg'],
+    run: () => nodeTestFiles('tests/mailbox'),
   },
   {
     name: 'wasm-chromium',

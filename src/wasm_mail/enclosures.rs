@@ -40,7 +40,9 @@ impl EnclosureSealer {
     /// Starts an enclosure of exactly `size` bytes, under a key that never sealed another.
     #[wasm_bindgen(constructor)]
     pub fn new(key: &[u8], size: f64) -> Result<EnclosureSealer, JsValue> {
-        let key = key.try_into().map_err(|_| error("32 bytes of key", BAD_INPUT))?;
+        let key = key
+            .try_into()
+            .map_err(|_| error("32 bytes of key", BAD_INPUT))?;
         let sealer = enclosure::EnclosureSealer::new(ShareKey::new(key), size as u64);
         sealer.map(|sealer| Self(Some(sealer))).map_err(thrown)
     }
@@ -96,7 +98,10 @@ impl EnclosureOpener {
 }
 
 fn chunks(out: &[bytes::Bytes]) -> JsValue {
-    let all: Array = out.iter().map(|chunk| JsValue::from(array(chunk))).collect();
+    let all: Array = out
+        .iter()
+        .map(|chunk| JsValue::from(array(chunk)))
+        .collect();
     all.into()
 }
 

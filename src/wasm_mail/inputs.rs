@@ -1,7 +1,6 @@
 //! What JavaScript says, as the mailer understands it.
 
 use bytes::Bytes;
-use data_encoding::HEXLOWER_PERMISSIVE;
 use js_sys::{Array, BigInt};
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -29,7 +28,10 @@ pub(super) fn read(value: &JsValue) -> Result<Input, JsValue> {
         }
         "answer" => {
             let message = input.get("message").map(|_| input.bytes("message"));
-            Input::Answer(PeerId(input.array("peer")?), message.transpose()?.map(Bytes::from))
+            Input::Answer(
+                PeerId(input.array("peer")?),
+                message.transpose()?.map(Bytes::from),
+            )
         }
         "records" => {
             let values = input.list("values")?;
@@ -40,7 +42,9 @@ pub(super) fn read(value: &JsValue) -> Result<Input, JsValue> {
         "put" => Input::Put(input.bytes("key")?, input.number("holders")? as usize),
         "relays" => Input::Relays(peers(&input, "peers")?),
         "stamped" => {
-            let nonce = input.get("nonce").and_then(|nonce| nonce.dyn_into::<BigInt>().ok());
+            let nonce = input
+                .get("nonce")
+                .and_then(|nonce| nonce.dyn_into::<BigInt>().ok());
             let nonce = nonce.and_then(|nonce| u64::try_from(nonce).ok());
             let nonce = nonce.ok_or_else(|| error("nonce: a bigint", BAD_INPUT))?;
             Input::Stamped(Job(DepositId(hex(&input.text("job")?)?)), nonce)
@@ -99,7 +103,9 @@ fn draft(draft: &Reader<'_>) -> Result<Draft, JsValue> {
 
 fn contact(input: &Reader<'_>) -> Result<Contact, JsValue> {
     let card = input.some_text("card")?.map(|card| Card::parse(&card));
-    let card = card.transpose().map_err(|why| error(&why.to_string(), why.code()))?;
+    let card = card
+        .transpose()
+        .map_err(|why| error(&why.to_string(), why.code()))?;
     Ok(Contact {
         id: id(&input.text("id")?)?,
         petname: input.some_text("petname")?,
@@ -146,8 +152,15 @@ fn message(input: &Reader<'_>) -> Result<Ref, JsValue> {
 }
 
 fn hex<const N: usize>(text: &str) -> Result<[u8; N], JsValue> {
-    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
-    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|digit| Some(digit.to_digit(16)? as u8))
+        .collect();
+    let bytes = digits.and_then(|digits| {
+        let (pairs, rest) = digits.as_chunks::<2>();
+        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
+        rest.is_empty().then(|| bytes.try_into().ok())?
+    });
     bytes.ok_or_else(|| error(&format!("{} hex digits", 2 * N), BAD_INPUT))
 }
 

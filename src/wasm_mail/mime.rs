@@ -81,7 +81,10 @@ pub fn mbox_entry(raw: &[u8], from: &str, time_ms: f64) -> Uint8Array {
 }
 
 fn mails(mails: impl IntoIterator<Item = Vec<u8>>) -> JsValue {
-    let all: Array = mails.into_iter().map(|mail| JsValue::from(array(&mail))).collect();
+    let all: Array = mails
+        .into_iter()
+        .map(|mail| JsValue::from(array(&mail)))
+        .collect();
     all.into()
 }
 
@@ -92,7 +95,11 @@ fn read_draft(draft: &Reader<'_>) -> Result<Draft, JsValue> {
         None => Vec::new(),
     };
     let references = match draft.get("references") {
-        Some(_) => draft.list("references")?.iter().map(objects::text).collect::<Result<_, _>>()?,
+        Some(_) => draft
+            .list("references")?
+            .iter()
+            .map(objects::text)
+            .collect::<Result<_, _>>()?,
         None => Vec::new(),
     };
     let part = |value: &JsValue| {
@@ -104,7 +111,11 @@ fn read_draft(draft: &Reader<'_>) -> Result<Draft, JsValue> {
         })
     };
     let parts = match draft.get("parts") {
-        Some(_) => draft.list("parts")?.iter().map(part).collect::<Result<_, _>>()?,
+        Some(_) => draft
+            .list("parts")?
+            .iter()
+            .map(part)
+            .collect::<Result<_, _>>()?,
         None => Vec::new(),
     };
     Ok(Draft {
@@ -150,7 +161,11 @@ fn write_mail(mail: &Mail) -> JsValue {
         .with("from", people(&mail.from))
         .with("to", people(&mail.to))
         .with("cc", people(&mail.cc))
-        .with("dateMs", mail.date_millis.map_or(JsValue::NULL, |date| JsValue::from(date as f64)))
+        .with(
+            "dateMs",
+            mail.date_millis
+                .map_or(JsValue::NULL, |date| JsValue::from(date as f64)),
+        )
         .with("messageId", or_null(mail.message_id.as_deref()))
         .with("inReplyTo", texts(&mail.in_reply_to))
         .with("references", texts(&mail.references))
@@ -171,7 +186,10 @@ fn people(people: &[Person]) -> Array {
 }
 
 fn texts(texts: &[String]) -> Array {
-    texts.iter().map(|text| JsValue::from(text.as_str())).collect()
+    texts
+        .iter()
+        .map(|text| JsValue::from(text.as_str()))
+        .collect()
 }
 
 fn or_null(text: Option<&str>) -> JsValue {

@@ -72,7 +72,9 @@ impl<'a> Reader<'a> {
 
     pub(super) fn array<const N: usize>(&self, name: &str) -> Result<[u8; N], JsValue> {
         let bytes = self.bytes(name)?;
-        bytes.try_into().map_err(|_| error(&format!("{name}: {N} bytes"), BAD_INPUT))
+        bytes
+            .try_into()
+            .map_err(|_| error(&format!("{name}: {N} bytes"), BAD_INPUT))
     }
 
     pub(super) fn list(&self, name: &str) -> Result<Vec<JsValue>, JsValue> {

@@ -1,8 +1,7 @@
 //! What the mailer wants done, as JavaScript understands it.
 
-use std::collections::BTreeMap;
+use crate::proto::ordered::Map;
 
-use data_encoding::HEXLOWER;
 use js_sys::Array;
 use wasm_bindgen::JsValue;
 
@@ -11,7 +10,7 @@ use crate::proto::identity::Id;
 use crate::proto::mail::enclosure::Enclosure;
 use crate::proto::mail::message::Body;
 use crate::proto::mail::post::{
-    IdentityStage, Job, Letter, Output, ParcelView, Ref, Stage, Standing, Status, safety,
+    IdentityStage, Job, Letter, Output, ParcelView, Ref, Stage, Standing, Status, hex, safety,
 };
 
 pub(super) fn write(output: Output) -> JsValue {
@@ -41,7 +40,7 @@ pub(super) fn write(output: Output) -> JsValue {
         Output::Unstamp(job) => out.with("do", "unstamp").with("job", name(job)),
         Output::Keep(blob, size) => out
             .with("do", "keep")
-            .with("blob", HEXLOWER.encode(&blob.0))
+            .with("blob", hex(&blob.0))
             .with("size", size as f64),
         Output::Letter(letter) => self::letter(out, &letter),
         Output::Status(status) => self::status(out.with("do", "status"), &status, true),
@@ -52,8 +51,8 @@ pub(super) fn write(output: Output) -> JsValue {
         } => out
             .with("do", "sent")
             .with("token", token)
-            .with("message", hex(message))
-            .with("thread", HEXLOWER.encode(&thread.0)),
+            .with("message", hex(&message.0))
+            .with("thread", hex(&thread.0)),
         Output::Failed { token, code } => out
             .with("do", "failed")
             .with("token", token)
@@ -84,7 +83,7 @@ pub(super) fn write(output: Output) -> JsValue {
             let all = Array::new();
             for device in devices {
                 let device = Object::new()
-                    .with("key", HEXLOWER.encode(&device.key.0))
+                    .with("key", hex(&device.key.0))
                     .with("me", device.me)
                     .with("since", device.since as f64)
                     .with("seen", device.seen as f64);
@@ -107,8 +106,8 @@ pub(super) fn write(output: Output) -> JsValue {
         Output::Sync(device, data) => out
             .with("do", "sync")
             .with("data", array(&data))
-            .with("device", HEXLOWER.encode(&device.0)),
-        Output::Gone(message) => out.with("do", "gone").with("message", hex(message)),
+            .with("device", hex(&device.0)),
+        Output::Gone(message) => out.with("do", "gone").with("message", hex(&message.0)),
         Output::Refused(why) => out.with("do", "refused").with("why", why),
     }
     .value()
@@ -116,18 +115,20 @@ pub(super) fn write(output: Output) -> JsValue {
 
 /// By message, with all its recipients.
 pub(super) fn outbox(parcels: impl Iterator<Item = ParcelView>) -> JsValue {
-    let mut messages: BTreeMap<Ref, (Object, Array)> = BTreeMap::new();
+    let mut messages: Map<Ref, (Object, Array)> = Map::new();
     for parcel in parcels {
         let message = parcel.status.message;
         let entry = messages.entry(message).or_insert_with(|| {
             let object = Object::new()
-                .with("message", hex(message))
-                .with("thread", HEXLOWER.encode(&parcel.thread.0))
+                .with("message", hex(&message.0))
+                .with("thread", hex(&parcel.thread.0))
                 .with("timeMs", parcel.time_millis as f64);
             (object, Array::new())
         });
         let recipient = Object::new().with("id", parcel.status.to.to_string());
-        entry.1.push(&status(recipient, &parcel.status, false).value());
+        entry
+            .1
+            .push(&status(recipient, &parcel.status, false).value());
     }
     let all: Array = messages
         .into_values()
@@ -138,7 +139,7 @@ pub(super) fn outbox(parcels: impl Iterator<Item = ParcelView>) -> JsValue {
 
 pub(super) fn enclosure(enclosure: &Enclosure) -> JsValue {
     Object::new()
-        .with("hash", HEXLOWER.encode(&enclosure.hash().0))
+        .with("hash", hex(&enclosure.hash().0))
         .with("key", array(enclosure.key().expose()))
         .with("size", enclosure.len() as f64)
         .with("name", enclosure.name())
@@ -147,14 +148,18 @@ pub(super) fn enclosure(enclosure: &Enclosure) -> JsValue {
 }
 
 fn letter(out: Object, letter: &Letter) -> Object {
-    let to: Array = letter.to.iter().map(|id: &Id| JsValue::from(id.to_string())).collect();
+    let to: Array = letter
+        .to
+        .iter()
+        .map(|id: &Id| JsValue::from(id.to_string()))
+        .collect();
     let enclosures: Array = letter.enclosures.iter().map(enclosure).collect();
     let out = out
         .with("do", "letter")
-        .with("message", hex(letter.message))
-        .with("thread", HEXLOWER.encode(&letter.thread.0))
+        .with("message", hex(&letter.message.0))
+        .with("thread", hex(&letter.thread.0))
         .with("from", letter.from.to_string())
-        .with("device", HEXLOWER.encode(&letter.device.0))
+        .with("device", hex(&letter.device.0))
         .with("to", to)
         .with("timeMs", letter.time_millis as f64)
         .with("enclosures", enclosures)
@@ -201,9 +206,5 @@ fn state(standing: Standing) -> &'static str {
 }
 
 fn name(job: Job) -> String {
-    HEXLOWER.encode(&job.0.0)
-}
-
-fn hex(message: Ref) -> String {
-    HEXLOWER.encode(&message.0)
+    hex(&job.0.0)
 }

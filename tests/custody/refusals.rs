@@ -23,7 +23,8 @@ struct Client {
 
 impl Client {
     async fn of(scene: &Scene, custodian: &Peer) -> Self {
-        let node = node(scene).await;
+        // Without consent it keeps nothing itself, so it hears only what it asked for.
+        let node = node(scene).silent().await;
         let heard = Rc::<RefCell<Vec<_>>>::default();
         let said = heard.clone();
         let listener = move |_, message: Option<&Message>| said.borrow_mut().push(message.cloned());

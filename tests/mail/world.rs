@@ -12,7 +12,7 @@ use gyre::proto::custody::stamp::Search;
 use gyre::proto::custody::tag::Tag;
 use gyre::proto::custody::{MessageId as DepositId, PeerId, READ_WIDTH};
 use gyre::proto::identity::{Id, Key, record as identities};
-use gyre::proto::mail::message::{Body, MessageId};
+use gyre::proto::mail::message::Body;
 use gyre::proto::mail::post::{
     Contact, Draft, IdentityStage, Input, Letter, Output, Policy, Post, Ref, Stage, Standing,
     Status,
@@ -52,7 +52,6 @@ pub struct Keeper {
 
 /// One device of somebody, and the page that it runs.
 pub struct Device {
-    pub name: String,
     secret: [u8; 32],
     pub post: Option<Post>,
     pub online: bool,
@@ -123,10 +122,9 @@ impl World {
     }
 
     /// A page of whoever has this secret, without an identity yet.
-    pub fn device(&mut self, name: &str, secret: u8) -> usize {
+    pub fn device(&mut self, _name: &str, secret: u8) -> usize {
         let n = self.people.len();
         self.people.push(Device {
-            name: name.to_owned(),
             secret: [secret; 32],
             post: None,
             online: true,
@@ -510,7 +508,7 @@ impl World {
                 return;
             };
             if device.fragile > 0 && self.random.below(device.fragile) == 0 {
-                let again = self.now + 1000 + u64::from(self.random.below(5000));
+                let again = self.now + 5000 + u64::from(self.random.below(40_000));
                 self.stop(n);
                 self.people[n].restart = Some(again);
                 return;
@@ -619,7 +617,24 @@ impl World {
         true
     }
 
-    /// Envelopes that honest custodians hold, each once.
+    /// Somebody unknown leaves this with every custodian.
+    pub fn plant(&mut self, deposit: Deposit) {
+        self.tell_keepers(Message::Put(deposit));
+    }
+
+    /// A request of somebody unknown, each time another, to all.
+    pub fn tell_keepers(&mut self, message: Message) {
+        self.counter += 1;
+        let mut who = [0xee; 32];
+        who[..8].copy_from_slice(&self.counter.to_le_bytes());
+        for n in 0..self.keepers.len() {
+            self.keep(n, Keeping::Opened(PeerId(who)));
+            self.keep(n, Keeping::Received(PeerId(who), message.clone()));
+            self.keep(n, Keeping::Closed(PeerId(who)));
+        }
+    }
+
+    /// Envelopes that custodians hold, each once.
     pub fn lying(&self) -> BTreeSet<DepositId> {
         let stores = self.keepers.iter().flat_map(|keeper| keeper.store.keys());
         stores.copied().collect()
@@ -701,6 +716,3 @@ pub fn text(letter: &Letter) -> String {
         Body::There(enclosure) => format!("at {}", enclosure.hash()),
     }
 }
-
-/// Of nothing: the id that no message has.
-pub const NOBODY: MessageId = MessageId([0; 16]);

@@ -34,7 +34,7 @@ after(() => rmSync(project, { recursive: true, force: true, maxRetries: 5 }));
 
 test('the tarball holds what it should and nothing else', () => {
   const names = packed.files.map((file) => file.path);
-  for (const wanted of ['package.json', 'README.md', 'index.js', 'index.d.ts', 'wasm/gyre.js', 'wasm/gyre.d.ts', 'wasm/gyre_bg.wasm', 'gyre-sw.js', 'argon2.js', 'english.txt']) {
+  for (const wanted of ['package.json', 'README.md', 'index.js', 'index.d.ts', 'wasm/gyre.js', 'wasm/gyre.d.ts', 'wasm/gyre_bg.wasm', 'wasm/gyre_mail.js', 'wasm/gyre_mail.d.ts', 'wasm/gyre_mail_bg.wasm', 'gyre-sw.js', 'argon2.js', 'mail/office.js', 'mail/idb.js', 'mail/words.js', 'mail/stamp-worker.js', 'english.txt']) {
     assert.ok(names.includes(wanted), `${wanted} is missing from ${names.join(', ')}`);
   }
   for (const name of names) assert.match(name, /^(package\.json|README\.md|LICENSE[-\w]*|english\.txt|site\/\w+\.html|[\w./-]+\.(js|d\.ts|wasm))$/, `${name} should not be packed`);

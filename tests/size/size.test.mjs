@@ -9,6 +9,8 @@ import { firstLoad, packed, wasmFile } from './measure.mjs';
 
 /** The whole peer: 864 KiB. */
 const WASM_GZIP_BUDGET = 864 * 1024;
+/** The mail module, which whoever uses mail loads besides: keys and sealing after the quantum computer, custody, MIME. */
+const MAIL_GZIP_BUDGET = 250_000;
 /** The app before the peer has loaded: small enough to be usable within a second on a slow line. */
 const SHELL_GZIP_BUDGET = 60_000;
 
@@ -16,6 +18,12 @@ test('the peer in WebAssembly', (t) => {
   const size = packed(readFileSync(wasmFile()));
   t.diagnostic(`wasm: ${size.raw} bytes, ${size.gzip} gzip, ${size.brotli} brotli`);
   assert.ok(size.gzip <= WASM_GZIP_BUDGET, `${size.gzip} bytes are more than ${WASM_GZIP_BUDGET}`);
+});
+
+test('the mail module', (t) => {
+  const size = packed(readFileSync(join(root, 'pkg/wasm/gyre_mail_bg.wasm')));
+  t.diagnostic(`mail module: ${size.raw} bytes, ${size.gzip} gzip, ${size.brotli} brotli`);
+  assert.ok(size.gzip <= MAIL_GZIP_BUDGET, `${size.gzip} bytes are more than ${MAIL_GZIP_BUDGET}`);
 });
 
 test('the shell of the app', (t) => {

@@ -32,6 +32,10 @@ use seeking::Seeking;
 /// Streams that we hold open: as many as links. The one that was used longest ago makes room.
 const MAX_ASKED: usize = crate::proto::pool::MAX_LINKS;
 
+/// Peers that are asked or being linked for it at once; more are told that nothing came of it. Ours: a look through two mailboxes and the
+/// checks of a custodian.
+const MAX_WANTED: usize = 256;
+
 /// Messages for one peer that wait for its stream: what is asked of it at once.
 const MAX_WAITING: usize = net::SEND_QUEUE;
 
@@ -205,6 +209,13 @@ impl<S: Store> EventLoop<S> {
         if fresh {
             self.make_room_to_ask();
         }
+        let heard = Heard {
+            custodian: asker == Asker::Custodian,
+            person: asker == Asker::Person,
+        };
+        if fresh && self.custody.asked.len() >= MAX_WANTED {
+            return self.not_heard(key, heard);
+        }
         let asked = self.custody.asked.entry(key).or_insert_with(|| Asked {
             state: State::Linking,
             waiting: Vec::new(),
@@ -212,10 +223,8 @@ impl<S: Store> EventLoop<S> {
             challenge: None,
             heard: Heard::default(),
         });
-        match asker {
-            Asker::Custodian => asked.heard.custodian = true,
-            Asker::Person => asked.heard.person = true,
-        }
+        asked.heard.custodian |= heard.custodian;
+        asked.heard.person |= heard.person;
         if let State::Up(stream) = asked.state {
             asked.at = now();
             let challenge = asked.challenge;

@@ -6,14 +6,15 @@
 //! signed once and sent to every peer that lists it, now or later. The tags of this week are watched at a few peers, so that what
 //! comes while the reader is online is there at once.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::deposit::Deposit;
 use super::message::{MAX_IDS, Message, Nonce, sign_delete, sign_list};
 use super::region::{Candidate, is_qualified};
 use super::tag::{Reading, Tag, Week};
-use super::{ANSWER_WITHIN, MessageId, PeerId, READ_WIDTH, RELAYS_MAX};
+use super::{ANSWER_WITHIN, CLOCK_ERROR, MessageId, PeerId, READ_WIDTH, RELAYS_MAX, Refusal};
+use crate::proto::ordered::{Map, Set};
 use crate::proto::types::Time;
 
 /// Tags that are looked through at once: each costs up to [`READ_WIDTH`] links.
@@ -90,7 +91,7 @@ struct Mailbox {
     /// Whether it is of a week in which messages still come.
     lively: bool,
     /// Peers that tell of new messages.
-    watchers: BTreeSet<PeerId>,
+    watchers: Set<PeerId>,
     deleted: BTreeSet<MessageId>,
 }
 
@@ -99,7 +100,7 @@ enum State {
     Idle,
     Looking,
     /// Peers that have yet to answer.
-    Asking(BTreeSet<PeerId>),
+    Asking(Set<PeerId>),
 }
 
 #[derive(Debug, Default)]
@@ -110,7 +111,7 @@ struct Peer {
     /// Tags to be asked for once the challenge is here.
     waiting: Vec<Tag>,
     /// What it lists.
-    listed: BTreeMap<Tag, BTreeSet<MessageId>>,
+    listed: Map<Tag, BTreeSet<MessageId>>,
     /// What it was told is deleted.
     told: BTreeSet<MessageId>,
     strikes: u32,
@@ -128,10 +129,10 @@ struct Wanted {
 pub struct Collector {
     puzzle_bits: u8,
     relays: Vec<PeerId>,
-    boxes: BTreeMap<Tag, Mailbox>,
-    peers: BTreeMap<PeerId, Peer>,
+    boxes: Map<Tag, Mailbox>,
+    peers: Map<PeerId, Peer>,
     known: BTreeSet<MessageId>,
-    wanted: BTreeMap<MessageId, Wanted>,
+    wanted: Map<MessageId, Wanted>,
     out: VecDeque<Output>,
 }
 
@@ -141,10 +142,10 @@ impl Collector {
         Self {
             puzzle_bits,
             relays: Vec::new(),
-            boxes: BTreeMap::new(),
-            peers: BTreeMap::new(),
+            boxes: Map::new(),
+            peers: Map::new(),
             known: BTreeSet::new(),
-            wanted: BTreeMap::new(),
+            wanted: Map::new(),
             out: VecDeque::new(),
         }
     }
@@ -185,7 +186,7 @@ impl Collector {
                 state: State::Idle,
                 next: now,
                 lively: false,
-                watchers: BTreeSet::new(),
+                watchers: Set::new(),
                 deleted: BTreeSet::new(),
             });
             self.boxes.insert(tag, mailbox);
@@ -239,7 +240,7 @@ impl Collector {
             let known = self.peers.get(peer);
             known.is_none_or(|known| known.strikes < STRIKES_MAX) && !watchers.contains(peer)
         };
-        let ask: BTreeSet<_> = all.into_iter().filter(good).collect();
+        let ask: Set<_> = all.into_iter().filter(good).collect();
         mailbox.state = State::Asking(ask.clone());
         mailbox.next = now + 3 * ANSWER_WITHIN;
         for peer in ask {
@@ -302,7 +303,11 @@ impl Collector {
             Message::New(tag, id) => self.listed(from, tag, vec![id]),
             Message::Letter(deposit) => self.letter(from, deposit),
             Message::Absent(id) => self.missing(from, id, false),
-            Message::Refused(id, _) => {
+            Message::Refused(id, refusal) => {
+                if refusal == Refusal::TooFast {
+                    // What it was told to delete it is told again, when it lists it again.
+                    peer.told.remove(&id);
+                }
                 self.answered(from, Tag(id.0));
                 self.missing(from, id, true);
             }
@@ -352,7 +357,7 @@ impl Collector {
             .values()
             .filter(|wanted| wanted.asked.is_some())
             .count();
-        let mut gets: BTreeMap<(PeerId, Tag), Vec<MessageId>> = BTreeMap::new();
+        let mut gets: Map<(PeerId, Tag), Vec<MessageId>> = Map::new();
         self.wanted.retain(|id, wanted| {
             if wanted.asked.is_some() || asked >= GETS_AT_ONCE {
                 return true;
@@ -386,8 +391,10 @@ impl Collector {
             }
             return;
         }
-        // Whether its time is over is for custodians to decide, by their clocks: it is here.
-        if header.check(header.sent()).is_err() {
+        // Whether its time is over is for custodians to decide, by their clocks: it is here. The earliest time at which one may have
+        // taken it stands for that: whoever left it with an odd end must not make its custodians look like liars.
+        let taken = header.terms().week.start().saturating_sub(CLOCK_ERROR);
+        if header.check(taken).is_err() {
             self.missing(from, id, true);
             return self.strike(from);
         }

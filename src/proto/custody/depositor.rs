@@ -5,7 +5,7 @@
 //! that do not. From then on, whenever the sender is online, it looks whether copies are online and leaves more if
 //! not. A tombstone signed by the reader ends it, as does the delivery receipt in a message of the reader's.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::deposit::Deposit;
@@ -17,6 +17,7 @@ use super::{
     ANSWER_WITHIN, COPIES, HOUR, MessageId, PeerId, READ_WIDTH, RECEIPTS_BESIDE_RELAY,
     RECEIPTS_MIN, RELAYS_MAX,
 };
+use crate::proto::ordered::{Map, Set};
 use crate::proto::random::Random;
 use crate::proto::types::Time;
 
@@ -105,9 +106,9 @@ struct Letter {
     deposit: Deposit,
     relays: Vec<PeerId>,
     /// Relays that have not answered yet.
-    asked: BTreeSet<PeerId>,
-    at_relays: BTreeSet<PeerId>,
-    at_peers: BTreeSet<PeerId>,
+    asked: Set<PeerId>,
+    at_relays: Set<PeerId>,
+    at_peers: Set<PeerId>,
     stored: bool,
     stage: Stage,
     looking: bool,
@@ -121,7 +122,7 @@ struct Letter {
 pub struct Depositor {
     puzzle_bits: u8,
     random: Random,
-    letters: BTreeMap<MessageId, Letter>,
+    letters: Map<MessageId, Letter>,
     density: Density,
     out: VecDeque<Output>,
 }
@@ -132,7 +133,7 @@ impl Depositor {
         Self {
             puzzle_bits,
             random: Random::new(seed),
-            letters: BTreeMap::new(),
+            letters: Map::new(),
             density: Density::default(),
             out: VecDeque::new(),
         }
@@ -199,9 +200,9 @@ impl Depositor {
         let letter = Letter {
             deposit,
             relays,
-            asked: BTreeSet::new(),
-            at_relays: BTreeSet::new(),
-            at_peers: BTreeSet::new(),
+            asked: Set::new(),
+            at_relays: Set::new(),
+            at_peers: Set::new(),
             stored,
             stage: if stored { Stage::Watch } else { Stage::Deposit },
             looking: false,
@@ -320,7 +321,7 @@ impl Depositor {
                     .map(|(peer, message)| Output::Send(peer, message)),
             );
             if placement.is_over() {
-                letter.at_peers.extend(placement.holds());
+                letter.at_peers.extend(placement.holds().iter().copied());
                 letter.placement = None;
                 letter.rest(now, unix);
             }

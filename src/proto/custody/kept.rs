@@ -153,7 +153,20 @@ mod tests {
         assert_eq!(found, GOLDEN.map(|(key, head)| (key.into(), head.into())));
     }
 
-    const GOLDEN: [(&str, &str); 3] = [("", ""), ("", ""), ("", "")];
+    const GOLDEN: [(&str, &str); 3] = [
+        (
+            "30da39175297b4db1d0d4ab653b0d0abe8306c7971acb613949b86e1a0130c98",
+            "dd6f8db122cebb18a5a0398ffd66eef59eefe34042e7fb3918af94a64ad4a149",
+        ),
+        (
+            "73cf87fc26104b1ebb6e43da5ea89b65f190fe40a42b176b4bf92860ff0f6a12",
+            "6c2fbe3953d7ee5389ff9faa610b8c60eec11051df4a4c545cba908d31a4aa8f",
+        ),
+        (
+            "863938f120b990362250c329974dd386c31cd3576051eaadcc1077c8617a1394",
+            "21d5db1170644bcf905ecb969098a11178351eca73319365cb39a54007bec334",
+        ),
+    ];
 
     proptest! {
         #[test]

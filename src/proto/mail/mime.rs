@@ -161,7 +161,9 @@ pub fn parse(bytes: &[u8]) -> Mail {
         _ => Vec::new(),
     };
     let of = |bodies: usize, body: &dyn Fn(usize) -> Option<String>| {
-        (0..bodies.min(MAX_PARTS)).filter_map(body).collect::<Vec<_>>()
+        (0..bodies.min(MAX_PARTS))
+            .filter_map(body)
+            .collect::<Vec<_>>()
     };
     let texts = of(message.text_body_count(), &|at| {
         message.body_text(at).map(Cow::into_owned)

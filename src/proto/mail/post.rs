@@ -8,7 +8,7 @@
 //! is a contact, and is given what admits to the contacts' lane with every message ([`people`]). What is said to whom is in
 //! `docs/mail.md`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use bytes::Bytes;
@@ -26,9 +26,12 @@ use crate::proto::custody::{MessageId as DepositId, PeerId};
 use crate::proto::identity::owner::Owner;
 use crate::proto::identity::{Id, Key};
 use crate::proto::keys::RootSecret;
+use crate::proto::ordered::{Map, Set};
 use crate::proto::types::Time;
 
+mod burial;
 mod devices;
+mod feeding;
 mod identity;
 mod inbox;
 mod lookup;
@@ -57,6 +60,7 @@ pub use outbox::{Kind, MAX_OUTGOING, ParcelView, Stage};
 pub use people::{MAX_PEOPLE, Standing, safety};
 pub use snapshot::MAX_SYNC;
 pub use types::{Contact, DeviceView, Draft, Input, Job, Letter, Output, Policy, Ref, Status};
+pub use vault::hex;
 
 /// One person's mail on one device.
 pub struct Post {
@@ -68,24 +72,24 @@ pub struct Post {
     /// Milliseconds since 1970; never runs backwards in a run.
     now: u64,
     me: Me,
-    people: BTreeMap<Id, Person>,
-    devices: BTreeMap<Key, Device>,
-    outbox: BTreeMap<MessageId, Outgoing>,
+    people: Map<Id, Person>,
+    devices: Map<Key, Device>,
+    outbox: Map<MessageId, Outgoing>,
     /// Parcels that are to be sealed.
-    unsealed: BTreeSet<(MessageId, Id)>,
+    unsealed: Set<(MessageId, Id)>,
     /// Sealed parcels, by what custodians know them by.
-    under_way: BTreeMap<DepositId, (MessageId, Id)>,
+    under_way: Map<DepositId, (MessageId, Id)>,
     held: BTreeMap<DepositId, Held>,
     refs: BTreeMap<Ref, DepositId>,
     seen: Seen,
-    pending: BTreeMap<DepositId, Pending>,
+    pending: Map<DepositId, Pending>,
     requests: Requests,
-    looks: BTreeMap<Vec<u8>, Look>,
-    puts: BTreeMap<Vec<u8>, Put>,
+    looks: Map<Vec<u8>, Look>,
+    puts: Map<Vec<u8>, Put>,
     depositor: Depositor,
     collector: Collector,
     /// The challenges of streams that are open.
-    challenges: BTreeMap<PeerId, Nonce>,
+    challenges: Map<PeerId, Nonce>,
     relays: Vec<PeerId>,
     snapshots: Snapshots,
     timers: Timers,
@@ -152,21 +156,21 @@ impl Post {
             root,
             draw,
             now,
-            people: BTreeMap::new(),
-            devices: BTreeMap::new(),
-            outbox: BTreeMap::new(),
-            unsealed: BTreeSet::new(),
-            under_way: BTreeMap::new(),
+            people: Map::new(),
+            devices: Map::new(),
+            outbox: Map::new(),
+            unsealed: Set::new(),
+            under_way: Map::new(),
             held: BTreeMap::new(),
             refs: BTreeMap::new(),
             seen: Seen::default(),
-            pending: BTreeMap::new(),
+            pending: Map::new(),
             requests: Requests::default(),
-            looks: BTreeMap::new(),
-            puts: BTreeMap::new(),
+            looks: Map::new(),
+            puts: Map::new(),
             depositor,
             collector: Collector::new(puzzle_bits),
-            challenges: BTreeMap::new(),
+            challenges: Map::new(),
             relays: Vec::new(),
             snapshots: Snapshots::default(),
             timers: Timers::default(),

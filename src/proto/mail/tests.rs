@@ -194,6 +194,13 @@ fn every_refusal_has_a_code_of_its_own() {
         MailError::TooMany,
         MailError::BrokenEnclosure(broken),
         MailError::EnclosureCutOff,
+        MailError::NotReady,
+        MailError::UnknownRecipient,
+        MailError::Closed,
+        MailError::Blocked,
+        MailError::Cancelled,
+        MailError::OutboxFull,
+        MailError::StateDamaged,
     ];
     let document = include_str!("../../../docs/mail.md");
     let codes: std::collections::BTreeSet<_> = all.iter().map(MailError::code).collect();

@@ -148,6 +148,12 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
         advice: 'Nobody who is reachable has room for it now. Try again later.',
         remedy: 'retry',
       };
+    case 'INVALID_RECORD':
+      return {
+        title: 'This entry could not be published',
+        advice: 'It was not accepted as it is. Reload, then try again.',
+        remedy: 'reload',
+      };
     case 'DENIED':
       return {
         title: 'This is on a denylist',

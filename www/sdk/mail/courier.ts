@@ -150,7 +150,7 @@ export class Courier {
     switch (output.do) {
       case 'nearest': {
         const { tag } = output;
-        return this.#answer(this.#node.custodyNearest(tag), new Uint8Array(), (peers) => ({ kind: 'nearest', tag, peers }));
+        return this.#answer(() => this.#node.custodyNearest(tag), new Uint8Array(), (peers) => ({ kind: 'nearest', tag, peers }));
       }
       case 'open':
         return this.#reach(output.peer, () => this.#node.custodyOpen(output.peer));
@@ -158,11 +158,11 @@ export class Courier {
         return this.#reach(output.peer, () => this.#node.custodySend(output.peer, output.message));
       case 'get': {
         const { key } = output;
-        return this.#answer(this.#node.recordGet(key), [], (values) => ({ kind: 'records', key, values }));
+        return this.#answer(() => this.#node.recordGet(key), [], (values) => ({ kind: 'records', key, values }));
       }
       case 'put': {
         const { key, value } = output;
-        return this.#answer(this.#node.recordPut(key, value), 0, (holders) => ({ kind: 'put', key, holders }));
+        return this.#answer(() => this.#node.recordPut(key, value), 0, (holders) => ({ kind: 'put', key, holders }));
       }
       case 'wake':
         clearTimeout(this.#timer);
@@ -178,8 +178,8 @@ export class Courier {
   }
 
   /** What cannot be asked is answered as if nobody had. */
-  #answer<T>(asked: Promise<T>, nothing: T, input: (value: T) => Input): void {
-    void asked.catch(() => nothing).then((value) => this.tell(input(value)));
+  #answer<T>(ask: () => Promise<T>, nothing: T, input: (value: T) => Input): void {
+    void Promise.resolve().then(ask).catch(() => nothing).then((value) => this.tell(input(value)));
   }
 
   #reach(peer: Uint8Array, work: () => void): void {

@@ -209,7 +209,10 @@ export class Desk {
     this.people.met.set(id, /^\s*https?:|#\/m\//.test(text) ? 'link' : 'card');
     await this.box.edit((edit) => edit.set('met', [...this.people.met]));
     const named = petname.trim().slice(0, MAX_PETNAME);
-    await this.courier.told({ kind: 'contact', id, state: 'accepted', ...(named ? { petname: named } : {}), card: text.trim() });
+    // What follows the id is the rest of a card, in whichever form it came.
+    const rest = /\?.*$/.exec(text.trim())?.[0];
+    const card = rest ? { card: `dmail:${id}${rest}` } : {};
+    await this.courier.told({ kind: 'contact', id, state: 'accepted', ...(named ? { petname: named } : {}), ...card });
     this.people.refresh();
     this.syncSoon();
     const contact = this.people.contact(id);

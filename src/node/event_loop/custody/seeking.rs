@@ -237,6 +237,7 @@ impl<S: Store> EventLoop<S> {
         let named = search.found.into_iter();
         let named = named.filter_map(|peer| self.nearby(peer));
         let linked = self.custody.offering.iter().filter_map(key_of);
+        let linked = linked.filter(|peer| !self.is_left_out(peer));
         let mut near: Vec<(u64, custody::PeerId)> = named
             .chain(linked)
             .map(|peer| (distance(&place, &position(peer)), peer))
@@ -261,8 +262,11 @@ impl<S: Store> EventLoop<S> {
         let peer = self.peers.get(peer).filter(|peer| !peer.banned)?;
         let local: &PeerId = self.swarm.local_peer_id();
         let key = key_of(&peer.id).filter(|_| peer.id != *local)?;
-        let left_out = self.custody.left_out.get(&key);
-        let reachable = left_out.is_none_or(|at| now().since(*at) >= super::LEFT_OUT);
-        reachable.then_some(key)
+        (!self.is_left_out(&key)).then_some(key)
+    }
+
+    fn is_left_out(&self, peer: &custody::PeerId) -> bool {
+        let left_out = self.custody.left_out.get(peer);
+        left_out.is_some_and(|at| now().since(*at) < super::LEFT_OUT)
     }
 }

@@ -12,8 +12,13 @@ fn draft() -> Draft {
     };
     Draft {
         from: person("Zoë Müller", "zoe@example.org"),
-        to: vec![person("", "bob@example.org"), person("Ann, of Kyōto", "ann@example.org")],
-        subject: "Grüße — ein Betreff, der viel länger ist als eine Zeile, und noch ein wenig länger 🎉".into(),
+        to: vec![
+            person("", "bob@example.org"),
+            person("Ann, of Kyōto", "ann@example.org"),
+        ],
+        subject:
+            "Grüße — ein Betreff, der viel länger ist als eine Zeile, und noch ein wenig länger 🎉"
+                .into(),
         text: "Hallo!\n\nFrom here on.\n.\n".into(),
         html: Some("<p>Hallo!</p>".into()),
         message_id: "1@example.org".into(),
@@ -34,15 +39,31 @@ fn what_is_written_is_read_again() {
     let draft = draft();
     let bytes = build(&draft);
     let mail = parse(&bytes);
-    assert_eq!((&mail.subject, &mail.from[0], &mail.to), (&draft.subject, &draft.from, &draft.to));
+    assert_eq!(
+        (&mail.subject, &mail.from[0], &mail.to),
+        (&draft.subject, &draft.from, &draft.to)
+    );
     assert_eq!(mail.text.replace("\r\n", "\n"), draft.text);
     assert_eq!(mail.html, draft.html);
     assert_eq!(mail.date_millis, Some(draft.date_millis));
     assert_eq!(mail.message_id.as_deref(), Some("1@example.org"));
-    assert_eq!((mail.in_reply_to, mail.references), (vec!["0@example.org".to_owned()], draft.references));
+    assert_eq!(
+        (mail.in_reply_to, mail.references),
+        (vec!["0@example.org".to_owned()], draft.references)
+    );
     let attached = &mail.attachments[0];
-    assert_eq!((attached.name.as_str(), attached.media_type.as_str(), attached.size), ("naïve plan.bin", "application/x-plan", 256));
-    assert_eq!(attachment(&bytes, attached.index).unwrap(), draft.parts[0].content);
+    assert_eq!(
+        (
+            attached.name.as_str(),
+            attached.media_type.as_str(),
+            attached.size
+        ),
+        ("naïve plan.bin", "application/x-plan", 256)
+    );
+    assert_eq!(
+        attachment(&bytes, attached.index).unwrap(),
+        draft.parts[0].content
+    );
     assert_eq!(attachment(&bytes, 9), Err(MailError::Malformed));
     // No header can be brought in by a subject or a name.
     let sly = Draft {
@@ -54,7 +75,11 @@ fn what_is_written_is_read_again() {
         ..Draft::default()
     };
     let text = String::from_utf8(build(&sly)).unwrap();
-    assert!(text.lines().all(|line| !line.starts_with("Bcc:") && !line.starts_with("X:")), "{text}");
+    assert!(
+        text.lines()
+            .all(|line| !line.starts_with("Bcc:") && !line.starts_with("X:")),
+        "{text}"
+    );
 }
 
 #[test]
@@ -72,16 +97,25 @@ fn a_file_of_mails_is_taken_apart_as_it_was_put_together() {
         b"Subject: c\n\n",
         b"From: d@example.org\n\n>>From x\n",
     ];
-    let file: Vec<u8> = mails.iter().flat_map(|mail| entry(mail, "a@example.org", 1_795_651_200)).collect();
+    let file: Vec<u8> = mails
+        .iter()
+        .flat_map(|mail| entry(mail, "a@example.org", 1_795_651_200))
+        .collect();
     assert!(file.starts_with(b"From a@example.org Thu Nov 26 00:00:00 2026\n"));
     for step in [1, 7, file.len()] {
         let mut reader = MboxReader::default();
-        let mut read: Vec<_> = file.chunks(step).flat_map(|bytes| reader.push(bytes)).collect();
+        let mut read: Vec<_> = file
+            .chunks(step)
+            .flat_map(|bytes| reader.push(bytes))
+            .collect();
         read.extend(reader.finish());
         assert_eq!(read, mails, "by {step}");
         assert_eq!(reader.skipped(), 0);
     }
-    assert!(entry(b"x", "two words", 951_782_400).starts_with(b"From MAILER-DAEMON Tue Feb 29 00:00:00 2000\n"));
+    assert!(
+        entry(b"x", "two words", 951_782_400)
+            .starts_with(b"From MAILER-DAEMON Tue Feb 29 00:00:00 2000\n")
+    );
     assert!(entry(b"x", "a@b", 0).starts_with(b"From a@b Thu Jan  1 00:00:00 1970\nx\n\n"));
 }
 

@@ -1,7 +1,5 @@
 //! The person's other devices: what they have, when a letter can go, and the receipts that contacts are owed.
 
-use std::collections::BTreeSet;
-
 use super::Post;
 use super::inbox::{Held, Lies, Owed, is_mail};
 use super::notes::{Has, MAX_HAVE, MAX_REMOVED, Notes};
@@ -11,6 +9,8 @@ use crate::proto::custody::MessageId as DepositId;
 use crate::proto::identity::{Id, Key};
 use crate::proto::mail::MailError;
 use crate::proto::mail::message::{Body, Fate, MAX_RECEIPTS, Message, MessageId, Receipt};
+use crate::proto::ordered::Set;
+use crate::proto::sorting::sort_by_key;
 
 /// Milliseconds for which a device that was not heard of still counts: mail is kept at custodians for it.
 pub const ACTIVE_FOR: u64 = 14 * 24 * 60 * 60 * 1000;
@@ -32,7 +32,7 @@ pub(super) struct Device {
     /// Its last note, and where that lies.
     pub(super) sequence: u64,
     pub(super) note: Option<DepositId>,
-    pub(super) letters: BTreeSet<[u8; 16]>,
+    pub(super) letters: Set<[u8; 16]>,
     pub(super) removed: Vec<Ref>,
     /// Its last snapshot that is whole, and where its parts lie.
     pub(super) snapshot: u64,
@@ -148,7 +148,7 @@ impl Post {
             .filter(|(_, held)| held.lies == Lies::Stored);
         let mut stored: Vec<_> = stored.map(|(id, held)| (held.written, short(id))).collect();
         // The oldest first: they are waited for longest.
-        stored.sort_unstable();
+        sort_by_key(&mut stored, |letter| *letter);
         stored.truncate(MAX_HAVE);
         Has {
             sequence,
@@ -299,18 +299,18 @@ impl Post {
             return;
         }
         self.timers.receipts = None;
-        let week = self.week();
+        let unix = self.unix();
         let owed = self
             .held
             .values()
             .filter(|held| held.delivered == Owed::Yes || held.read == Owed::Yes);
-        let owed: BTreeSet<Id> = owed.map(|held| held.from).collect();
+        let owed: Set<Id> = owed.map(|held| held.from).collect();
         for to in owed {
             // Without a pass it would take a stamp; the tombstone tells the same.
             if self
                 .people
                 .get(&to)
-                .is_some_and(|person| person.pass(week).is_some())
+                .is_some_and(|person| person.pass(unix).is_some())
             {
                 self.give_passes(to);
             }

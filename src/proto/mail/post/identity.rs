@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::{DeviceView, Output, Post};
+use crate::proto::custody::collector::Input as Collecting;
 use crate::proto::custody::stamp::DEFAULT_BITS;
 use crate::proto::identity::card::MAX_NAME_LEN;
 use crate::proto::identity::chain::Chain;
@@ -205,6 +206,7 @@ impl Post {
                 self.me.stage = Stage::Removed;
                 self.save_me();
                 self.tell_identity();
+                self.collect(Collecting::Read(Vec::new()));
             }
             return;
         }

@@ -2,7 +2,7 @@
 //!
 //! `[1, open, bits, week, keys, relays]`: from `week` on, one fetch key of the strangers' lane a week, and the keys of relays.
 
-use super::super::prekey::read_week;
+use super::super::read_week;
 use super::super::{MailError, Week, exactly};
 use crate::proto::cbor::{Reader, Writer};
 use crate::proto::custody::tag::{Gate, MAX_STAMP_BITS, MailboxSecret, Terms, WEEKS_AHEAD};

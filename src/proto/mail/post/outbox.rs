@@ -11,8 +11,7 @@ use super::types::{Draft, Job, Ref, Status};
 use super::{MESSAGE, Output, Post};
 use crate::proto::custody::deposit::{Deposit, Expiry};
 use crate::proto::custody::depositor::{Input as Depositing, MAX_LETTERS};
-use crate::proto::custody::stamp;
-use crate::proto::custody::tag::{Gate, Terms};
+use crate::proto::custody::tag::Terms;
 use crate::proto::custody::{MessageId as DepositId, PeerId};
 use crate::proto::identity::Id;
 use crate::proto::mail::MailError;
@@ -28,7 +27,7 @@ pub const MAX_OUTGOING: usize = 4096;
 const MAX_PARCELS: usize = 1024;
 
 /// Parcels that custody is given at once; it has room for as many, and some are of one's own devices.
-const FED: usize = MAX_LETTERS - 16;
+pub(super) const FED: usize = MAX_LETTERS - 16;
 
 /// What a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -287,134 +286,6 @@ impl Post {
         match letter.signed_len(&self.me.key())? > MAX_MESSAGE_LEN {
             true => Err(MailError::TooLong),
             false => Ok(()),
-        }
-    }
-
-    /// A search for a stamp has ended.
-    pub(super) fn stamped(&mut self, job: Job, nonce: u64) {
-        let Some((id, to)) = self.under_way.get(&job.0).copied() else {
-            return;
-        };
-        let Some(parcel) = self
-            .outbox
-            .get_mut(&id)
-            .and_then(|outgoing| outgoing.parcel(to))
-        else {
-            return;
-        };
-        let Some(sealed) = parcel
-            .sealed
-            .as_mut()
-            .filter(|sealed| sealed.deposit.is_none())
-        else {
-            return;
-        };
-        let envelope = sealed.envelope.clone();
-        let deposit = Deposit::by_stranger(sealed.terms, sealed.expiry, nonce, envelope);
-        let Gate::Stamp(bits) = sealed.terms.gate else {
-            return;
-        };
-        if deposit.header().strength() < bits {
-            return self.search(job.0);
-        }
-        sealed.deposit = Some(deposit);
-        parcel.stage = Stage::Looking;
-        self.save_sealed(id, to);
-        self.save_outgoing(id);
-        self.tell(id, to);
-    }
-
-    /// Has a stamp searched for.
-    pub(super) fn search(&mut self, id: DepositId) {
-        let Some((message, to)) = self.under_way.get(&id).copied() else {
-            return;
-        };
-        let Some(parcel) = self
-            .outbox
-            .get_mut(&message)
-            .and_then(|outgoing| outgoing.parcel(to))
-        else {
-            return;
-        };
-        if let Some(sealed) = &parcel.sealed
-            && let Gate::Stamp(bits) = sealed.terms.gate
-        {
-            self.out.push_back(Output::Stamp {
-                job: Job(id),
-                prefix: stamp::prefix(sealed.terms.tag(), id, sealed.expiry),
-                bits,
-            });
-        }
-    }
-
-    /// Gives custody what it has room for: what is not stored yet before what is.
-    pub(super) fn feed(&mut self) {
-        let mut waiting = Vec::new();
-        for (id, (message, to)) in &self.under_way {
-            let parcel = self.outbox.get(message);
-            let parcel =
-                parcel.and_then(|outgoing| outgoing.parcels.iter().find(|parcel| parcel.to == *to));
-            let Some(parcel) = parcel.filter(|parcel| !parcel.fed) else {
-                continue;
-            };
-            if parcel
-                .sealed
-                .as_ref()
-                .is_some_and(|sealed| sealed.deposit.is_some())
-            {
-                waiting.push((parcel.stage == Stage::Stored, *id));
-            }
-        }
-        waiting.sort_unstable();
-        for (stored, id) in waiting {
-            if self.depositor.len() >= FED && (stored || !self.make_way()) {
-                return;
-            }
-            let (message, to) = self.under_way[&id];
-            let Some(parcel) = self
-                .outbox
-                .get_mut(&message)
-                .and_then(|outgoing| outgoing.parcel(to))
-            else {
-                continue;
-            };
-            parcel.fed = true;
-            let sealed = parcel.sealed.as_ref();
-            if let Some((deposit, relays)) =
-                sealed.and_then(|sealed| Some((sealed.deposit.clone()?, sealed.relays.clone())))
-            {
-                self.deposit(Depositing::Send {
-                    deposit,
-                    relays,
-                    stored,
-                });
-            }
-        }
-    }
-
-    /// One that is stored gives way; its custodians look after it.
-    fn make_way(&mut self) -> bool {
-        let stored = self.under_way.iter().find_map(|(id, (message, to))| {
-            let parcel = self.outbox.get_mut(message)?.parcel(*to)?;
-            (parcel.fed && parcel.stage == Stage::Stored).then(|| {
-                parcel.fed = false;
-                *id
-            })
-        });
-        if let Some(id) = stored {
-            self.deposit(Depositing::Done(id));
-        }
-        stored.is_some()
-    }
-
-    pub(super) fn not_taken(&mut self, id: DepositId) {
-        if let Some((message, to)) = self.under_way.get(&id).copied()
-            && let Some(parcel) = self
-                .outbox
-                .get_mut(&message)
-                .and_then(|outgoing| outgoing.parcel(to))
-        {
-            parcel.fed = false;
         }
     }
 

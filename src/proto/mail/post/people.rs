@@ -5,6 +5,7 @@
 
 use super::types::Contact;
 use super::{Output, Post};
+use crate::proto::custody::CLOCK_ERROR;
 use crate::proto::custody::tag::{Pass, Week};
 use crate::proto::identity::chain::Chain;
 use crate::proto::identity::fork::Lineage;
@@ -84,9 +85,23 @@ impl Person {
             .is_some_and(|lineage| lineage.branches().len() > 1)
     }
 
-    pub(super) fn pass(&self, week: Week) -> Option<&Pass> {
-        self.passes.iter().find(|pass| pass.week() == week)
+    /// What admits to their lane now: of the weeks in which they look often, the latest that has begun by somebody's clock.
+    pub(super) fn pass(&self, unix: u64) -> Option<&Pass> {
+        let (first, last) = weeks(unix);
+        let passes = self.passes.iter().map(|pass| (pass.week(), pass));
+        let good = passes.filter(|(week, _)| (first..=last).contains(week));
+        // That of this week rather than of the next.
+        good.min_by_key(|(week, _)| week.0.abs_diff(Week::of(unix).0))
+            .map(|(_, pass)| pass)
     }
+}
+
+/// The weeks in which mail can be left: the last, this one, and the next where it has begun by a clock that is ahead.
+pub(super) fn weeks(unix: u64) -> (Week, Week) {
+    (
+        Week(Week::of(unix).0.saturating_sub(1)),
+        Week::of(unix + CLOCK_ERROR),
+    )
 }
 
 impl Post {

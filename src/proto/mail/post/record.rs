@@ -8,6 +8,7 @@ use crate::proto::custody::{CLOCK_ERROR, HOUR, PeerId, RELAYS_MAX, collector};
 use crate::proto::identity::Key;
 use crate::proto::mail::Suite;
 use crate::proto::mail::record::{self, Draft, MAX_VALIDITY, MailRecord, Prekey};
+use crate::proto::ordered::Set;
 
 /// Seconds for which a lane is read on after nobody is told of it any more: the 60 days of a record.
 const READ_ON: u64 = MAX_VALIDITY;
@@ -121,7 +122,7 @@ impl Post {
         };
         // Senders go by the record, so whom it names is asked as long as there is room.
         relays.extend(named.map(|offer| offer.relays).unwrap_or_default());
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = Set::new();
         relays.retain(|relay| seen.insert(*relay));
         relays.truncate(RELAYS_MAX);
         relays

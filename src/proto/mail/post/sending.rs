@@ -4,7 +4,7 @@ use super::Post;
 use super::notes::Notes;
 use super::offer::Offer;
 use super::outbox::{Kind, Outgoing, Sealed, Stage};
-use super::people::Standing;
+use super::people::{Standing, weeks};
 use crate::proto::custody::PeerId;
 use crate::proto::custody::deposit::{Deposit, Expiry};
 use crate::proto::custody::tag::{Lane, Pass, Terms};
@@ -12,7 +12,7 @@ use crate::proto::identity::{Id, Key, record as identities};
 use crate::proto::mail::kem::Entropy;
 use crate::proto::mail::message::{Body, Letter, MessageId};
 use crate::proto::mail::record::{self, Recipient};
-use crate::proto::mail::{MailError, Suite};
+use crate::proto::mail::{MailError, Suite, Week};
 
 /// Milliseconds for which what is known of a recipient is good enough to write to them.
 const KNOWN_FOR: u64 = 6 * 60 * 60 * 1000;
@@ -86,7 +86,7 @@ impl Post {
         if !self.look(&record::routing_key(mail), KNOWN_FOR) {
             return Found::NotYet;
         }
-        let (now, week) = (self.unix(), self.week());
+        let now = self.unix();
         let Some(person) = self.people.get(&to) else {
             return Found::No(unknown);
         };
@@ -109,10 +109,10 @@ impl Post {
         let relays = offer
             .as_ref()
             .map_or(Vec::new(), |offer| offer.relays.clone());
-        match (person.pass(week), offer) {
+        match (person.pass(now), offer) {
             (Some(pass), _) => Found::Yes(recipient, Way::Contact(pass.clone()), relays),
             (None, Ok(offer)) if !offer.open => Found::Never(MailError::Closed),
-            (None, Ok(offer)) => match offer.terms(week) {
+            (None, Ok(offer)) => match terms_now(&offer, now) {
                 Some(terms) => Found::Yes(recipient, Way::Stranger(terms), relays),
                 None => Found::No(unknown),
             },
@@ -275,6 +275,15 @@ impl Post {
             .collect();
         unstamped.into_iter().for_each(|id| self.search(id));
     }
+}
+
+/// The strangers' lane now, of this week if it is known.
+fn terms_now(offer: &Offer, unix: u64) -> Option<Terms> {
+    let (first, last) = weeks(unix);
+    let around = (first.0..=last.0)
+        .map(Week)
+        .filter_map(|week| offer.terms(week));
+    around.min_by_key(|terms| terms.week.0.abs_diff(Week::of(unix).0))
 }
 
 /// The longest time that the lane allows, and its terms.

@@ -4,8 +4,6 @@
 //! every part. It is not deleted until then and is left anew each week, so who has the 24 words finds it for as long as
 //! custodians keep mail.
 
-use std::collections::BTreeMap;
-
 use super::inbox::{Held, Lies};
 use super::notes::{MAX_PARTS, PART_LEN, Part};
 use super::outbox::Kind;
@@ -17,6 +15,8 @@ use crate::proto::custody::MessageId as DepositId;
 use crate::proto::identity::card::MAX_NAME_LEN;
 use crate::proto::identity::{Id, Key};
 use crate::proto::mail::{MailError, Suite, VERSION, exactly};
+use crate::proto::ordered::Map;
+use crate::proto::sorting::sort_by_key;
 
 /// Bytes that the page can have told, beside the contacts.
 pub const MAX_SYNC: usize = 192 * 1024;
@@ -40,7 +40,7 @@ pub(super) struct Snapshots {
     pub(super) number: u64,
     /// Messages that the person removed here, the newest last.
     pub(super) removed: Vec<Ref>,
-    begun: BTreeMap<Key, Begun>,
+    begun: Map<Key, Begun>,
     last: u64,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Snapshots {
 struct Begun {
     number: u64,
     of: usize,
-    parts: BTreeMap<usize, (Part, DepositId, Held)>,
+    parts: Map<usize, (Part, DepositId, Held)>,
 }
 
 impl Post {
@@ -103,7 +103,7 @@ impl Post {
             .iter()
             .filter(|(_, person)| person.changed > 0)
             .collect();
-        said.sort_unstable_by_key(|(id, person)| (u64::MAX - person.changed, **id));
+        sort_by_key(&mut said, |(id, person)| (u64::MAX - person.changed, **id));
         let mut room = (MAX_PARTS * PART_LEN).saturating_sub(self.snapshots.data.len() + 64);
         let mut contacts = Vec::new();
         for (id, person) in said {
@@ -156,7 +156,7 @@ impl Post {
             *begun = Begun {
                 number: part.sequence,
                 of: part.of,
-                parts: BTreeMap::new(),
+                parts: Map::new(),
             };
         }
         begun.parts.insert(part.place, (part, id, held));

@@ -5,7 +5,6 @@
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 /// Seals what is stored.
@@ -27,10 +26,7 @@ impl Vault {
 
     /// The name of a value of this kind, about `subject`.
     pub(super) fn name(&self, kind: char, subject: &[&[u8]]) -> String {
-        format!(
-            "{kind}/{}",
-            HEXLOWER.encode(&self.id(kind, &subject.concat()))
-        )
+        format!("{kind}/{}", hex(&self.id(kind, &subject.concat())))
     }
 
     /// An id that follows from a text of somebody's choice, for those only who have the secret.
@@ -89,6 +85,13 @@ impl Draw {
         reader.fill(&mut out);
         out
     }
+}
+
+/// Digits of bytes, two for each.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(digit).collect()
 }
 
 const VERSION: u8 = 1;
