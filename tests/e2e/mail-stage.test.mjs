@@ -295,6 +295,8 @@ for (const kind of kinds) {
     const reader = await Reader.arrive(t, kind, { hash: '#/mail/requests' });
     await reader.says('folder-requests', /1/);
     await reader.shows('An offer');
+    await reader.go('#/mail/inbox/S1');
+    await reader.says('request', /Mallory/);
     await reader.go('#/mail/requests/S1');
     await reader.says('request', /You do not know “Mallory”/);
     assert.equal(await reader.page.$('[data-testid="mail-html"]'), null);

@@ -100,6 +100,16 @@ test('a list is read in pages, refreshed as far as it was read, and moved throug
   assert.deepEqual([list.threads.length, list.threads[0]?.id, list.cursor], [120, 'new', 'T0']);
 });
 
+test('a list is refreshed whole from a mailbox that gives little at once', async () => {
+  const box = boxOf(120);
+  const list = new ThreadList(({ limit, ...rest }) => box.list('inbox', { ...rest, limit: Math.min(limit, 40) }), toProblem);
+  await list.refresh();
+  await list.more();
+  assert.equal(list.threads.length, 90);
+  await list.refresh();
+  assert.deepEqual([list.threads.length, new Set(list.threads.map(({ id }) => id)).size, list.hasMore], [90, 90, true]);
+});
+
 test('a list that is read while it is read is read once more', async () => {
   const box = boxOf(3);
   let open = (): void => undefined;

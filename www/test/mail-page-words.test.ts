@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { answer, hasOthers, prefixed, withQuote } from '../app/mail/answer.js';
 import { addFiles, asFiles, MAX_BYTES, MAX_FILES, safeName } from '../app/mail/attach.js';
-import { completions, contactCalled, contactName, isClaimed, nameList, personName, recipientsIn, safetyGroups } from '../app/mail/people.js';
+import { completions, contactCalled, contactName, isClaimed, isOfStrangers, nameList, personName, recipientsIn, safetyGroups } from '../app/mail/people.js';
 import { bareContentId, inlinePictures } from '../app/mail/pictures.js';
 import { FOLDERS, listOf, mailAddress, parseMailPlace, sameList, type MailPlace } from '../app/mail/place.js';
 import { blocksOf, spansOf } from '../app/mail/plain.js';
@@ -110,6 +110,16 @@ test('names are completed: beginnings first, without who is blocked or there alr
   assert.deepEqual(recipientsIn(' Anna Maria , b;\nc,, '), ['Anna Maria', 'b', 'c']);
   assert.deepEqual(safetyGroups('koma ribu'), ['koma', 'ribu']);
   assert.deepEqual(safetyGroups('123456789'), ['1234', '5678', '9']);
+});
+
+test('who was not let in is a stranger, whatever the address says', () => {
+  const letter = mail({ from: stranger });
+  assert.equal(isOfStrangers([letter], [grace]), true);
+  assert.equal(isOfStrangers([letter], [person(idOf('f'), null, { state: 'request' })]), true);
+  for (const state of ['accepted', 'muted', 'blocked'] as const) assert.equal(isOfStrangers([letter], [person(idOf('f'), 'Mal', { state })]), false);
+  assert.equal(isOfStrangers([letter, mail({ own: true })], []), false, 'who was answered is let in');
+  assert.equal(isOfStrangers([mail({ from: stranger, verified: 'imported' })], []), false);
+  assert.equal(isOfStrangers([], []), false);
 });
 
 const press = (key: string, more: Partial<KeyPress> = {}): KeyPress => ({ key, ctrlKey: false, metaKey: false, altKey: false, ...more });

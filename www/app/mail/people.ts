@@ -1,6 +1,6 @@
 /** How people are called, and which of them somebody means who types a name. */
 
-import type { Contact, Person } from 'gyre';
+import type { Contact, Mail, Person } from 'gyre';
 import { readPetname } from '../lib/petnames.js';
 
 /** What to show for somebody: the person's own name for them first, then what they call themselves. */
@@ -51,6 +51,15 @@ export function contactCalled(contacts: readonly Contact[], text: string): Conta
   const wanted = folded(text);
   const own = contacts.filter(({ id, petname }) => id === text.trim() || (petname !== null && folded(petname) === wanted));
   return own.length === 1 ? (own[0] ?? null) : null;
+}
+
+/**
+ * Whether a conversation is only of people who were not let in yet. It is asked of the mails themselves: the address of a
+ * conversation may name any folder. What was imported or came by a mail server is nobody's request.
+ */
+export function isOfStrangers(mails: readonly Mail[], contacts: readonly Contact[]): boolean {
+  const known = new Set(contacts.filter(({ state }) => state !== 'request').map(({ id }) => id));
+  return mails.length > 0 && mails.every(({ own, verified, from }) => !own && verified === 'device' && (from.id === null || !known.has(from.id)));
 }
 
 /** The pieces of what was typed or pasted as recipients. Names may hold spaces, so only commas, semicolons and line ends divide. */

@@ -16,7 +16,7 @@ import type { MailProblem } from './desk.js';
 import { handOver } from './handing.js';
 import './mail-card.js';
 import { archiveFrom, canArchive, trashFrom } from './moves.js';
-import { personName } from './people.js';
+import { isOfStrangers, personName } from './people.js';
 import { listOf, mailAddress, type MailPlace } from './place.js';
 import { desk, moveThen, toProblem } from './room.js';
 import type { Command } from './shortcuts.js';
@@ -49,11 +49,13 @@ export class MailThreadElement extends PlainElement {
     super.connectedCallback();
     desk.addEventListener('threads', this.#changed);
     desk.addEventListener('status', this.#statusChanged);
+    document.addEventListener('visibilitychange', this.#seen);
   }
 
   override disconnectedCallback(): void {
     desk.removeEventListener('threads', this.#changed);
     desk.removeEventListener('status', this.#statusChanged);
+    document.removeEventListener('visibilitychange', this.#seen);
     super.disconnectedCallback();
   }
 
@@ -153,7 +155,7 @@ export class MailThreadElement extends PlainElement {
   }
 
   private get isRequest(): boolean {
-    return this.folder === 'requests';
+    return isOfStrangers(this.mails ?? [], desk.contacts);
   }
 
   /** Somebody who is not known: nothing happens before the person says so. */
@@ -198,7 +200,7 @@ export class MailThreadElement extends PlainElement {
       this.mails = mails;
       this.problem = null;
       if (first) void this.updateComplete.then(() => this.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true }));
-      if (!this.#unread && mails.some(({ read, own }) => !read && !own) && !document.hidden && !this.isRequest) await (await desk.box()).mark([thread], { read: true });
+      if (!this.#unread && mails.some(({ read, own }) => !read && !own) && !document.hidden && !isOfStrangers(mails, desk.contacts)) await (await desk.box()).mark([thread], { read: true });
     } catch (thrown) {
       this.problem = toProblem(thrown);
     }
@@ -207,6 +209,11 @@ export class MailThreadElement extends PlainElement {
   readonly #statusChanged = (event: Event): void => {
     const { message } = (event as CustomEvent<{ message: string }>).detail;
     if (this.mails?.some(({ id }) => id === message)) void this.load();
+  };
+
+  /** What came while nobody looked is read now. */
+  readonly #seen = (): void => {
+    if (!document.hidden) void this.load();
   };
 
   private toggle(id: string): void {

@@ -39,8 +39,15 @@ export class ThreadList extends EventTarget {
       return;
     }
     await this.#read(async () => {
-      const page = await this.#source({ limit: Math.min(Math.max(PAGE, this.threads.length), MAX_SHOWN) });
-      this.#take(page.threads, page);
+      const wanted = Math.min(Math.max(PAGE, this.threads.length), MAX_SHOWN);
+      let page = await this.#source({ limit: wanted });
+      const threads = [...page.threads];
+      // The mailbox gives as much at once as it likes.
+      while (threads.length < wanted && page.next !== null && page.threads.length > 0) {
+        page = await this.#source({ before: page.next, limit: wanted - threads.length });
+        threads.push(...page.threads);
+      }
+      this.#take(threads, page);
     });
   }
 
