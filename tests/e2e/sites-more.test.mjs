@@ -82,6 +82,8 @@ for (const kind of kinds) {
     await siteShows(reader, name, 'the first page', () => document.title === 'Start');
     await clickIn(reader, name, 'a');
     await siteShows(reader, name, 'that it is denied', () => /denylist/.test(document.querySelector('h1')?.textContent ?? ''));
+    await reader.click('site-back');
+    await siteShows(reader, name, 'the first page', () => document.title === 'Start');
     assert.equal(await inSite(reader, name, async () => (await fetch('/b.html')).status), 200);
     assert.deepEqual(await inSite(reader, name, async () => { const answer = await fetch('/secret/a.html'); return [answer.status, answer.headers.get('gyre-error')]; }), [403, 'DENIED']);
 

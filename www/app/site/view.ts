@@ -71,7 +71,10 @@ export class SiteView {
     this.#into = into;
     this.#place = options.place;
     this.#hidden = document.createElement('div');
-    this.#hidden.hidden = true;
+    // Not seen, but drawn: of frames that are not drawn a worker cannot tell whether somebody looks at their tab.
+    this.#hidden.className = 'site-loader';
+    this.#hidden.inert = true;
+    this.#hidden.setAttribute('aria-hidden', 'true');
     const shade = this.#hidden.attachShadow({ mode: 'closed' });
     into.append(this.#hidden);
     const { signal } = this.#end;
