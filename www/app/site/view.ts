@@ -71,10 +71,7 @@ export class SiteView {
     this.#into = into;
     this.#place = options.place;
     this.#hidden = document.createElement('div');
-    // Not seen, but drawn: of frames that are not drawn a worker cannot tell whether somebody looks at their tab.
-    this.#hidden.className = 'site-loader';
-    this.#hidden.inert = true;
-    this.#hidden.setAttribute('aria-hidden', 'true');
+    this.#hidden.hidden = true;
     const shade = this.#hidden.attachShadow({ mode: 'closed' });
     into.append(this.#hidden);
     const { signal } = this.#end;
