@@ -67,8 +67,8 @@ export const siteMeasures = [
           ...ms('first paint, nobody linked yet', unlinked),
           ...ms('first paint, warm', linked, plainFirst, 1000),
           ...ms('paint of each further page', further, plainFurther, 150),
-          { what: `update offered to ${seen.length} readers, median`, ours: median(seen), unit: 'ms' },
-          { what: `update offered to ${seen.length} readers, p95`, ours: p95(seen), unit: 'ms', wanted: '< 2,000 ms', ok: p95(seen) < 2000 },
+          { what: `update offered to each of ${READERS} readers, three times`, ours: median(seen), unit: 'ms' },
+          { what: `update offered to each of ${READERS} readers, p95`, ours: p95(seen), unit: 'ms', wanted: '< 2,000 ms', ok: p95(seen) < 2000 },
         ];
       } finally {
         await publisher.leave();

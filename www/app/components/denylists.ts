@@ -25,7 +25,7 @@ export class DenylistsElement extends SessionElement {
     const { lists, problem, busy } = this;
     const others = lists?.filter(({ name }) => name !== OWN_RULES) ?? [];
     const own = lists?.find(({ name }) => name === OWN_RULES);
-    return html`<section class="setting" aria-labelledby="deny-title" data-testid="denylists" aria-busy=${busy ? 'true' : 'false'}>
+    return html`<section class="setting denylists" aria-labelledby="deny-title" data-testid="denylists" aria-busy=${busy ? 'true' : 'false'}>
       <h3 id="deny-title" class="label">Denylists</h3>
       <p class="hint">Sites and files on these lists are neither opened nor passed on here. They are files in the denylist format of IPFS.</p>
       <ul class="relay-list">
@@ -44,9 +44,9 @@ export class DenylistsElement extends SessionElement {
           <input class="visually-hidden" type="file" accept=".deny,.txt,text/plain" data-testid="denylist-file" ?disabled=${lists === null || busy} @change=${this.addFile} />
         </label>
       </form>
-      <form class="setting-form" @submit=${this.saveOwn}>
+      <form @submit=${this.saveOwn}>
         <label class="label" for="own-rules">Rules of your own, one a line</label>
-        <textarea id="own-rules" class="field words-area" rows="3" spellcheck="false" autocapitalize="none" autocomplete="off" placeholder="/ipns/k51… or /ipfs/bafy…" aria-describedby="deny-note" data-testid="own-rules" ?disabled=${lists === null} @input=${() => (this.said = '')}></textarea>
+        <textarea id="own-rules" class="field" rows="3" spellcheck="false" autocapitalize="none" autocomplete="off" placeholder="/ipns/k51… or /ipfs/bafy…" aria-describedby="deny-note" data-testid="own-rules" ?disabled=${lists === null} @input=${() => (this.said = '')}></textarea>
         <div class="row"><button class="button" data-testid="own-rules-save" ?disabled=${lists === null || busy}>Save the rules</button>
           ${own ? html`<span class="soft" data-testid="own-rules-count">${count(own.rules, 'rule')} in force${skippedWords(own)}</span>` : nothing}</div>
       </form>
