@@ -7,7 +7,6 @@ use super::{Alarm, Event, EventLoop, now};
 use crate::node::error::Error;
 use crate::node::reading::READ_BATCH;
 use crate::node::room;
-use crate::node::transfer::Transfer;
 use crate::proto::swarm::Input;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey};
 use crate::store::{RowId, Store, StoreError, StoredChunk};
@@ -35,8 +34,8 @@ impl<S: Store> EventLoop<S> {
 
     /// Writes what should wait no longer, and sees to it that the rest is written in a moment.
     fn write_or_linger(&mut self, blob: BlobHash) {
-        let due = |transfer: &Box<Transfer>| transfer.should_write_now(BATCH);
-        if self.transfers.get(&blob).is_some_and(due) {
+        let transfer = self.transfers.get(&blob);
+        if transfer.is_some_and(|transfer| transfer.should_write_now(BATCH)) {
             self.write_some(blob);
         }
         if self
@@ -80,8 +79,8 @@ impl<S: Store> EventLoop<S> {
         result: Result<(), StoreError>,
     ) {
         // A blob that was removed and opened again meanwhile has a new row: what was written to the old one is gone.
-        let current = |transfer: &&mut Box<Transfer>| transfer.row == row;
-        let Some(transfer) = self.transfers.get_mut(&blob).filter(current) else {
+        let transfer = self.transfers.get_mut(&blob);
+        let Some(transfer) = transfer.filter(|transfer| transfer.row == row) else {
             return;
         };
         transfer.writing -= 1;
