@@ -76,7 +76,7 @@ pub(super) struct Source {
     /// Bytes per second delivered between a request and its chunk: the highest, slowly forgotten.
     pub burst: u64,
     pub bytes: u64,
-    /// Bytes it gave since the last rechoke, and half of what counted before.
+    /// Bytes it gave, those of long ago counting less (`Config::gives_memory`).
     pub recent: u64,
     /// Whether it serves us now.
     pub choked: bool,

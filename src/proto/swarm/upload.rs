@@ -224,6 +224,7 @@ impl Swarm {
         let Some(at) = found else { return };
         let serving = client.serving.remove(at);
         client.credit = client.credit.saturating_add(serving.len);
+        self.may_serve = true;
         if serving.stage == Stage::Cancelled {
             self.spread.sent.remove(index.0);
             self.spread.free(index);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::endgame::ENDGAME_POLL;
 use super::peer::Peer;
 use super::{Output, Swarm};
-use crate::proto::types::Time;
+use crate::proto::types::{PeerKey, Time};
 
 impl Swarm {
     /// Names the next deadline if it is sooner than the one that stands: a tick too early is harmless.
@@ -20,6 +20,20 @@ impl Swarm {
             self.outputs.push_back(Output::WakeAt(at));
         } else if self.wake.is_none() {
             self.clock.no_wake();
+        }
+    }
+
+    /// The same after a peer was asked for more, and nothing else has changed.
+    pub(super) fn schedule_stall(&mut self, key: PeerKey, now: Time) {
+        let peer = self.peers.get(&key);
+        let stall = peer.and_then(|peer| peer.source.stalls_at(&self.config));
+        let first = [stall, self.tell].into_iter().flatten().min();
+        if let Some(first) = first.map(|first| first.max(now + MIN_WAIT))
+            && self.wake.is_none_or(|wake| first < wake)
+        {
+            self.wake = Some(first);
+            let at = self.clock.wake_at(first);
+            self.outputs.push_back(Output::WakeAt(at));
         }
     }
 
