@@ -224,7 +224,7 @@ fn a_blob_outlives_a_seed_that_leaves_early_if_the_rest_comes_back() {
         assert!(report.all_complete(1..21).is_some(), "{percent} %");
         assert_eq!(report.bans, []);
         // What the first has sent is out, once and everywhere: the second sends the rest, and a part of what is passed on.
-        assert!(copies < 1.6 - percent as f64 / 100.0, "{copies}");
+        assert!(copies < 1.7 - percent as f64 / 100.0, "{copies}");
     }
 }
 
@@ -289,6 +289,24 @@ fn a_frozen_page_wakes_and_finishes_and_nobody_waited_for_it() {
     assert_eq!(report.bans, [], "sleep is no misconduct");
 }
 
+#[test]
+fn what_a_lone_seed_gave_a_frozen_page_to_pass_on_is_given_to_others() {
+    // So few that nobody waits for a slot and none is ever taken away.
+    for leeches in 2..4 {
+        for frozen in [1_000, 3_000, 5_000] {
+            let mut scenario = swarm(leeches, 48);
+            scenario.peers[1].frozen =
+                Some((Duration::from_millis(frozen), Duration::from_secs(600)));
+            let report = Simulation::new(scenario).run();
+            let last = report.all_complete((0..=leeches).filter(|at| *at != 1));
+            println!("{leeches} leeches, frozen at {frozen} ms: the others by {last:?}");
+            assert!(last.unwrap() < Duration::from_secs(120));
+            assert!(report.completed[1].is_some());
+            assert_eq!(report.bans, []);
+        }
+    }
+}
+
 /// Every fourth peer uploads nothing.
 fn rides(at: usize) -> bool {
     at > 0 && at.is_multiple_of(4)
@@ -319,7 +337,7 @@ fn who_gives_nothing_gets_less_while_others_want_it_and_still_finishes() {
     let fair = |at: &usize| !rides(*at);
     let first = (1..41).filter(fair).filter_map(|at| report.completed[at]);
     // From then on there are seeds with nobody else to serve: until then everybody wants what there is.
-    scenario.limit = first.min().unwrap() * 19 / 20;
+    scenario.limit = first.min().unwrap() * 9 / 10;
     let contended = Simulation::new(scenario.clone()).run();
     let got = |at: usize| contended.down_bytes[at] as f64;
     let (given, taken) = (

@@ -94,7 +94,7 @@ pub struct Config {
     pub slots_max: usize,
     /// Time between two slots that are added. Default 250 ms: a round trip, in which the last one shows what it asks for.
     pub slot_gap: Duration,
-    /// A peer gives its part if it gave us one in so many of the bytes that the best one gave. Default 8: links differ, what is
+    /// A peer gives its part if it gave us one in so many of the bytes that the best one gave. Default 16: links differ, what is
     /// split among several differs as well, and with 4 a third of those that gave were taken for free-riders; measured in
     /// docs/protocol.md.
     pub gives_share: u64,
@@ -153,7 +153,7 @@ impl Default for Config {
             serving_slack: Duration::from_millis(150),
             slots: 2,
             slots_max: 16,
-            gives_share: 8,
+            gives_share: 16,
             gives_memory: 8,
             generous_every: 8,
             slot_gap: Duration::from_millis(250),

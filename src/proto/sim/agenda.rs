@@ -14,7 +14,8 @@ use crate::proto::types::Time;
 pub(in crate::proto) struct Agenda<E> {
     /// One bucket after the other in a ring, the one of `present` sorted with the first event last.
     near: Vec<Vec<Key>>,
-    in_near: usize,
+    /// One bit for each of them that holds anything: a run of few events must not look into every bucket.
+    filled: Vec<u64>,
     /// The bucket of the last event.
     present: u64,
     /// What comes after the ring, earliest first.
@@ -33,6 +34,9 @@ const WIDTH: u64 = 128;
 
 /// Buckets of the ring: two seconds, beyond which there are only timeouts.
 const BUCKETS: u64 = 1 << 14;
+
+/// Bits of one word of `filled`.
+const WORD: usize = u64::BITS as usize;
 
 impl<E> Agenda<E> {
     pub(in crate::proto) fn add(&mut self, at: Time, event: E) {
@@ -53,19 +57,21 @@ impl<E> Agenda<E> {
     /// Takes out the next event.
     pub(in crate::proto) fn next(&mut self) -> Option<(Time, E)> {
         let (time, _, slot) = loop {
-            if let Some(key) = self.near[ring(self.present)].pop() {
-                self.in_near -= 1;
+            let here = ring(self.present);
+            if let Some(key) = self.near[here].pop() {
                 break key;
             }
-            self.present = match self.in_near {
-                0 => bucket(self.far.peek()?.0.0),
-                _ => self.present + 1,
+            self.filled[here / WORD] &= !(1 << (here % WORD));
+            self.present = match self.following() {
+                Some(bucket) => bucket,
+                None => bucket(self.far.peek()?.0.0),
             };
             while let Some(Reverse(key)) = self.far.peek()
                 && bucket(key.0) < self.present + BUCKETS
             {
-                self.near[ring(bucket(key.0))].push(*key);
-                self.in_near += 1;
+                let place = ring(bucket(key.0));
+                self.near[place].push(*key);
+                self.filled[place / WORD] |= 1 << (place % WORD);
                 self.far.pop();
             }
             self.near[ring(self.present)].sort_unstable_by_key(|key| Reverse(*key));
@@ -81,13 +87,28 @@ impl<E> Agenda<E> {
         if bucket >= self.present + BUCKETS {
             return self.far.push(Reverse(key));
         }
-        self.in_near += 1;
-        let keys = &mut self.near[ring(bucket)];
+        let at = ring(bucket);
+        self.filled[at / WORD] |= 1 << (at % WORD);
+        let keys = &mut self.near[at];
         let place = match bucket == self.present {
             true => keys.partition_point(|other| *other > key),
             false => keys.len(),
         };
         keys.insert(place, key);
+    }
+
+    /// The next bucket of the ring that holds anything; what lies in the heap comes after all of them.
+    fn following(&self) -> Option<u64> {
+        let (mut bucket, end) = (self.present + 1, self.present + BUCKETS);
+        while bucket < end {
+            let at = ring(bucket);
+            let word = self.filled[at / WORD] >> (at % WORD);
+            if word != 0 {
+                return Some(bucket + u64::from(word.trailing_zeros()));
+            }
+            bucket += (WORD - at % WORD) as u64;
+        }
+        None
     }
 }
 
@@ -95,7 +116,7 @@ impl<E> Default for Agenda<E> {
     fn default() -> Self {
         Self {
             near: (0..BUCKETS).map(|_| Vec::new()).collect(),
-            in_near: 0,
+            filled: vec![0; BUCKETS as usize / WORD],
             present: 0,
             far: BinaryHeap::new(),
             slots: Vec::new(),

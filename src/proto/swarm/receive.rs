@@ -18,6 +18,8 @@ impl Swarm {
         if !peer.greeted && !matches!(message, Message::Hello { .. }) {
             return Err(Misconduct::Malformed);
         }
+        peer.client.heard = now;
+        peer.client.sleeps = false;
         // Whom a message lets us ask is whoever it came from; what it makes everybody's business says so where it does.
         match message {
             Message::Bitfield { .. }

@@ -129,6 +129,13 @@ impl Swarm {
         if due {
             for peer in self.peers.values_mut() {
                 peer.source.recent -= peer.source.recent / self.config.gives_memory;
+                // A page that is frozen keeps its links: what it alone was to pass on is for others.
+                let client = &mut peer.client;
+                if !client.hints.is_empty() && now.since(client.heard) >= self.config.rechoke {
+                    client.sleeps = true;
+                    self.spread.take_back_unsent(client);
+                    client.hints.clear();
+                }
             }
         }
         self.may_serve |= !change.choke.is_empty();

@@ -412,7 +412,7 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
-        if leeches < 2 || peer.holds == Holds::All || peer.client.choked {
+        if leeches < 2 || peer.holds == Holds::All || peer.client.choked || peer.client.sleeps {
             return;
         }
         while peer.client.hints.len() < self.config.hints_per_peer {

@@ -47,7 +47,10 @@ impl Swarm {
             Some(ledger) => ledger.picker.is_empty().then_some(now + ENDGAME_POLL),
             None => Some(now + self.config.probe_hedge),
         });
-        let waiting = |peer: &Peer| peer.client.choked && peer.client.interested;
+        let waiting = |peer: &Peer| {
+            let client = &peer.client;
+            client.choked && client.interested || !client.hints.is_empty()
+        };
         let slots = match self.upload_allowed && self.peers.values().any(waiting) {
             true => self.choker.deadline(),
             false => None,
