@@ -28,7 +28,7 @@ main('npm run bench', async () => {
   for (const name of only ?? []) if (!measures.some((measure) => measure.name === name)) throw new Told(`there is no measure "${name}"; --list shows them.`);
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < 1) throw new Told('--rounds must be a whole number from 1.');
-  const chosen = measures.filter((measure) => !only || only.includes(measure.name));
+  const chosen = measures.filter((measure) => (only ? only.includes(measure.name) : !measure.long));
 
   await ensureBrowsers();
   if (chosen.some((measure) => measure.needsApp)) await build();

@@ -290,29 +290,88 @@ fn a_frozen_page_wakes_and_finishes_and_nobody_waited_for_it() {
 }
 
 #[test]
-fn who_gives_nothing_gets_less_and_still_finishes() {
-    let mut scenario = swarm(40, 96);
+fn what_a_lone_seed_gave_a_frozen_page_to_pass_on_is_given_to_others() {
+    // So few that nobody waits for a slot and none is ever taken away.
+    for leeches in 2..4 {
+        for frozen in [1_000, 3_000, 5_000] {
+            let mut scenario = swarm(leeches, 48);
+            scenario.peers[1].frozen =
+                Some((Duration::from_millis(frozen), Duration::from_secs(600)));
+            let report = Simulation::new(scenario).run();
+            let last = report.all_complete((0..=leeches).filter(|at| *at != 1));
+            println!("{leeches} leeches, frozen at {frozen} ms: the others by {last:?}");
+            assert!(last.unwrap() < Duration::from_secs(120));
+            assert!(report.completed[1].is_some());
+            assert_eq!(report.bans, []);
+        }
+    }
+}
+
+/// Every fourth peer uploads nothing.
+fn rides(at: usize) -> bool {
+    at > 0 && at.is_multiple_of(4)
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let values: Vec<f64> = values.collect();
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn riding(peers: usize) -> Scenario {
+    let mut scenario = swarm(peers, 96);
     scenario.marked = true;
     scenario.neighbours = 16;
-    let riders: Vec<usize> = (1..41usize).filter(|at| at.is_multiple_of(4)).collect();
-    for at in &riders {
-        scenario.peers[*at].uploads = false;
+    for at in (0..=peers).filter(|at| rides(*at)) {
+        scenario.peers[at].uploads = false;
     }
+    scenario
+}
+
+#[test]
+fn who_gives_nothing_gets_less_while_others_want_it_and_still_finishes() {
+    let mut scenario = riding(40);
     let report = Simulation::new(scenario.clone()).run();
     show("free riders", &scenario, &report);
-    let mean = |wanted: bool| {
-        let times: Vec<f64> = (1..41usize)
-            .filter(|at| riders.contains(at) == wanted)
-            .map(|at| report.completed[at].unwrap().as_secs_f64())
-            .collect();
-        times.iter().sum::<f64>() / times.len() as f64
-    };
-    println!(
-        "riders {:.1} s, the others {:.1} s",
-        mean(true),
-        mean(false)
+    assert!(report.all_complete(0..41).is_some());
+    assert_eq!(report.bans, []);
+    let fair = |at: &usize| !rides(*at);
+    let first = (1..41).filter(fair).filter_map(|at| report.completed[at]);
+    // From then on there are seeds with nobody else to serve: until then everybody wants what there is.
+    scenario.limit = first.min().unwrap() * 9 / 10;
+    let contended = Simulation::new(scenario.clone()).run();
+    let got = |at: usize| contended.down_bytes[at] as f64;
+    let (given, taken) = (
+        mean((1..41).filter(fair).map(got)),
+        mean((1..41).filter(|at| rides(*at)).map(got)),
     );
-    assert!(mean(true) > mean(false) * 1.1);
+    println!(
+        "after {:?} a rider has {:.1} MB, another {:.1} MB ({:.2} x)",
+        scenario.limit,
+        taken / 1e6,
+        given / 1e6,
+        given / taken
+    );
+    assert!(given > taken * 1.5);
+    assert!(taken > 0.0, "nobody starves");
+}
+
+#[test]
+fn where_everybody_leaves_when_done_who_gives_nothing_takes_far_longer() {
+    let mut scenario = riding(160);
+    for (at, peer) in scenario.peers.iter_mut().enumerate().skip(1) {
+        peer.join = Duration::from_millis(800) * at as u32;
+        peer.leave = Leave::WhenDone;
+    }
+    let report = Simulation::new(scenario.clone()).run();
+    // The first find an empty house.
+    let took = |at: usize| (report.completed[at].unwrap() - scenario.peers[at].join).as_secs_f64();
+    let fair: Vec<f64> = (40..161).filter(|at| !rides(*at)).map(took).collect();
+    let slowest = fair.iter().copied().fold(0.0, f64::max);
+    let fair = mean(fair.into_iter());
+    let riders = mean((40..161).filter(|at| rides(*at)).map(took));
+    println!("riders {riders:.1} s, the others {fair:.1} s, the slowest of them {slowest:.1} s");
+    assert!(riders > fair * 1.5);
+    assert!(slowest < fair * 4.0, "no peer starves another");
     assert_eq!(report.bans, []);
 }
 

@@ -10,6 +10,7 @@ import { serveFolder } from '../../tests/e2e/lib/files.mjs';
 import { startRelay } from '../../tests/e2e/lib/relay.mjs';
 import { firstLoad, packed, wasmFile } from '../../tests/size/measure.mjs';
 import { crowd } from './crowd.mjs';
+import { endurance, tabs } from './endurance.mjs';
 import { mailbox } from './mailbox.mjs';
 import { throughput } from './raw.mjs';
 import { siteMeasures } from './sites.mjs';
@@ -78,6 +79,20 @@ export const measures = [
     needsApp: true,
     about: 'one seed and eight leeches, 20 MB, against WebTorrent and raw channels',
     run: ({ rounds, log }) => crowd({ rounds, log, kind: KIND }),
+  },
+  {
+    name: 'tabs30',
+    needsApp: true,
+    long: true,
+    about: 'thirty tabs in one swarm (BENCH_TABS=30); only when asked for',
+    run: ({ log }) => tabs({ log, kind: KIND }),
+  },
+  {
+    name: 'endurance',
+    needsApp: true,
+    long: true,
+    about: 'one tab in four swarms for half an hour (BENCH_MINUTES=30); only when asked for',
+    run: ({ log }) => endurance({ log, kind: KIND }),
   },
   {
     name: 'join',

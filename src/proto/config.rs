@@ -94,6 +94,13 @@ pub struct Config {
     pub slots_max: usize,
     /// Time between two slots that are added. Default 250 ms: a round trip, in which the last one shows what it asks for.
     pub slot_gap: Duration,
+    /// A peer gives its part if it gave us one in so many of the bytes that the best one gave. Default 16: links differ, what is
+    /// split among several differs as well, and with 4 a third of those that gave were taken for free-riders; measured in
+    /// docs/protocol.md.
+    pub gives_share: u64,
+    /// At each rechoke what a peer gave loses one part in so many. Default 8, half of it in a minute: with few slots two peers
+    /// that give their part are often not served by each other for as long.
+    pub gives_memory: u64,
     /// While somebody asks who gives, one chunk in so many goes to whoever's turn it is. Default 8: newcomers start, and who
     /// only takes gets an eighth of an uplink that others need.
     pub generous_every: u32,
@@ -146,6 +153,8 @@ impl Default for Config {
             serving_slack: Duration::from_millis(150),
             slots: 2,
             slots_max: 16,
+            gives_share: 16,
+            gives_memory: 8,
             generous_every: 8,
             slot_gap: Duration::from_millis(250),
             rechoke: Duration::from_secs(10),

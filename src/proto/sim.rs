@@ -165,6 +165,7 @@ impl Simulation {
                 .collect(),
             up_bytes: self.nodes.iter().map(Node::up_bytes).collect(),
             web_bytes: self.web.as_ref().map_or(0, |web| web.sent),
+            down_bytes: self.nodes.iter().map(Node::down_bytes).collect(),
             wasted_bytes: self.nodes.iter().map(Node::wasted_bytes).sum(),
             peak_unstored: self.peak_unstored,
             bans: self.bans,
@@ -210,7 +211,13 @@ impl Simulation {
                     );
                 }
             }
-            Event::Own { node, input } => self.input(node, input),
+            Event::Own { node, input } => {
+                // A timer that was set anew since.
+                if matches!(input, Input::Tick) && self.nodes[node].wake != Some(self.now) {
+                    return;
+                }
+                self.input(node, input);
+            }
         }
     }
 
@@ -312,12 +319,16 @@ impl Simulation {
             && (Time(0) + from..Time(0) + to).contains(&self.now)
         {
             let wait = (Time(0) + to).since(self.now);
+            if matches!(input, Input::Tick) {
+                self.nodes[at].wake = Some(self.now + wait);
+            }
             return self.later(wait, Event::Own { node: at, input });
         }
         let set = spec.clock_set;
         let missing_peers = !self.nodes[at].is_done();
         let effects = self.nodes[at].handle(input, self.now, set, &self.content);
-        self.missing_peers -= usize::from(missing_peers && self.nodes[at].is_done());
+        let done = missing_peers && self.nodes[at].is_done();
+        self.missing_peers -= usize::from(done);
         if !self.scenario.marked {
             self.peak_unstored = self.peak_unstored.max(self.nodes[at].unstored_bytes());
         }
@@ -338,10 +349,12 @@ impl Simulation {
                 Effect::Close { peer } => self.unlink(at, peer),
             }
         }
-        if let Leave::AfterUpload(bytes) = self.scenario.peers[at].leave
-            && self.nodes[at].online
-            && self.nodes[at].up_bytes() >= bytes
-        {
+        let goes = match self.scenario.peers[at].leave {
+            Leave::AfterUpload(bytes) => self.nodes[at].up_bytes() >= bytes,
+            Leave::WhenDone => done,
+            Leave::Never | Leave::At(_) => false,
+        };
+        if goes && self.nodes[at].online {
             self.leave(at);
         }
     }

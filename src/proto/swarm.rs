@@ -116,6 +116,10 @@ pub struct Swarm {
     duplicates: u32,
     /// Whether something has changed by which more could be asked for, or served.
     may_ask: bool,
+    /// The peer that could be asked for more, if it is this one alone.
+    may_ask_of: Option<PeerKey>,
+    /// A bound kept something from being asked for.
+    held_back: bool,
     may_serve: bool,
     /// What proves the size to others, once it has been cut or received.
     tail: Option<Tail>,
@@ -162,6 +166,8 @@ impl Swarm {
             tell: None,
             duplicates: 0,
             may_ask: false,
+            may_ask_of: None,
+            held_back: false,
             may_serve: false,
             tail: None,
             clock: Clock::default(),
@@ -190,14 +196,21 @@ impl Swarm {
     pub fn handle(&mut self, input: Input, now: Time) {
         let now = self.clock.advance(now);
         // Most inputs are news of a chunk that is not wanted: they must not cost a look at every peer.
-        self.may_ask |= !matches!(
-            &input,
+        self.may_ask |= match &input {
             Input::Sent { .. }
+            | Input::Loaded { .. }
+            | Input::LoadFailed { .. }
+            | Input::Received { .. } => false,
+            Input::Stored { .. } => std::mem::take(&mut self.held_back),
+            _ => true,
+        };
+        self.may_serve |= !matches!(
+            &input,
+            Input::Received { .. }
+                | Input::Stored { .. }
                 | Input::Loaded { .. }
                 | Input::LoadFailed { .. }
-                | Input::Received { .. }
         );
-        self.may_serve |= !matches!(&input, Input::Received { .. } | Input::Stored { .. });
         match input {
             Input::Connected { peer } => self.on_connected(peer, now),
             Input::Disconnected { peer } => self.forget(peer),
@@ -231,9 +244,11 @@ impl Swarm {
             Input::Resume => self.resume(),
             Input::Tick => self.on_tick(now),
         }
-        let may_wake = self.may_ask || self.slots_stale || self.tell.is_some_and(|at| at <= now);
-        if std::mem::take(&mut self.may_ask) {
-            self.fill(now);
+        let asks = self.take_may_ask();
+        let may_wake =
+            asks == Some(None) || self.slots_stale || self.tell.is_some_and(|at| at <= now);
+        if let Some(whom) = asks {
+            self.fill(whom, now);
         }
         self.rechoke(now);
         if std::mem::take(&mut self.may_serve) {
@@ -242,6 +257,24 @@ impl Swarm {
         self.tell_due(now);
         if may_wake || self.wake.is_none_or(|wake| wake <= now) {
             self.schedule(now);
+        } else if let Some(Some(key)) = asks {
+            self.schedule_stall(key, now);
+        }
+    }
+
+    /// Whether there may be something to ask for, and of whom if it is one peer alone. At the end, without the size, or at a bound,
+    /// what one peer brings concerns all.
+    fn take_may_ask(&mut self) -> Option<Option<PeerKey>> {
+        let (all, one) = (std::mem::take(&mut self.may_ask), self.may_ask_of.take());
+        let ends = self
+            .ledger
+            .as_ref()
+            .is_none_or(|ledger| ledger.picker.is_empty());
+        match one {
+            _ if all => Some(None),
+            Some(_) if ends || std::mem::take(&mut self.held_back) => Some(None),
+            Some(key) => Some(Some(key)),
+            None => None,
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Node {
     pub online: bool,
     pub left: bool,
     pub completed: Option<Time>,
+    /// When its timer fires.
+    pub wake: Option<Time>,
     pub web: Option<WebSeed>,
     /// Chunks verified and durable, and verified and on their way into the store.
     durable: BTreeSet<ChunkIndex>,
@@ -74,6 +76,7 @@ impl Node {
             online: false,
             left: false,
             completed,
+            wake: None,
             web: None,
             durable,
             memory: BTreeSet::new(),
@@ -194,10 +197,14 @@ impl Node {
                     assert_eq!(self.durable.len() as u32, content.size.chunk_count());
                     self.completed = Some(now);
                 }
-                Output::WakeAt(at) => effects.push(Effect::Later {
-                    at: Time(at.0.saturating_sub(shift)),
-                    input: Input::Tick,
-                }),
+                Output::WakeAt(at) => {
+                    let at = Time(at.0.saturating_sub(shift)).max(now);
+                    self.wake = Some(at);
+                    effects.push(Effect::Later {
+                        at,
+                        input: Input::Tick,
+                    });
+                }
             }
         }
         effects
@@ -206,6 +213,13 @@ impl Node {
     pub(super) fn up_bytes(&self) -> u64 {
         match &self.behaviour {
             Behaviour::Honest(swarm) => swarm.progress().up_bytes,
+            Behaviour::Liar(_) => 0,
+        }
+    }
+
+    pub(super) fn down_bytes(&self) -> u64 {
+        match &self.behaviour {
+            Behaviour::Honest(swarm) => swarm.progress().down_bytes,
             Behaviour::Liar(_) => 0,
         }
     }

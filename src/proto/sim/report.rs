@@ -11,6 +11,8 @@ pub struct Report {
     pub completed: Vec<Option<Duration>>,
     /// Bytes of chunk data sent by each honest peer.
     pub up_bytes: Vec<u64>,
+    /// Bytes of chunk data received by each honest peer.
+    pub down_bytes: Vec<u64>,
     /// Bytes of chunk data that the web server sent.
     pub web_bytes: u64,
     /// Bytes of chunk data received and not used, over all honest peers.

@@ -27,6 +27,8 @@ pub enum Leave {
     At(Duration),
     /// Once it has sent so many bytes of chunk data.
     AfterUpload(u64),
+    /// As soon as it has everything.
+    WhenDone,
 }
 
 /// One peer of a scenario.

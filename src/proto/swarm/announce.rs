@@ -46,7 +46,9 @@ impl Swarm {
             None => true,
         };
         peer.source.dry &= !wanted;
-        self.may_ask |= !peer.source.choked;
+        if wanted && !peer.source.choked {
+            self.may_ask_of = Some(key);
+        }
         if peer.holds == Holds::Nothing {
             peer.holds = Holds::Some(Bitfield::new(chunks));
         }

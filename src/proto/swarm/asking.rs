@@ -22,8 +22,8 @@ pub(super) enum Ask {
 }
 
 impl Swarm {
-    /// Asks for as much as pipelines, credits and the memory bound allow.
-    pub(super) fn fill(&mut self, now: Time) {
+    /// Asks one peer, or all, for as much as pipelines, credits and the memory bound allow.
+    pub(super) fn fill(&mut self, whom: Option<PeerKey>, now: Time) {
         if self.paused || self.has_everything() {
             return;
         }
@@ -31,12 +31,11 @@ impl Swarm {
             self.probe(now);
             return;
         }
-        let mut able: Vec<PeerKey> = self
-            .peers
-            .keys()
-            .copied()
-            .filter(|key| self.has_room(*key, now))
-            .collect();
+        let mut able: Vec<PeerKey> = match whom {
+            Some(key) => vec![key],
+            None => self.peers.keys().copied().collect(),
+        };
+        able.retain(|key| self.has_room(*key, now));
         self.random.shuffle(&mut able);
         while !able.is_empty() {
             let mut still = Vec::with_capacity(able.len());
@@ -46,14 +45,17 @@ impl Swarm {
                 {
                     match self.ask(key, index, now) {
                         Ask::Sent => still.push(key),
-                        Ask::NoCredit => {}
-                        Ask::NoMemory => return,
+                        Ask::NoCredit => self.held_back = true,
+                        Ask::NoMemory => {
+                            self.held_back = true;
+                            return;
+                        }
                     }
                 }
             }
             able = still;
         }
-        self.give_slots_back();
+        self.give_slots_back(whom);
     }
 
     fn has_room(&self, key: PeerKey, now: Time) -> bool {
@@ -62,6 +64,7 @@ impl Swarm {
             !source.choked
                 && (!source.dry || source.may_look(now))
                 && peer.holds != Holds::Nothing
+                && source.asked.len() < source.depth(&self.config)
                 && source.asked.len() < self.room(peer)
         })
     }

@@ -2,7 +2,8 @@
 //!
 //! An uplink that is split among few peers hands each of them whole chunks soon, which they can pass on; split among many
 //! it hands all of them the same chunk late. So a few hold a slot at a time and the others may not ask. Regular slots go to
-//! those that give us their part (tit for tat, Cohen, "Incentives Build Robustness in BitTorrent", 2003), among them to
+//! those that gave us their part (tit for tat, Cohen, "Incentives Build Robustness in BitTorrent", 2003; whoever has everything
+//! remembers it and serves them first as well), among them to
 //! whoever has least (Massoulie et al., "Randomized Decentralized Broadcasting Algorithms", 2007, serve the most deprived),
 //! then to whoever has waited longest, which is rotation for a seed and for everybody at the start. The last slot is the
 //! optimistic one: it goes to whoever has waited longest, whatever they gave, so that nobody starves and newcomers get
@@ -18,7 +19,7 @@ pub(super) struct Applicant {
     pub peer: PeerKey,
     /// Whether it wants anything.
     pub interested: bool,
-    /// Whether it gives its part: of late at least a quarter of what the best one gave us.
+    /// Whether it gives its part: at least one in `Config::gives_share` of what the best one gave us.
     pub gives: bool,
     /// Chunks it has, if it gives its part; the most if not.
     pub has: u32,

@@ -76,7 +76,7 @@ pub(super) struct Source {
     /// Bytes per second delivered between a request and its chunk: the highest, slowly forgotten.
     pub burst: u64,
     pub bytes: u64,
-    /// Bytes it gave since the last rechoke, and half of what counted before.
+    /// Bytes it gave, those of long ago counting less (`Config::gives_memory`).
     pub recent: u64,
     /// Whether it serves us now.
     pub choked: bool,
@@ -125,6 +125,10 @@ pub(super) struct Client {
     pub since: Time,
     /// Decides between it and its equals.
     pub tie: u64,
+    /// When it last said anything.
+    pub heard: Time,
+    /// It says nothing although something was suggested to it: its page may be frozen.
+    pub sleeps: bool,
     /// Whether chunks were suggested to it and it has not been told the whole set since.
     pub hinted: bool,
     /// Verified chunks that it has not been told of, and when it is.
@@ -192,6 +196,7 @@ impl Peer {
             client: Client {
                 choked: true,
                 since: now,
+                heard: now,
                 tie,
                 ..Client::default()
             },

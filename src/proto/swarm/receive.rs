@@ -18,15 +18,20 @@ impl Swarm {
         if !peer.greeted && !matches!(message, Message::Hello { .. }) {
             return Err(Misconduct::Malformed);
         }
-        self.may_ask |= !matches!(
-            message,
-            Message::Have { .. }
-                | Message::Request { .. }
-                | Message::Cancel { .. }
-                | Message::Credit { .. }
-                | Message::Interested
-                | Message::NotInterested
-        );
+        peer.client.heard = now;
+        peer.client.sleeps = false;
+        // Whom a message lets us ask is whoever it came from; what it makes everybody's business says so where it does.
+        match message {
+            Message::Bitfield { .. }
+            | Message::HaveAll { .. }
+            | Message::Chunk { .. }
+            | Message::Suggest { .. }
+            | Message::Unchoke => self.may_ask_of = Some(key),
+            Message::Hello { .. } | Message::Reject { .. } | Message::Tail(_) => {
+                self.may_ask = true
+            }
+            _ => {}
+        }
         self.may_serve |= matches!(
             message,
             Message::Hello { .. }

@@ -147,10 +147,11 @@ impl Swarm {
         };
         let serving = &mut peer.client.serving;
         let found = peer_tail(serving, index);
-        found.is_some_and(|at| {
+        if let Some(at) = found {
             serving.remove(at);
-            true
-        })
+            self.may_serve = true;
+        }
+        found.is_some()
     }
 
     /// Here is a chunk that was verified: the tail is cut from it if it is the last.

@@ -1,15 +1,11 @@
 //! Who may ask whom: interest on our side, slots on the other's, and the news of chunks that make others ask.
 
 use super::choke::Applicant;
-use super::peer::{Peer, Stage};
+use super::peer::{Client, Peer, Stage};
 use super::{Output, Swarm};
 use crate::proto::availability::Holds;
 use crate::proto::message::{MAX_HAVES, Message};
 use crate::proto::types::{ChunkIndex, PeerKey, Time};
-
-/// A peer gives its part if it gave us one in so many of the bytes that the best one gave: links differ, and what is split
-/// among several differs as well.
-const GIVES: u64 = 4;
 
 impl Swarm {
     /// Whether we have every chunk, durable or not.
@@ -47,19 +43,19 @@ impl Swarm {
         }
     }
 
-    /// Tells those that serve us and have nothing for us that their slot is free.
-    pub(super) fn give_slots_back(&mut self) {
-        let idle: Vec<PeerKey> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| {
-                let source = &peer.source;
-                let useless = source.dry || peer.holds == Holds::Nothing;
-                source.interested && !source.choked && useless && source.asked.is_empty()
-            })
-            .map(|(key, _)| *key)
-            .collect();
-        for key in idle {
+    /// Tells those that serve us and have nothing for us that their slot is free: all, or this one if it is.
+    pub(super) fn give_slots_back(&mut self, whom: Option<PeerKey>) {
+        let idle = |peer: &Peer| {
+            let source = &peer.source;
+            let useless = source.dry || peer.holds == Holds::Nothing;
+            source.interested && !source.choked && useless && source.asked.is_empty()
+        };
+        let mut keys: Vec<PeerKey> = match whom {
+            Some(key) => vec![key],
+            None => self.peers.keys().copied().collect(),
+        };
+        keys.retain(|key| self.peers.get(key).is_some_and(idle));
+        for key in keys {
             self.express(key, false);
         }
     }
@@ -100,12 +96,12 @@ impl Swarm {
             return;
         }
         self.slots_stale = false;
-        let seed = self.has_everything();
         let chunks = self.ledger.as_ref().map_or(0, |l| l.size.chunk_count());
         let best = self.peers.values().map(|peer| peer.source.recent).max();
         let best = best.unwrap_or(0);
         for peer in self.peers.values_mut() {
-            peer.client.gives = !seed && peer.source.recent * GIVES >= best;
+            let given = peer.source.recent;
+            peer.client.gives = given > 0 && given * self.config.gives_share >= best;
         }
         let applicants: Vec<Applicant> = self
             .peers
@@ -132,7 +128,14 @@ impl Swarm {
         let change = self.choker.turn(&applicants, &self.config, now);
         if due {
             for peer in self.peers.values_mut() {
-                peer.source.recent /= 2;
+                peer.source.recent -= peer.source.recent / self.config.gives_memory;
+                // A page that is frozen keeps its links: what it alone was to pass on is for others.
+                let client = &mut peer.client;
+                if !client.hints.is_empty() && now.since(client.heard) >= self.config.rechoke {
+                    client.sleeps = true;
+                    self.spread.take_back_unsent(client);
+                    client.hints.clear();
+                }
             }
         }
         self.may_serve |= !change.choke.is_empty();
@@ -143,6 +146,7 @@ impl Swarm {
             if let Some(peer) = self.peers.get_mut(&key) {
                 peer.client.choked = false;
                 peer.client.since = now;
+                self.outputs.extend(peer.client.news(key, now));
                 // Hints first: without one a leech would say that it wants nothing of a seed that spreads.
                 self.suggest(key);
                 self.send(key, Message::Unchoke);
@@ -214,11 +218,14 @@ impl Swarm {
             if peer.announced_by_us == 0 {
                 continue;
             }
-            let due = match peer.holds.contains(index.0) {
-                true => now + self.config.have_idle,
-                false => now.max(peer.client.told + self.config.have_gap),
+            let lacks = !peer.holds.contains(index.0);
+            // Who waits for a slot cannot ask for it yet, and hears of it before it is served.
+            let waits = peer.chokes && peer.client.choked && peer.client.interested;
+            let due = match lacks && !waits {
+                true => now.max(peer.client.told + self.config.have_gap),
+                false => now + self.config.have_idle,
             };
-            if !peer.holds.contains(index.0) && !peer.client.interested {
+            if lacks && !peer.client.interested {
                 peer.client.interested = true;
                 self.slots_stale = true;
             }
@@ -238,21 +245,28 @@ impl Swarm {
         for (key, peer) in &mut self.peers {
             let client = &mut peer.client;
             if client.tell.is_some_and(|at| at <= now) {
-                client.tell = None;
-                client.told = now;
-                for some in std::mem::take(&mut client.untold).chunks(MAX_HAVES) {
-                    let indexes = some.to_vec();
-                    let message = Message::Have { indexes };
-                    self.outputs.push_back(Output::Send {
-                        peer: *key,
-                        message,
-                    });
-                }
+                self.outputs.extend(client.news(*key, now));
             }
             self.tell = match (self.tell, client.tell) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };
         }
+    }
+}
+
+impl Client {
+    /// What it has not been told of yet.
+    fn news(&mut self, key: PeerKey, now: Time) -> Vec<Output> {
+        self.tell = None;
+        self.told = now;
+        let untold = std::mem::take(&mut self.untold);
+        let messages = untold.chunks(MAX_HAVES).map(|some| Output::Send {
+            peer: key,
+            message: Message::Have {
+                indexes: some.to_vec(),
+            },
+        });
+        messages.collect()
     }
 }

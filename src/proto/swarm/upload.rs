@@ -224,6 +224,7 @@ impl Swarm {
         let Some(at) = found else { return };
         let serving = client.serving.remove(at);
         client.credit = client.credit.saturating_add(serving.len);
+        self.may_serve = true;
         if serving.stage == Stage::Cancelled {
             self.spread.sent.remove(index.0);
             self.spread.free(index);
@@ -411,7 +412,7 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
-        if leeches < 2 || peer.holds == Holds::All || peer.client.choked {
+        if leeches < 2 || peer.holds == Holds::All || peer.client.choked || peer.client.sleeps {
             return;
         }
         while peer.client.hints.len() < self.config.hints_per_peer {

@@ -14,6 +14,8 @@ impl Swarm {
     /// The chunk in focus that this peer should be asked for next.
     pub(super) fn urgent(&self, key: PeerKey) -> Option<ChunkIndex> {
         let (ledger, peer) = (self.ledger.as_ref()?, self.peers.get(&key)?);
+        // Nobody reads: that is how it is for most blobs at most times.
+        ledger.picker.focus().next()?;
         if let Some(late) = self.late(key) {
             return Some(late);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::endgame::ENDGAME_POLL;
 use super::peer::Peer;
 use super::{Output, Swarm};
-use crate::proto::types::Time;
+use crate::proto::types::{PeerKey, Time};
 
 impl Swarm {
     /// Names the next deadline if it is sooner than the one that stands: a tick too early is harmless.
@@ -23,6 +23,20 @@ impl Swarm {
         }
     }
 
+    /// The same after a peer was asked for more, and nothing else has changed.
+    pub(super) fn schedule_stall(&mut self, key: PeerKey, now: Time) {
+        let peer = self.peers.get(&key);
+        let stall = peer.and_then(|peer| peer.source.stalls_at(&self.config));
+        let first = [stall, self.tell].into_iter().flatten().min();
+        if let Some(first) = first.map(|first| first.max(now + MIN_WAIT))
+            && self.wake.is_none_or(|wake| first < wake)
+        {
+            self.wake = Some(first);
+            let at = self.clock.wake_at(first);
+            self.outputs.push_back(Output::WakeAt(at));
+        }
+    }
+
     /// When something must be looked at again even if nothing arrives.
     fn deadline(&self, now: Time) -> Option<Time> {
         let sources = || self.peers.values().map(|peer| &peer.source);
@@ -33,7 +47,10 @@ impl Swarm {
             Some(ledger) => ledger.picker.is_empty().then_some(now + ENDGAME_POLL),
             None => Some(now + self.config.probe_hedge),
         });
-        let waiting = |peer: &Peer| peer.client.choked && peer.client.interested;
+        let waiting = |peer: &Peer| {
+            let client = &peer.client;
+            client.choked && client.interested || !client.hints.is_empty()
+        };
         let slots = match self.upload_allowed && self.peers.values().any(waiting) {
             true => self.choker.deadline(),
             false => None,
