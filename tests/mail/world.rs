@@ -405,7 +405,7 @@ impl World {
                     self.keepers[n].store.remove(&id);
                     None
                 }
-                Kept::Bury(_) => None,
+                Kept::Bury(_) | Kept::Exhume(..) => None,
                 Kept::Lookup(tag) => {
                     let near = self.near(tag);
                     Some(Keeping::Found(tag, near))

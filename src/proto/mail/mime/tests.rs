@@ -139,8 +139,8 @@ proptest! {
     fn any_text_arrives(subject in "\\PC{0,100}", text in "(\\PC|\n){0,200}", name in "\\PC{0,40}") {
         let draft = Draft { subject, text, from: Person { name, address: "a@example.org".into() }, message_id: "1@x".into(), ..Draft::default() };
         let mail = parse(&build(&draft));
-        let text = mail.text.replace("\r\n", "\n");
-        prop_assert_eq!(text.trim_end(), draft.text.trim_end());
+        let read = mail.text.replace("\r\n", "\n");
+        prop_assert_eq!(read.trim_end(), draft.text.trim_end());
         prop_assert_eq!(mail.subject.split_whitespace().collect::<Vec<_>>(), draft.subject.split_whitespace().collect::<Vec<_>>());
     }
 }
