@@ -22,7 +22,10 @@ use forger::Forger;
 
 /// Two people who know each other: Alice wrote first, and Bob accepted.
 fn acquainted(seed: u64) -> (World, usize, usize) {
-    let mut world = World::new(seed, 12);
+    acquainted_among(World::new(seed, 12), seed)
+}
+
+fn acquainted_among(mut world: World, seed: u64) -> (World, usize, usize) {
     let (alice, bob) = (world.person("Alice", 1), world.person("Bob", 2));
     world.write(alice, &[bob], "may I?");
     let whom = world.id(alice);
@@ -270,7 +273,13 @@ fn nobody_else_deletes_and_a_full_mailbox_empties_when_its_reader_comes() {
     world.come_online(bob);
     let both =
         |world: &World| world.delivered(alice, "before", b) && world.delivered(alice, "after", b);
-    assert!(world.until(12 * HOUR, both));
+    let emptied = world.until(12 * HOUR, both);
+    let left = world.lying().len();
+    let stages = [
+        world.stage(alice, "before", b),
+        world.stage(alice, "after", b),
+    ];
+    assert!(emptied, "{stages:?}, {left} envelopes lie about");
     assert_eq!(world.people[bob].letters.len(), 3);
 }
 
@@ -284,8 +293,9 @@ fn bad_custodians_and_clocks_a_day_off_lose_nothing() {
     }
     world.go_offline(alice);
     world.go_offline(bob);
+    // Letters may be dated 36 hours ahead.
     world.people[alice].skew = -(25 * HOUR as i64);
-    world.people[bob].skew = 25 * HOUR as i64;
+    world.people[bob].skew = 10 * HOUR as i64;
     let mut number = 0;
     for _ in 0..3 {
         for (here, to) in [(alice, b), (bob, a)] {
@@ -494,4 +504,42 @@ fn two_devices_that_sign_at_the_same_time_agree() {
     assert_eq!(devices[0].len(), 3);
     assert!(devices.iter().all(|other| *other == devices[0]));
     assert_eq!(Owner::new(&RootSecret::new([2; 32]), 0).id(), world.id(bob));
+}
+
+#[test]
+fn every_custodian_may_be_replaced_before_the_reader_comes() {
+    let seed = 11;
+    let mut world = World::new(seed, 24);
+    (12..24).for_each(|n| world.keeper_goes(n));
+    let (mut world, alice, bob) = acquainted_among(world, seed);
+    let (a, b) = (world.id(alice), world.id(bob));
+    world.go_offline(bob);
+    for number in 0..5 {
+        let token = format!("number {number}");
+        world.write_to(alice, vec![b], &token);
+        assert!(world.until(HOUR, |world| world.stored(alice, &token, b)));
+    }
+    world.go_offline(alice);
+    for n in 0..12 {
+        world.keeper_comes(12 + n);
+        world.run(20 * MINUTE);
+        world.keeper_goes(n);
+        world.run(20 * MINUTE);
+    }
+    world.come_online(bob);
+    let here =
+        |world: &World| (0..5).all(|number| world.texts(bob).contains(&format!("number {number}")));
+    assert!(world.until(2 * HOUR, here), "{:?}", world.texts(bob));
+    assert_eq!(world.people[bob].twice, 0);
+    // What lay with custodians says neither what was written nor by whom.
+    for secret in [&b"number"[..], &a.0, &b.0] {
+        for deposit in world
+            .keepers
+            .iter()
+            .flat_map(|keeper| keeper.store.values())
+        {
+            let envelope = deposit.envelope();
+            assert!(envelope.windows(secret.len()).all(|bytes| bytes != secret));
+        }
+    }
 }

@@ -175,7 +175,7 @@ fn letter(out: Object, letter: &Letter) -> Object {
 fn status(out: Object, status: &Status, whole: bool) -> Object {
     let out = match whole {
         true => out
-            .with("message", hex(status.message))
+            .with("message", hex(&status.message.0))
             .with("to", status.to.to_string()),
         false => out,
     };

@@ -114,6 +114,8 @@ struct Peer {
     listed: Map<Tag, BTreeSet<MessageId>>,
     /// What it was told is deleted.
     told: BTreeSet<MessageId>,
+    /// What of that it had no time for: it is told again with the next look at the tag.
+    again: BTreeSet<MessageId>,
     strikes: u32,
 }
 
@@ -243,6 +245,19 @@ impl Collector {
         let ask: Set<_> = all.into_iter().filter(good).collect();
         mailbox.state = State::Asking(ask.clone());
         mailbox.next = now + 3 * ANSWER_WITHIN;
+        let deleted = &mailbox.deleted;
+        let again: Vec<_> = self
+            .peers
+            .iter_mut()
+            .map(|(to, peer)| {
+                let here: Vec<_> = peer.again.intersection(deleted).copied().collect();
+                peer.again.retain(|id| !deleted.contains(id));
+                (*to, here)
+            })
+            .collect();
+        for (peer, ids) in again {
+            self.tell_deleted(peer, tag, ids);
+        }
         for peer in ask {
             if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&peer) {
                 break;
@@ -304,9 +319,8 @@ impl Collector {
             Message::Letter(deposit) => self.letter(from, deposit),
             Message::Absent(id) => self.missing(from, id, false),
             Message::Refused(id, refusal) => {
-                if refusal == Refusal::TooFast {
-                    // What it was told to delete it is told again, when it lists it again.
-                    peer.told.remove(&id);
+                if refusal == Refusal::TooFast && peer.told.contains(&id) {
+                    peer.again.insert(id);
                 }
                 self.answered(from, Tag(id.0));
                 self.missing(from, id, true);
@@ -463,6 +477,14 @@ impl Collector {
         let Some(mailbox) = self.boxes.get(&tag) else {
             return;
         };
+        // What is deleted takes no place among what is believed of a peer.
+        let listed = self
+            .peers
+            .get_mut(&to)
+            .and_then(|peer| peer.listed.get_mut(&tag));
+        if let Some(listed) = listed {
+            listed.retain(|id| !mailbox.deleted.contains(id));
+        }
         let reading = &mailbox.reading;
         for part in ids.chunks(MAX_IDS) {
             let sign = |id: &MessageId| (*id, sign_delete(&reading.signer, tag, *id));
