@@ -1,16 +1,15 @@
-// Sites in the hands of people: films, forks, what a person does not want to see, real sites, and
-// records that are renewed.
+// Sites in the hands of people: films, forks, what a person does not want to see, and records that are
+// renewed.
 
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { root } from '../../scripts/lib/places.mjs';
 import { Scene, Visitor } from './lib/app.mjs';
 import { kinds, until } from './lib/browser.mjs';
 import { colourOf, film, shareFilm } from './lib/film.mjs';
 import { startRelay } from './lib/relay.mjs';
-import { bar, clickIn, giveFolder, inSite, placeOf, publish, siteFrame, siteShows } from './lib/sites.mjs';
+import { clickIn, inSite, placeOf, publish, siteFrame, siteShows } from './lib/sites.mjs';
 
 const page = (title, body = '') => `<!doctype html><meta charset="utf-8"><title>${title}</title><h1>${title}</h1>${body}`;
 const goTo = (visitor, hash) => visitor.page.evaluate((to) => { location.hash = to; }, hash);
@@ -140,37 +139,6 @@ test('two values under one number are told to who looks at the site', { timeout:
   await reader.see('site-forked', 180_000);
   await reader.click('site-chip');
   await reader.see('site-fork');
-});
-
-test('the documentation of a package is walked through in browsers', { timeout: 900_000 }, async (t) => {
-  const { scene, relay, publisher } = await stage(t);
-  const folder = join(root, 'node_modules/vis');
-  await publisher.node((gyre) => gyre.setUpload(true));
-  const files = await giveFolder(publisher, folder);
-  const { cid } = await publisher.node((gyre) => gyre.publish(window.folderFiles()));
-  t.diagnostic(`${files} files`);
-  for (const kind of kinds) {
-    const first = '/docs/network/index.html';
-    const reader = await scene.add(Visitor.arrive(kind, relay, { hash: placeOf(cid, first) }));
-    const begun = () => siteShows(reader, cid, 'the first page', (path) => location.pathname === path && document.readyState === 'complete' && document.styleSheets.length > 0 && [...document.images].every(({ src, naturalWidth }) => naturalWidth > 0 || !src.startsWith(location.origin)), first);
-    await begun();
-    const links = await inSite(reader, cid, () => [...new Set([...document.querySelectorAll('a[href]')].map(({ href }) => href.split('#')[0]).filter((href) => href.startsWith(location.origin) && href.endsWith('.html') && href !== location.href.split('#')[0]))]);
-    assert.ok(links.length >= 4, `${links.length} links`);
-    for (const link of links.slice(0, 6)) {
-      const path = new URL(link).pathname;
-      await inSite(reader, cid, (to) => [...document.querySelectorAll('a[href]')].find(({ href }) => href.split('#')[0] === to).click(), link);
-      await siteShows(reader, cid, path, (wanted) => location.pathname === wanted && document.readyState === 'complete' && document.querySelector('h1, h2, p') !== null, path);
-      await until('the address', async () => (await bar(reader)).path.split('#')[0] === decodeURIComponent(path));
-      const text = await inSite(reader, cid, async () => (await fetch(location.pathname)).text());
-      assert.equal(text, readFileSync(join(folder, decodeURIComponent(path)), 'utf8'));
-      await reader.click('site-back');
-      await begun();
-    }
-    // An example runs: it loads the library itself and draws with it.
-    await goTo(reader, placeOf(cid, '/examples/network/basicUsage.html'));
-    await siteShows(reader, cid, 'the drawing', () => document.querySelector('#mynetwork canvas') !== null);
-    await reader.leave();
-  }
 });
 
 test('a page renews the record of a person’s site when that is due', { timeout: 600_000 }, async (t) => {
