@@ -78,3 +78,17 @@ test('what cannot be an address is left out', () => {
   );
   for (const bad of ['', 'null', '5', '[']) assert.throws(() => parseBootstrap(bad), bad);
 });
+
+test('of the work that sources name the most counts, and nonsense none', async () => {
+  const fetch = answers({
+    a: json({ relays: ['/dns4/a/tcp/1/ws'], stun: [], puzzleBits: 12 }),
+    b: json({ relays: ['/dns4/b/tcp/1/ws'], stun: [], puzzleBits: 0 }),
+    c: json({ relays: ['/dns4/c/tcp/1/ws'], stun: [] }),
+  });
+  assert.equal((await fetchBootstrap(['a', 'b', 'c'], { fetch })).puzzleBits, 12);
+  assert.equal((await fetchBootstrap(['b', 'c'], { fetch })).puzzleBits, 0);
+  assert.equal((await fetchBootstrap(['c'], { fetch })).puzzleBits, undefined);
+  for (const puzzleBits of [-1, 33, 1.5, '16', null, 1e9]) {
+    assert.equal(parseBootstrap(JSON.stringify({ relays: [], stun: [], puzzleBits })).puzzleBits, undefined);
+  }
+});
