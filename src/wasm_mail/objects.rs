@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn some_text(&self, name: &str) -> Result<Option<String>, JsValue> {
-        self.get(name).map(|value| text(value)).transpose()
+        self.get(name).map(text).transpose()
     }
 
     pub(super) fn number(&self, name: &str) -> Result<f64, JsValue> {

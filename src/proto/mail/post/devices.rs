@@ -99,7 +99,7 @@ impl Post {
         if has.sequence <= device.sequence && device.note != Some(id) {
             return self.bury(id);
         }
-        let before = std::mem::replace(&mut device.note, Some(id));
+        let before = device.note.replace(id);
         device.sequence = has.sequence;
         device.letters = has.letters.into_iter().collect();
         let known = std::mem::replace(&mut device.removed, has.removed);

@@ -26,7 +26,7 @@ enum Way {
 /// What is known of a recipient now.
 enum Found {
     /// All that is needed.
-    Yes(Recipient, Way, Vec<PeerId>),
+    Yes(Box<Recipient>, Way, Vec<PeerId>),
     /// It is being looked up.
     NotYet,
     /// It cannot be had now: a try later may.
@@ -110,10 +110,10 @@ impl Post {
             .as_ref()
             .map_or(Vec::new(), |offer| offer.relays.clone());
         match (person.pass(now), offer) {
-            (Some(pass), _) => Found::Yes(recipient, Way::Contact(pass.clone()), relays),
+            (Some(pass), _) => Found::Yes(Box::new(recipient), Way::Contact(pass.clone()), relays),
             (None, Ok(offer)) if !offer.open => Found::Never(MailError::Closed),
             (None, Ok(offer)) => match terms_now(&offer, now) {
-                Some(terms) => Found::Yes(recipient, Way::Stranger(terms), relays),
+                Some(terms) => Found::Yes(Box::new(recipient), Way::Stranger(terms), relays),
                 None => Found::No(unknown),
             },
             (None, Err(_)) => Found::No(unknown),
@@ -133,7 +133,7 @@ impl Post {
                     key: secret.public(),
                 };
                 let pass = self.mailbox.pass(generation, week);
-                Found::Yes(recipient, Way::Contact(pass), self.own_relays())
+                Found::Yes(Box::new(recipient), Way::Contact(pass), self.own_relays())
             }
             Err(error) => Found::No(error),
         }

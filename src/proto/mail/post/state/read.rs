@@ -146,11 +146,11 @@ fn read_me(reader: &mut Reader<'_>) -> Result<Me, MailError> {
         relays: peers(reader.bytes()?)?,
     };
     let generations = read_pairs(reader)?.into_iter();
-    let generations: Result<_, _> = generations
+    let generations: Result<_, MailError> = generations
         .map(|(number, until)| Ok((small(number)?, until)))
         .collect();
     let prices = read_pairs(reader)?.into_iter();
-    let prices: Result<_, _> = prices
+    let prices: Result<_, MailError> = prices
         .map(|(bits, until)| Ok((small(bits)?, until)))
         .collect();
     let mail = lineage
@@ -162,8 +162,8 @@ fn read_me(reader: &mut Reader<'_>) -> Result<Me, MailError> {
         device,
         keys,
         policy,
-        generations: generations.and_then(|list: Vec<_>| Ok::<_, MailError>(list))?,
-        prices: prices.and_then(|list: Vec<_>| Ok::<_, MailError>(list))?,
+        generations: generations?,
+        prices: prices?,
         record: read_record(reader, mail)?,
         offered: reader.bytes()?.to_vec(),
         held: match reader.bytes()? {
