@@ -19,7 +19,7 @@ pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/gyre/custody/1.0.0");
 pub const SEND_QUEUE: usize = 2 * MAX_IDS + 32;
 
 /// One stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub u64);
 
 impl Words for Message {

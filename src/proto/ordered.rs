@@ -252,6 +252,14 @@ impl<T> Set<T> {
 }
 
 impl<T: Ord> Set<T> {
+    /// Takes the first out.
+    pub fn pop_first(&mut self) -> Option<T> {
+        match self.is_empty() {
+            true => None,
+            false => Some(self.0.entries.remove(0).0),
+        }
+    }
+
     /// Whether this is in it.
     pub fn contains<Q: Ord + ?Sized>(&self, item: &Q) -> bool
     where

@@ -5,8 +5,8 @@
 //! bounded in number, in bytes and for each source, and a source has a budget that is asked before a signature costs
 //! anything.
 
+use crate::proto::ordered::Map;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::budget::Budget;
@@ -130,9 +130,9 @@ struct Quota {
 #[derive(Debug)]
 pub struct Records {
     limits: Limits,
-    held: BTreeMap<Vec<u8>, Held>,
+    held: Map<Vec<u8>, Held>,
     bytes: usize,
-    sources: BTreeMap<Source, Quota>,
+    sources: Map<Source, Quota>,
 }
 
 impl Records {
@@ -140,9 +140,9 @@ impl Records {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            held: BTreeMap::new(),
+            held: Map::new(),
             bytes: 0,
-            sources: BTreeMap::new(),
+            sources: Map::new(),
         }
     }
 

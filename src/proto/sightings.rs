@@ -3,11 +3,10 @@
 //! Peers are remembered by eight bytes of their names: they are only counted. Bounded by sites and by peers of each; what was
 //! seen longest ago makes room. Older than a day counts for nothing. The bytes are in `docs/storage.md`.
 
-use std::collections::BTreeMap;
-
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::types::BlobHash;
+use crate::proto::ordered::Map;
 
 /// Sites of which something is remembered. Ours: more than a person follows.
 pub const MAX_SITES: usize = 64;
@@ -27,14 +26,14 @@ const VERSION: u8 = 1;
 /// What was seen; peers by eight bytes, times in seconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sightings {
-    sites: BTreeMap<BlobHash, BTreeMap<u64, u64>>,
+    sites: Map<BlobHash, Map<u64, u64>>,
 }
 
 impl Sightings {
     /// A peer has all of a site now.
     pub fn note(&mut self, site: BlobHash, peer: u64, now: u64) {
         if !self.sites.contains_key(&site) && self.sites.len() >= MAX_SITES {
-            let last = |peers: &BTreeMap<u64, u64>| peers.values().max().copied();
+            let last = |peers: &Map<u64, u64>| peers.values().max().copied();
             let oldest = self.sites.iter().min_by_key(|(_, peers)| last(peers));
             if let Some(oldest) = oldest.map(|(site, _)| *site) {
                 self.sites.remove(&oldest);

@@ -12,15 +12,16 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use futures::channel::oneshot;
-use futures::future::{join_all, join3, join4};
+use futures::future::join3;
 use futures::lock::Mutex;
 use js_sys::{Reflect, Uint8Array};
 use rexie::{Rexie, Transaction};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
-use self::chunk::Found;
+use self::data::room_for;
 use self::files::{FILE_MIN, Files, Place};
+use self::known::Known;
 use self::lock::WebLock;
 use self::quota::PlatformQuota;
 use self::schema::{CHUNKS, COUNTERS, KEPT_BODIES, KEPT_HEADS, ROWS, Schema, VALUES};
@@ -31,8 +32,10 @@ use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 
 mod chunk;
 mod counter;
+mod data;
 mod files;
 mod kept;
+mod known;
 mod lock;
 mod quota;
 mod row;
@@ -79,6 +82,7 @@ impl IndexedDbStore {
             let connection = Connection {
                 name,
                 files: Mutex::default(),
+                known: Known::default(),
                 database: Some(database),
                 lock: Some(lock),
                 closing: RefCell::default(),
@@ -121,6 +125,9 @@ impl IndexedDbStore {
         let connection = self.connection()?;
         detached(async move {
             let (value, gone) = transaction::write(connection.database(), body).await?;
+            if let Some(row) = &gone {
+                connection.known.forget(row.id);
+            }
             if let Some(row) = gone.filter(|row| row.stored_bytes >= FILE_MIN as u64)
                 && let Some(files) = connection.files().await
             {
@@ -263,7 +270,12 @@ impl Store for IndexedDbStore {
         detached(async move {
             let offered = connection.offered(data_len(batch.values())).await?;
             let in_file = connection.write_files(id, &batch, offered).await?;
-            transaction::write(connection.database(), async |tx| {
+            let noted: Vec<_> = in_file
+                .iter()
+                .filter_map(|index| batch.get(index))
+                .map(Place::with_proof)
+                .collect();
+            let written = transaction::write(connection.database(), async |tx| {
                 let (row, missing) = room_for(tx, id, batch, offered).await?;
                 let added = data_len(missing.iter());
                 let used = counter::get(tx, counter::USED).await?;
@@ -274,8 +286,12 @@ impl Store for IndexedDbStore {
                 )
                 .await;
                 chunks.and(row).and(used)
-            })
-            .await
+            });
+            written.await?;
+            for (place, proof) in noted {
+                connection.known.note(id, place, proof);
+            }
+            Ok(())
         })
         .await
     }
@@ -311,15 +327,20 @@ impl Store for IndexedDbStore {
     }
 
     async fn remove_chunks(&self, id: RowId, chunks: Vec<ChunkIndex>) -> Result<()> {
-        self.write(async move |tx| {
+        // Before and after: a read that runs meanwhile may note what is about to go.
+        let connection = self.connection()?;
+        connection.known.forget(id);
+        let removed = self.write(async move |tx| {
             let mut row = row::get(tx, id).await?;
             let removed = chunk::remove(tx, id, &chunks).await?;
             row.stored_bytes = row.stored_bytes.saturating_sub(removed);
             row::put(tx, &row).await?;
             let used = counter::get(tx, counter::USED).await?;
             counter::put(tx, counter::USED, used.saturating_sub(removed)).await
-        })
-        .await
+        });
+        let removed = removed.await;
+        connection.known.forget(id);
+        removed
     }
 
     async fn remove(&self, id: RowId) -> Result<()> {
@@ -430,6 +451,7 @@ struct Connection {
     name: String,
     /// Opened when a chunk is first written or read that belongs there; `Some(None)` where there are none.
     files: Mutex<Option<Option<Rc<Files>>>>,
+    known: Known,
     /// `None` only while it is dropped.
     database: Option<Rexie>,
     lock: Option<WebLock>,
@@ -441,83 +463,6 @@ struct Connection {
 impl Connection {
     fn database(&self) -> &Rexie {
         self.database.as_ref().expect("taken in drop only")
-    }
-
-    async fn files(&self) -> Option<Rc<Files>> {
-        let mut files = self.files.lock().await;
-        if files.is_none() {
-            let rows = transaction::read(self.database(), &[ROWS], async |tx| row::all(tx).await);
-            *files = Some(match rows.await {
-                Ok(rows) => {
-                    let rows = rows.iter().map(|row| row.id);
-                    Files::open(&self.name, rows).await.map(Rc::new)
-                }
-                Err(_) => None,
-            });
-        }
-        files.clone().flatten()
-    }
-
-    /// Puts the data of those chunks of a batch into the row's file that belong there and are missing, if they may be written at
-    /// all. Answers which are there.
-    async fn write_files(
-        &self,
-        id: RowId,
-        batch: &Map<ChunkIndex, StoredChunk>,
-        offered: u64,
-    ) -> Result<Set<ChunkIndex>> {
-        let large = batch.values().filter(|chunk| chunk::is_for_file(chunk));
-        let large: Map<_, _> = large.map(|chunk| (chunk.index, chunk.clone())).collect();
-        if large.is_empty() {
-            return Ok(Set::new());
-        }
-        let Some(files) = self.files().await else {
-            return Ok(Set::new());
-        };
-        let stores = &[ROWS, CHUNKS, COUNTERS];
-        let missing = transaction::read(self.database(), stores, async |tx| {
-            Ok(room_for(tx, id, large, offered).await?.1)
-        });
-        let missing = missing.await?;
-        match files.write(id, missing.iter()).await {
-            Ok(()) => Ok(missing.iter().map(|chunk| chunk.index).collect()),
-            Err(StoreError::QuotaExceeded) => Err(StoreError::QuotaExceeded),
-            // The database takes it as well.
-            Err(_) => Ok(Set::new()),
-        }
-    }
-
-    async fn read_chunks(
-        &self,
-        id: RowId,
-        indexes: Vec<ChunkIndex>,
-    ) -> Result<Vec<Result<StoredChunk>>> {
-        let records = transaction::read(self.database(), &[CHUNKS], async |tx| {
-            let reads = indexes.iter().map(|index| chunk::get(tx, id, *index));
-            Ok(join_all(reads).await)
-        });
-        let records = records.await?;
-        let in_file = |record: &Result<Found>| match record {
-            Ok(Found::InFile(place, _)) => Some(*place),
-            _ => None,
-        };
-        let places: Vec<_> = records.iter().filter_map(in_file).collect();
-        let data = match places.is_empty() {
-            true => Vec::new(),
-            false => match self.files().await {
-                Some(files) => files.read(id, &places).await?,
-                None => return Err(StoreError::Backend("no files of the origin here".into())),
-            },
-        };
-        let mut data = data.into_iter();
-        let chunks = records.into_iter().map(|record| match record? {
-            Found::Here(chunk) => Ok(chunk),
-            Found::InFile(Place { index, .. }, proof) => {
-                let data = data.next().ok_or(StoreError::NotFound)?;
-                Ok(StoredChunk { index, data, proof })
-            }
-        });
-        Ok(chunks.collect())
     }
 
     /// Bytes that the platform would let this store hold, asked again every now and then.
@@ -615,32 +560,6 @@ async fn is_complete(tx: &Transaction, row: &BlobRow) -> Result<bool> {
         Some(size) => Ok(chunk::count(tx, row.id).await? == size.chunk_count()),
         None => Ok(false),
     }
-}
-
-/// The row as it will be with those of `batch` that are missing, and these.
-///
-/// # Errors
-/// `QuotaExceeded` if they do not fit.
-async fn room_for(
-    tx: &Transaction,
-    id: RowId,
-    batch: Map<ChunkIndex, StoredChunk>,
-    offered: u64,
-) -> Result<(BlobRow, Vec<StoredChunk>)> {
-    let (row, used, cap, missing) = join4(
-        row::get(tx, id),
-        counter::get(tx, counter::USED),
-        counter::cap(tx),
-        chunk::missing(tx, id, batch),
-    )
-    .await;
-    let (mut row, used, cap, missing) = (row?, used?, cap?, missing?);
-    let added = data_len(missing.iter());
-    if added > 0 && used.saturating_add(added) > cap.min(offered) {
-        return Err(StoreError::QuotaExceeded);
-    }
-    row.stored_bytes += added;
-    Ok((row, missing))
 }
 
 fn data_len<'a>(chunks: impl Iterator<Item = &'a StoredChunk>) -> u64 {

@@ -8,7 +8,6 @@
 mod keeping;
 mod seeking;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use futures::channel::mpsc;
@@ -22,6 +21,7 @@ use crate::proto::custody::custodian::{Config, Custodian, Input};
 use crate::proto::custody::deposit::{Deposit, MAX_DEPOSIT};
 use crate::proto::custody::message::{Message, Nonce};
 use crate::proto::custody::{self, MessageId};
+use crate::proto::ordered::{Map, Set};
 use crate::proto::types::{PeerKey, Time};
 use crate::rt;
 use crate::store::Store;
@@ -57,14 +57,14 @@ pub(super) struct Custody {
     custodian: Option<Custodian>,
     /// What is kept is being read from the store.
     opening_store: bool,
-    streams: HashMap<StreamId, Known>,
+    streams: Map<StreamId, Known>,
     /// Streams of others, one for each.
-    accepted: HashMap<custody::PeerId, StreamId>,
-    asked: BTreeMap<custody::PeerId, Asked>,
-    opening: HashMap<streams::OpenId, custody::PeerId>,
+    accepted: Map<custody::PeerId, StreamId>,
+    asked: Map<custody::PeerId, Asked>,
+    opening: Map<streams::OpenId, custody::PeerId>,
     /// Linked peers that speak the protocol.
-    offering: HashSet<PeerId>,
-    left_out: BTreeMap<custody::PeerId, Time>,
+    offering: Set<PeerId>,
+    left_out: Map<custody::PeerId, Time>,
     seeking: Seeking,
     listener: Option<Listener>,
 }
@@ -138,12 +138,12 @@ impl Custody {
             config,
             custodian: None,
             opening_store: false,
-            streams: HashMap::new(),
-            accepted: HashMap::new(),
-            asked: BTreeMap::new(),
-            opening: HashMap::new(),
-            offering: HashSet::new(),
-            left_out: BTreeMap::new(),
+            streams: Map::new(),
+            accepted: Map::new(),
+            asked: Map::new(),
+            opening: Map::new(),
+            offering: Set::new(),
+            left_out: Map::new(),
             seeking: Seeking::default(),
             listener: None,
         }

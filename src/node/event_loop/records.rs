@@ -3,7 +3,6 @@
 //! One round serves both: both indexes are asked what stands under the key, the best of it and of our own is taken, and servers that
 //! lag or have nothing are given it. So whoever reads a record helps to keep it there, if the person lets them.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +12,7 @@ use libp2p::PeerId;
 use super::{Alarm, EventLoop, now};
 use crate::net::index::{Answer, Scope};
 use crate::node::error::{Error, Result};
+use crate::proto::ordered::{Map, Set};
 use crate::proto::records::{is_valid, select};
 use crate::proto::types::Time;
 use crate::rt;
@@ -36,8 +36,8 @@ const SOON: Duration = Duration::from_secs(30);
 /// Everything about records.
 #[derive(Debug, Default)]
 pub(super) struct Records {
-    rounds: BTreeMap<Vec<u8>, Round>,
-    own: BTreeMap<Vec<u8>, Own>,
+    rounds: Map<Vec<u8>, Round>,
+    own: Map<Vec<u8>, Own>,
 }
 
 #[derive(Debug)]
@@ -57,7 +57,7 @@ struct Round {
     values: Vec<Bytes>,
     /// Who has which of them, or nothing.
     told: Vec<(Scope, PeerId, Option<Bytes>)>,
-    holders: BTreeSet<PeerId>,
+    holders: Set<PeerId>,
 }
 
 impl<S: Store> EventLoop<S> {

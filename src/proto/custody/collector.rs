@@ -6,7 +6,7 @@
 //! signed once and sent to every peer that lists it, now or later. The tags of this week are watched at a few peers, so that what
 //! comes while the reader is online is there at once.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::deposit::Deposit;
@@ -92,7 +92,7 @@ struct Mailbox {
     lively: bool,
     /// Peers that tell of new messages.
     watchers: Set<PeerId>,
-    deleted: BTreeSet<MessageId>,
+    deleted: Set<MessageId>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -111,11 +111,11 @@ struct Peer {
     /// Tags to be asked for once the challenge is here.
     waiting: Vec<Tag>,
     /// What it lists.
-    listed: Map<Tag, BTreeSet<MessageId>>,
+    listed: Map<Tag, Set<MessageId>>,
     /// What it was told is deleted.
-    told: BTreeSet<MessageId>,
+    told: Set<MessageId>,
     /// What of that it had no time for: it is told again with the next look at the tag.
-    again: BTreeSet<MessageId>,
+    again: Set<MessageId>,
     strikes: u32,
 }
 
@@ -133,7 +133,7 @@ pub struct Collector {
     relays: Vec<PeerId>,
     boxes: Map<Tag, Mailbox>,
     peers: Map<PeerId, Peer>,
-    known: BTreeSet<MessageId>,
+    known: Set<MessageId>,
     wanted: Map<MessageId, Wanted>,
     out: VecDeque<Output>,
 }
@@ -146,7 +146,7 @@ impl Collector {
             relays: Vec::new(),
             boxes: Map::new(),
             peers: Map::new(),
-            known: BTreeSet::new(),
+            known: Set::new(),
             wanted: Map::new(),
             out: VecDeque::new(),
         }
@@ -189,7 +189,7 @@ impl Collector {
                 next: now,
                 lively: false,
                 watchers: Set::new(),
-                deleted: BTreeSet::new(),
+                deleted: Set::new(),
             });
             self.boxes.insert(tag, mailbox);
         }
@@ -250,7 +250,12 @@ impl Collector {
             .peers
             .iter_mut()
             .map(|(to, peer)| {
-                let here: Vec<_> = peer.again.intersection(deleted).copied().collect();
+                let here: Vec<_> = peer
+                    .again
+                    .iter()
+                    .filter(|id| deleted.contains(*id))
+                    .copied()
+                    .collect();
                 peer.again.retain(|id| !deleted.contains(id));
                 (*to, here)
             })
@@ -589,7 +594,7 @@ impl Collector {
 }
 
 /// The page knows all that it was ever given; here it is bounded.
-fn remember(known: &mut BTreeSet<MessageId>, id: MessageId) {
+fn remember(known: &mut Set<MessageId>, id: MessageId) {
     if known.len() >= MAX_KNOWN && !known.contains(&id) {
         known.pop_first();
     }

@@ -9,7 +9,7 @@ mod clients;
 mod shelf;
 mod upkeep;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use self::clients::Clients;
@@ -22,6 +22,7 @@ use super::region::{Candidate, PUZZLE_BITS};
 use super::sign::{Signature, Signer};
 use super::tag::{Tag, Terms};
 use super::{HOUR, MessageId, PeerId, Refusal};
+use crate::proto::ordered::Map;
 use crate::proto::random::Random;
 use crate::proto::types::Time;
 
@@ -144,8 +145,8 @@ pub struct Custodian {
     clients: Clients,
     upkeep: Upkeep,
     /// Who waits for a receipt.
-    storing: BTreeMap<MessageId, Vec<PeerId>>,
-    jobs: BTreeMap<MessageId, Vec<Job>>,
+    storing: Map<MessageId, Vec<PeerId>>,
+    jobs: Map<MessageId, Vec<Job>>,
     swept: Time,
     out: VecDeque<Output>,
 }
@@ -161,8 +162,8 @@ impl Custodian {
             config,
             random: Random::new(seed),
             clients: Clients::default(),
-            storing: BTreeMap::new(),
-            jobs: BTreeMap::new(),
+            storing: Map::new(),
+            jobs: Map::new(),
             swept: Time::default(),
             out: VecDeque::new(),
         }

@@ -3,9 +3,8 @@
 //! Custodians let in what pays the price; here the reader bounds what is left of it. A weaker request makes room for a stronger
 //! one. Whom the person blocks is up to the page, which alone knows who wrote what.
 
-use std::collections::BTreeSet;
-
 use super::MessageId;
+use crate::proto::ordered::Set;
 
 /// Requests that wait at most: about as many as a person looks through in a week.
 pub const MAX_REQUESTS: usize = 64;
@@ -13,7 +12,7 @@ pub const MAX_REQUESTS: usize = 64;
 /// The queue: ids, by the strength of their stamps.
 #[derive(Debug, Clone, Default)]
 pub struct Requests {
-    waiting: BTreeSet<(u8, MessageId)>,
+    waiting: Set<(u8, MessageId)>,
 }
 
 /// What became of a request.

@@ -90,6 +90,7 @@ impl Chain {
     ///
     /// # Errors
     /// Any [`IdentityError`] but those of signatures.
+    #[cfg(feature = "mail")]
     pub(in crate::proto) fn parse_stored(bytes: &[u8]) -> Result<Self, IdentityError> {
         let ops = Self::read_ops(bytes)?;
         let verified = ops.len();

@@ -43,6 +43,16 @@ pub(super) struct Place {
     pub len: usize,
 }
 
+impl Place {
+    pub(super) fn with_proof(chunk: &StoredChunk) -> (Self, Bytes) {
+        let place = Self {
+            index: chunk.index,
+            len: chunk.data.len(),
+        };
+        (place, chunk.proof.clone())
+    }
+}
+
 /// The files of one store. Dropping it ends the worker, and with it the right to the files.
 pub(super) struct Files {
     worker: Worker,

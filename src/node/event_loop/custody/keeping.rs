@@ -37,7 +37,9 @@ impl<S: Store> EventLoop<S> {
         } else if !may && runs {
             self.custody.custodian = None;
             self.alarms.remove(&Alarm::Custodian);
-            let accepted: Vec<_> = self.custody.accepted.drain().collect();
+            let accepted: Vec<_> = std::mem::take(&mut self.custody.accepted)
+                .into_iter()
+                .collect();
             for (_, stream) in accepted {
                 self.custody.streams.remove(&stream);
             }

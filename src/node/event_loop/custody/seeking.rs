@@ -4,7 +4,6 @@
 //! until one is told in full, and then its other half: together they are the nearest. Where the last look-up ended, the next begins:
 //! most networks do not change much within a day. Peers that are linked and say that they keep mail count too.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::channel::oneshot;
@@ -18,6 +17,7 @@ use crate::proto::custody::region::{
 };
 use crate::proto::custody::tag::Tag;
 use crate::proto::custody::{self, READ_WIDTH};
+use crate::proto::ordered::Map;
 use crate::proto::types::{BlobHash, PeerKey, Time};
 use crate::store::Store;
 
@@ -54,8 +54,8 @@ pub(in super::super) enum Seeker {
 /// Look-ups and what is known of sectors.
 #[derive(Debug, Default)]
 pub(super) struct Seeking {
-    searches: BTreeMap<Tag, Search>,
-    sectors: BTreeMap<BlobHash, Sector>,
+    searches: Map<Tag, Search>,
+    sectors: Map<BlobHash, Sector>,
     /// How deep the last look-up ended.
     depth: u32,
 }

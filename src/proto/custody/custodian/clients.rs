@@ -1,12 +1,12 @@
 //! Who asks a custodian: what each was shown to read, and how much each may ask.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::proto::budget::Budget;
 use crate::proto::custody::PeerId;
 use crate::proto::custody::message::Nonce;
 use crate::proto::custody::tag::Tag;
+use crate::proto::ordered::Map;
 use crate::proto::types::Time;
 
 /// Streams that others hold open here: a page links to about 40 peers, a relay serves more than it.
@@ -37,7 +37,7 @@ pub(super) struct Client {
 
 /// All that are remembered.
 #[derive(Debug, Default)]
-pub(super) struct Clients(BTreeMap<PeerId, Client>);
+pub(super) struct Clients(Map<PeerId, Client>);
 
 impl Clients {
     /// A stream has come; false if there are too many.

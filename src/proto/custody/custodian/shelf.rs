@@ -1,11 +1,10 @@
 //! What a custodian keeps: an index of messages and tombstones, and who may fill how much of it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::proto::custody::deposit::{Expiry, Header};
 use crate::proto::custody::sign::Signature;
 use crate::proto::custody::tag::{Lane, Tag, Terms};
 use crate::proto::custody::{MessageId, PeerId, Refusal};
+use crate::proto::ordered::{Map, Set};
 
 /// Messages of contacts under one tag: 4 MiB.
 pub const MAX_CONTACT: usize = 256;
@@ -48,13 +47,13 @@ pub(super) struct Item {
 #[derive(Debug)]
 pub(super) struct Shelf {
     capacity: usize,
-    items: BTreeMap<MessageId, Item>,
-    boxes: BTreeMap<Tag, BTreeSet<MessageId>>,
-    ends: BTreeSet<(Expiry, MessageId)>,
+    items: Map<MessageId, Item>,
+    boxes: Map<Tag, Set<MessageId>>,
+    ends: Set<(Expiry, MessageId)>,
     /// By id and tag: a tombstone is worth nothing but under the tag whose reader signed it.
-    tombs: BTreeMap<(MessageId, Tag), (Signature, Expiry)>,
-    tomb_counts: BTreeMap<Tag, usize>,
-    tomb_ends: BTreeSet<(Expiry, MessageId, Tag)>,
+    tombs: Map<(MessageId, Tag), (Signature, Expiry)>,
+    tomb_counts: Map<Tag, usize>,
+    tomb_ends: Set<(Expiry, MessageId, Tag)>,
 }
 
 /// What is over.
@@ -89,12 +88,12 @@ impl Shelf {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity,
-            items: BTreeMap::new(),
-            boxes: BTreeMap::new(),
-            ends: BTreeSet::new(),
-            tombs: BTreeMap::new(),
-            tomb_counts: BTreeMap::new(),
-            tomb_ends: BTreeSet::new(),
+            items: Map::new(),
+            boxes: Map::new(),
+            ends: Set::new(),
+            tombs: Map::new(),
+            tomb_counts: Map::new(),
+            tomb_ends: Set::new(),
         }
     }
 
@@ -116,7 +115,12 @@ impl Shelf {
 
     /// What lies durably under a tag.
     pub(super) fn stored(&self, tag: Tag) -> impl Iterator<Item = MessageId> + '_ {
-        let ids = self.boxes.get(&tag).into_iter().flatten().copied();
+        let ids = self
+            .boxes
+            .get(&tag)
+            .into_iter()
+            .flat_map(Set::iter)
+            .copied();
         ids.filter(|id| self.items.get(id).is_some_and(|item| item.stored))
     }
 
@@ -253,13 +257,13 @@ impl Shelf {
         from: Option<PeerId>,
     ) -> Result<Option<MessageId>, Refusal> {
         let ids = self.boxes.get(&header.tag());
-        let count = ids.map_or(0, BTreeSet::len);
+        let count = ids.map_or(0, Set::len);
         match header.terms().lane() {
             Lane::Contact if count >= MAX_CONTACT => return Err(Refusal::MailboxFull),
             Lane::Stranger if count >= MAX_STRANGER => {
                 let weakest = ids
                     .into_iter()
-                    .flatten()
+                    .flat_map(Set::iter)
                     .filter_map(|id| Some((self.items.get(id)?.strength, *id)))
                     .min();
                 return match weakest {
@@ -278,7 +282,7 @@ impl Shelf {
     /// When all is full, whoever takes the most gives way to whoever takes less: the one of its messages that ends first. What is
     /// there from before a restart stays.
     fn fair_victim(&self, from: Option<PeerId>) -> Option<MessageId> {
-        let mut counts: BTreeMap<PeerId, usize> = BTreeMap::new();
+        let mut counts: Map<PeerId, usize> = Map::new();
         for peer in self.items.values().filter_map(|item| item.from) {
             *counts.entry(peer).or_default() += 1;
         }

@@ -5,7 +5,6 @@
 //! neighbourhood is probed in the message's order, since copies are at its head; only if nobody has it, the next in order gets it. So
 //! of several who are online only a lone one sends anything.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Custodian, Job, Output};
@@ -15,6 +14,7 @@ use crate::proto::custody::placement::{Answer, Placement, about};
 use crate::proto::custody::region::{Candidate, Density, is_qualified};
 use crate::proto::custody::tag::Tag;
 use crate::proto::custody::{ANSWER_WITHIN, MessageId, NEIGHBOURHOOD, PeerId, READ_WIDTH};
+use crate::proto::ordered::{Map, Set};
 use crate::proto::types::Time;
 
 /// Messages that are looked after at once: bounds envelopes in memory, and links made for them.
@@ -42,10 +42,10 @@ struct Check {
 /// When each message is looked after, and what is under way.
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
-    due: BTreeSet<(Time, MessageId)>,
-    due_of: BTreeMap<MessageId, Time>,
-    checks: BTreeMap<MessageId, Check>,
-    found: BTreeMap<Tag, (Time, Vec<Candidate>)>,
+    due: Set<(Time, MessageId)>,
+    due_of: Map<MessageId, Time>,
+    checks: Map<MessageId, Check>,
+    found: Map<Tag, (Time, Vec<Candidate>)>,
     density: Density,
 }
 

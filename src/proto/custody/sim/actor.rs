@@ -1,7 +1,5 @@
 //! One simulated machine: what survives its page, and the state machines that do not.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use bytes::Bytes;
 
 use super::churn::Habit;
@@ -14,6 +12,7 @@ use crate::proto::custody::message::Message;
 use crate::proto::custody::region::position;
 use crate::proto::custody::sign::Signer;
 use crate::proto::custody::{ENVELOPE_LEN, MessageId, PeerId};
+use crate::proto::ordered::{Map, Set};
 use crate::proto::types::Time;
 
 /// Which state machine of a machine.
@@ -40,16 +39,16 @@ pub(super) struct Actor {
     /// What its store loses everything at.
     pub(super) wiped: Time,
     // What is on its disk.
-    pub(super) kept: BTreeMap<MessageId, Deposit>,
+    pub(super) kept: Map<MessageId, Deposit>,
     pub(super) tombs: Vec<Tombstone>,
     // What is in its page.
     pub(super) custodian: Option<Custodian>,
     pub(super) depositor: Option<Depositor>,
     pub(super) collector: Option<Collector>,
-    pub(super) wakes: BTreeMap<Role, Time>,
+    pub(super) wakes: Map<Role, Time>,
     /// Streams that it opened, and when they are up; and those that it accepted.
-    pub(super) opened: BTreeMap<usize, Time>,
-    pub(super) accepted: BTreeSet<usize>,
+    pub(super) opened: Map<usize, Time>,
+    pub(super) accepted: Set<usize>,
 }
 
 impl Actor {
@@ -66,14 +65,14 @@ impl Actor {
             lie: None,
             relay: false,
             wiped: Time(u64::MAX),
-            kept: BTreeMap::new(),
+            kept: Map::new(),
             tombs: Vec::new(),
             custodian: None,
             depositor: None,
             collector: None,
-            wakes: BTreeMap::new(),
-            opened: BTreeMap::new(),
-            accepted: BTreeSet::new(),
+            wakes: Map::new(),
+            opened: Map::new(),
+            accepted: Set::new(),
         }
     }
 
