@@ -251,6 +251,7 @@ impl Writer {
     }
 
     /// The text, or nothing.
+    #[cfg(feature = "node")]
     pub fn optional_text(&mut self, value: Option<&str>) {
         match value {
             Some(text) => self.text(text),

@@ -28,7 +28,7 @@ interface Flags {
 export const ME = 'y'.repeat(52);
 
 export class FakeMailbox extends EventTarget implements Mailbox {
-  now: MailState = { state: 'none', id: null, name: null, link: null, unread: 0, requests: 0, devices: [], forked: false, network: 'online' };
+  now: MailState = { state: 'none', id: null, name: null, link: null, unread: 0, requests: 0, devices: [], forked: false, findable: true, network: 'online' };
   mails: Mail[] = [];
   people: Contact[] = [];
   chosen: MailSettings = { readReceipts: false, stampBits: 20, strangers: 'ask', notifications: false };

@@ -33,6 +33,7 @@ export class MailMineElement extends PlainElement {
         <input class="field link-field" readonly aria-label="Your address" .value=${link} data-testid="my-link" @focus=${(event: Event) => (event.target as HTMLInputElement).select()} />
         <gyre-copy primary .link=${link} name=${desk.state?.name ?? 'Write to me'} label="Copy"></gyre-copy>
       </div>
+      ${desk.state?.findable === false ? html`<p class="hint" role="status" data-testid="my-findable">Your address is being made known. Keep this page open for a moment: until then nobody can write to it.</p>` : nothing}
       <p class="hint">Whoever opens it can write to you; it says nothing else about you. Their first letter waits under Requests until you accept them.</p>
       <p><button class="text-button" aria-expanded=${this.code ? 'true' : 'false'} data-testid="my-qr" @click=${() => (this.code = !this.code)}>${this.code ? 'Hide the code' : 'Show it as a QR code'}</button></p>
       ${this.card ? html`<p class="hint">Your safety number: <span class="safety" data-testid="my-safety">${safetyGroups(this.card.safety).map((group) => html`<span>${group}</span>`)}</span></p>` : nothing}

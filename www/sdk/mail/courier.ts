@@ -26,6 +26,8 @@ export interface CourierHooks {
   keep(outputs: readonly Output[]): Promise<Input[]>;
   /** Looks for a stamp until the signal fires. */
   stamp(job: { prefix: Uint8Array; bits: number }, signal: AbortSignal): Promise<bigint>;
+  /** Others hold a record that was brought to them. */
+  found(key: Uint8Array): void;
   /** It cannot go on: what was said is not durable. */
   broken(error: GyreError): void;
   now(): number;
@@ -162,7 +164,10 @@ export class Courier {
       }
       case 'put': {
         const { key, value } = output;
-        return this.#answer(() => this.#node.recordPut(key, value), 0, (holders) => ({ kind: 'put', key, holders }));
+        return this.#answer(() => this.#node.recordPut(key, value), 0, (holders) => {
+          if (holders > 0) this.#hooks.found(key);
+          return { kind: 'put', key, holders };
+        });
       }
       case 'wake':
         clearTimeout(this.#timer);

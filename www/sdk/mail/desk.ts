@@ -47,6 +47,9 @@ export interface DeskNews {
 }
 
 /** The mailbox of one run. */
+/** What the keys of mail records begin with (docs/mail.md). */
+const MAIL_RECORD = new TextEncoder().encode('/gyre/mail/');
+
 export class Desk {
   readonly box: Box;
   readonly module: MailModule;
@@ -65,6 +68,8 @@ export class Desk {
   #syncing: ReturnType<typeof setTimeout> | undefined;
   /** Letters and contacts that came in this run. */
   came = { mails: 0, at: 0 };
+  /** Whether others can look this mailbox up: its record was taken by somebody, in this run or one before. */
+  findable = false;
   #closed = new AbortController();
 
   private constructor(parts: DeskParts, settings: MailSettings, relays: Uint8Array, met: readonly (readonly [string, Contact['met']])[]) {
@@ -81,6 +86,7 @@ export class Desk {
     this.courier = new Courier(post, custody, {
       keep: (outputs) => this.#keep(outputs),
       stamp: (job, signal) => searchStamp(module, job, signal),
+      found: (key) => this.#found(key),
       broken: (error) => news.broken(error),
       now,
     });
@@ -93,8 +99,17 @@ export class Desk {
     const settings = { ...DEFAULTS, ...((await parts.box.value<Partial<MailSettings>>('settings')) ?? {}) };
     const relays = (await parts.box.bytes('relays')) ?? new Uint8Array();
     const desk = new Desk(parts, settings, relays, (await parts.box.value<[string, Contact['met']][]>('met')) ?? []);
+    desk.findable = (await parts.box.value<boolean>('findable')) ?? false;
     await desk.courier.start();
     return desk;
+  }
+
+  /** Somebody holds a record of ours; the one that letters are sealed to is the last that is needed. */
+  #found(key: Uint8Array): void {
+    if (this.findable || !MAIL_RECORD.every((byte, at) => key[at] === byte)) return;
+    this.findable = true;
+    void this.box.edit((edit) => edit.set('findable', true)).catch(() => undefined);
+    this.#parts.news.state();
   }
 
   /** Goes to work: the policy, the network, the index of words. */

@@ -88,6 +88,11 @@ export async function ofFile(
   };
 }
 
+/** The attachments that are parts of a raw mail. */
+export function partsIn(module: MailModule, raw: Uint8Array): StoredAttachment[] {
+  return module.Mime.parse(raw).attachments.map(partOf);
+}
+
 /** The content of an attachment that is part of the raw mail. */
 export function partContent(module: MailModule, raw: Uint8Array, { part, type }: StoredAttachment): Blob {
   try {

@@ -274,7 +274,7 @@ export class Office implements MailOffice {
   // ── what is said ──
 
   async #state(): Promise<MailState> {
-    const nothing = { id: null, name: null, link: null, unread: 0, requests: 0, devices: [], forked: false, network: this.#network() };
+    const nothing = { id: null, name: null, link: null, unread: 0, requests: 0, devices: [], forked: false, findable: false, network: this.#network() };
     if (!this.#desk) {
       const { state: keys, locks } = await this.#parts.custody.keyState();
       if (keys === 'missing') return { ...nothing, state: 'none' };
@@ -307,6 +307,7 @@ export class Office implements MailOffice {
       requests,
       devices: devices.map(({ key, me, since }) => ({ key, me, since })),
       forked: forks > 0,
+      findable: desk.findable,
       network: this.#network(),
     };
   }
@@ -322,7 +323,7 @@ export class Office implements MailOffice {
     const desk = this.#desk;
     if (!desk) return;
     void Promise.all([desk.box.count('unread'), desk.box.count('requests')]).then((counts) => {
-      const said = JSON.stringify([counts, desk.identity, this.#network()]);
+      const said = JSON.stringify([counts, desk.identity, desk.findable, this.#network()]);
       if (said === this.#stateSaid || this.#stopped) return;
       this.#stateSaid = said;
       this.#parts.tell('state', null);

@@ -1,7 +1,7 @@
 /**
  * From a draft to a letter in the module's outbox.
  *
- * Attachments are sealed and shared first. Then the module takes the letter, and what it keeps, the mail
+ * Attachments that do not fit into the envelope are sealed and shared first. Then the module takes the letter, and what it keeps, the mail
  * in the box and the end of the draft are one transaction. A call that is made again after the tab that
  * ran the mailbox has gone has the same token: what was sent before is not sent again.
  */
@@ -13,7 +13,8 @@ import { cidOf, shareSealed, stored } from './blobs.js';
 import type { Box, Edit } from './box.js';
 import type { Courier } from './courier.js';
 import type { Drafts } from './drafts.js';
-import { MAX_ENCLOSED_BYTES, MAX_ENCLOSURES, MAX_RECIPIENTS, type Enclosure, type MailModule, type Output, type Post } from './module.js';
+import { partsIn } from './incoming.js';
+import { MAX_ENCLOSED_BYTES, MAX_ENCLOSURES, MAX_RECIPIENTS, type Enclosure, type MailModule, type MimeDraft, type Output, type Post } from './module.js';
 import type { People } from './people.js';
 import type { StoredMail } from './records.js';
 import type { Draft } from './types.js';
@@ -127,15 +128,10 @@ export class Outgoing {
       return enclosure;
     };
     try {
-      for (const [at, content] of draft.attachments.entries()) {
-        if (!shared[at]) await share(content, nameOf(content, at));
-        done += content.size;
-      }
-      const enclosures = shared.slice(0, draft.attachments.length);
       const answered = draft.inReplyTo === undefined ? null : await box.mail(draft.inReplyTo);
       const messageId = `${token}@dmail.invalid`;
       const dateMs = now();
-      const raw = module.Mime.build({
+      const build = (parts: MimeDraft['parts']): Uint8Array => module.Mime.build({
         from: people.mimePerson(people.me),
         to: to.map((id) => people.mimePerson(id)),
         subject: draft.subject,
@@ -144,9 +140,20 @@ export class Outgoing {
         messageId,
         ...(answered?.messageId ? { inReplyTo: answered.messageId, references: [answered.messageId] } : {}),
         dateMs,
-        parts: [],
+        parts,
       });
-      const fits = raw.byteLength <= post.room({ to, enclosures });
+      // What fits into the envelope goes along, and is there whoever else is.
+      const along = shared.length === 0 && total > 0 && total <= ALONG_MAX ? build(await partsOf(draft.attachments)) : null;
+      const isAlong = along !== null && along.byteLength <= post.room({ to, enclosures: [] });
+      if (!isAlong) {
+        for (const [at, content] of draft.attachments.entries()) {
+          if (!shared[at]) await share(content, nameOf(content, at));
+          done += content.size;
+        }
+      }
+      const enclosures = isAlong ? [] : shared.slice(0, draft.attachments.length);
+      const raw = isAlong ? along : build([]);
+      const fits = isAlong || raw.byteLength <= post.room({ to, enclosures });
       const body = fits ? null : (shared[draft.attachments.length] ?? (await share(new Blob([raw as BlobPart], { type: 'message/rfc822' }), '')));
       throwIfAborted(signal);
       const mail: StoredMail = {
@@ -158,7 +165,7 @@ export class Outgoing {
         subject: draft.subject.replace(/\s+/g, ' ').trim(),
         text: draft.text,
         html: draft.html ?? null,
-        attachments: enclosures.map((enclosure) => {
+        attachments: isAlong ? partsIn(module, raw) : enclosures.map((enclosure) => {
           const { name, type, size } = enclosure;
           return { name, type, size, enclosure: stored(enclosure), part: null };
         }),
@@ -245,6 +252,15 @@ function lost(thrown: unknown): boolean {
 
 function sentKey(token: string): string {
   return `sent ${token}`;
+}
+
+/** Bytes of attachments that may fit into an envelope: as base64 they become a third longer. */
+const ALONG_MAX = 10_500;
+
+async function partsOf(attachments: readonly Blob[]): Promise<MimeDraft['parts']> {
+  return Promise.all(attachments.map(async (content, at) => ({
+    name: nameOf(content, at), type: content.type || 'application/octet-stream', content: new Uint8Array(await content.arrayBuffer()),
+  })));
 }
 
 function sealingKey(token: string): string {

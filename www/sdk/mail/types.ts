@@ -34,6 +34,8 @@ export interface MailState {
   readonly devices: readonly Device[];
   /** Somebody has used the keys of this identity against it; docs/identity.md says what counts then. */
   readonly forked: boolean;
+  /** Whether others can look this mailbox up: before that, nobody can write to it. */
+  readonly findable: boolean;
   readonly network: 'online' | 'searching' | 'offline';
 }
 
