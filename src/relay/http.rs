@@ -529,6 +529,7 @@ mod tests {
                 "relays": [format!("/dns4/relay.example.org/tcp/443/tls/ws/p2p/{id}"), "/dns4/two.example/tcp/443/tls/ws"],
                 "stun": ["stun:relay.example.org:3478"],
                 "siteHost": "relay.example.org",
+                "puzzleBits": 16,
             }),
         );
     }

@@ -11,18 +11,8 @@ import { initTheme } from './theme.js';
 initTheme();
 void fileServer();
 void session.start();
-void import(/* webpackChunkName: "renewal" */ './renewal.js').then(({ keepRenewing }) => keepRenewing());
-// Mail arrives also while other pages are looked at, for whoever has a mailbox.
-if (hasMailbox()) void session.ready().then(() => import('./mail/background.js'));
+void import(/* webpackChunkName: "later" */ './later.js');
 // Whoever comes back to this page should not wait for the next attempt.
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible') void session.start();
 });
-
-function hasMailbox(): boolean {
-  try {
-    return (localStorage.getItem('gyre.mail') ?? '[]') !== '[]';
-  } catch {
-    return false;
-  }
-}

@@ -204,7 +204,10 @@ proptest! {
         }
         let bytes = Bytes::from(bytes);
         if let Ok(message) = Message::decode(&bytes) {
-            prop_assert_eq!(&message.encode()[2..], &bytes[..]);
+            // Codes of later versions are read as one, and sent by nobody.
+            if !matches!(message, Message::Refused(_, Refusal::Other)) {
+                prop_assert_eq!(&message.encode()[2..], &bytes[..]);
+            }
             prop_assert_eq!(message.wire_len(), bytes.len() + 2);
         }
     }
