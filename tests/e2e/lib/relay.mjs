@@ -27,7 +27,9 @@ export async function startRelay({ app = join(root, 'www/dist'), args = [] } = {
     /** Starts it, again with the same key and port when it ran before. */
     async start() {
       const child = (this.child = spawn(relayBinary, [
-        '--listen', `localhost:${this.port}`, '--stun', `127.0.0.1:${this.stunPort}`, ...(app ? ['--app', app] : []), '--data', this.data, ...args,
+        '--listen', `localhost:${this.port}`, '--stun', `127.0.0.1:${this.stunPort}`, ...(app ? ['--app', app] : []), '--data', this.data,
+        // A page would look for an identity that counts among strangers, and be another peer from its next start on.
+        ...(args.includes('--puzzle-bits') ? [] : ['--puzzle-bits', '0']), ...args,
       ], { stdio: ['ignore', 'pipe', 'pipe'] }));
       for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => { this.log = (this.log + text).slice(-20_000); });
       await until(() => `the relay to answer; it said:\n${this.log}`, async () => {
