@@ -173,7 +173,7 @@ test('mails of every shape come in and go out byte for byte', async () => {
     for (const [index, { size }] of mail.attachments.entries()) assert.equal((await here.call('attachment', mail.id, index)).size, size, `${name}, attachment ${index}`);
   }
   assert.deepEqual([shown.get('crlf').subject, shown.get('crlf').text.trim()], ['grüße', 'grüße und mehr']);
-  assert.deepEqual([shown.get('nested').text.trim(), shown.get('nested').html.trim(), shown.get('nested').attachments], ['text', '<p>html</p>', [{ name: 'a.pdf', type: 'application/pdf', size: 5000, here: true }]]);
+  assert.deepEqual([shown.get('nested').text.trim(), shown.get('nested').html.trim(), shown.get('nested').attachments], ['text', '<p>html</p>', [{ name: 'a.pdf', type: 'application/pdf', size: 5000, here: true, contentId: null }]]);
   assert.equal(shown.get('bytes').text.trim(), 'Привет');
   assert.equal(shown.get('headless').verified, 'imported');
   const mbox = await here.call('export', 'mbox');
