@@ -51,7 +51,7 @@ export async function bundle({ ours = true } = {}) {
       outputs: ['target/interop/gyre/gyre.js'],
       run: async () => {
         await run('cargo', ['build', '--lib', '--locked', '--target', wasmTarget, '--features', 'interop'], { cwd: root, label: 'cargo build --features interop' });
-        await run(bindgenBinary, [join(cargoTarget, wasmTarget, 'debug/gyre.wasm'), join(bundled, 'gyre')]);
+        await run(bindgenBinary, [join(cargoTarget, wasmTarget, 'debug/gyre.wasm'), join(bundled, 'gyre'), 'gyre']);
       },
     },
   ], ['interop-page', ...(ours ? ['interop-gyre'] : [])]);

@@ -137,6 +137,7 @@ export interface WasmNodeOptions {
   quota?: number;
   relayOnly?: boolean;
   surroundings?: Surroundings;
+  puzzleBits?: number;
 }
 
 export interface WasmImportOptions {
