@@ -49,7 +49,7 @@ export const suites = [
     name: 'rust',
     turn: 'cargo',
     about: 'unit, property, simulation and integration tests, native',
-    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail', '--no-fail-fast'], { timeout: 20 * MINUTE }),
+    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail', '--no-fail-fast'], { timeout: 40 * MINUTE }),
   },
   {
     name: 'sites',
