@@ -57,6 +57,7 @@ async fn the_four_resources() {
             "relays": [format!("/ip4/127.0.0.1/tcp/{}/ws/p2p/{id}", http.port())],
             "stun": [format!("stun:127.0.0.1:{}", relay.stun_addr.unwrap().port())],
             "siteHost": authority,
+            "puzzleBits": 16,
         })
     );
     assert!(
