@@ -43,5 +43,5 @@ test('the shell does not carry the peer', () => {
     assert.ok(!/__wbindgen_malloc|wbg_rand/.test(readFileSync(file, 'utf8')), `${file} holds the glue of the WebAssembly`);
   }
   const wasm = readdirSync(join(root, 'www/dist'), { recursive: true }).filter((name) => name.endsWith('.wasm'));
-  assert.equal(wasm.length, 1, `the app carries ${wasm.length} WebAssembly files`);
+  assert.equal(wasm.length, 2, `the app carries ${wasm.length} WebAssembly files: the peer and the mail module are two`);
 });
