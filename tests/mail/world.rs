@@ -1,5 +1,7 @@
 //! A toy network in virtual time: custodians as they ship, an index of records, and people whose pages may stop at any moment.
 
+mod keepers;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -21,34 +23,14 @@ use gyre::proto::mail::record as mail_records;
 use gyre::proto::random::Random;
 use gyre::proto::types::Time;
 
+use keepers::keeper;
+pub use keepers::{Habit, Keeper};
+
 /// 2026-11-26 00:00 UTC, a Thursday: a week begins.
 pub const START: u64 = 1_795_651_200_000;
 pub const MINUTE: u64 = 60_000;
 pub const HOUR: u64 = 60 * MINUTE;
 pub const DAY: u64 = 24 * HOUR;
-
-/// What a custodian does wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Habit {
-    Honest,
-    /// Signs and drops.
-    Drops,
-    /// Gives changed envelopes.
-    Garbage,
-    /// Keeps, and lists nothing.
-    Hides,
-    /// Answers with bytes that are no message.
-    Babbles,
-}
-
-pub struct Keeper {
-    pub custodian: Custodian,
-    pub peer: PeerId,
-    pub online: bool,
-    pub habit: Habit,
-    pub store: BTreeMap<DepositId, Deposit>,
-    wake: u64,
-}
 
 /// One device of somebody, and the page that it runs.
 pub struct Device {
@@ -250,10 +232,6 @@ impl World {
         }
     }
 
-    fn keeper_of(&self, peer: PeerId) -> Option<usize> {
-        self.keepers.iter().position(|keeper| keeper.peer == peer)
-    }
-
     fn device_of(&self, peer: PeerId) -> Option<usize> {
         self.people.iter().position(|device| device.peer == peer)
     }
@@ -383,89 +361,6 @@ impl World {
 
     fn time(&self) -> Time {
         Time(self.now * 1000)
-    }
-
-    fn keep(&mut self, n: usize, input: Keeping) {
-        let (time, unix) = (self.time(), self.now / 1000);
-        self.keepers[n].custodian.handle(input, time, unix);
-        while let Some(output) = self.keepers[n].custodian.poll_output() {
-            let again = match output {
-                Kept::Store(deposit) => {
-                    let id = deposit.id();
-                    self.puts += 1;
-                    if self.keepers[n].habit != Habit::Drops {
-                        self.keepers[n].store.insert(id, deposit);
-                    }
-                    Some(Keeping::Stored(id))
-                }
-                Kept::Load(id) => {
-                    Some(Keeping::Loaded(id, self.keepers[n].store.get(&id).cloned()))
-                }
-                Kept::Forget(id) => {
-                    self.keepers[n].store.remove(&id);
-                    None
-                }
-                Kept::Bury(_) | Kept::Exhume(..) => None,
-                Kept::Lookup(tag) => {
-                    let near = self.near(tag);
-                    Some(Keeping::Found(tag, near))
-                }
-                Kept::Drop(peer) => {
-                    let me = self.keepers[n].peer;
-                    self.streams.remove(&(peer, me));
-                    self.ended(peer, me);
-                    None
-                }
-                Kept::WakeAt(at) => {
-                    self.keepers[n].wake = at.0.div_ceil(1000).max(self.now + 1);
-                    None
-                }
-                Kept::Send(to, message) => {
-                    self.carry(n, to, message);
-                    None
-                }
-            };
-            if let Some(again) = again {
-                self.keepers[n].custodian.handle(again, time, unix);
-            }
-        }
-    }
-
-    /// A message of a custodian, as its habit makes it.
-    fn carry(&mut self, n: usize, to: PeerId, message: Message) {
-        let me = self.keepers[n].peer;
-        if message.is_request() {
-            return self.request(me, to, message.encode().slice(2..));
-        }
-        let message = match (self.keepers[n].habit, message) {
-            (Habit::Hides, Message::Listing { tag, .. }) => Message::Listing {
-                tag,
-                more: false,
-                ids: Vec::new(),
-            },
-            (Habit::Hides, Message::New(..)) => return,
-            (Habit::Garbage, Message::Letter(deposit)) => {
-                let mut bytes = bytes::BytesMut::new();
-                deposit.encode_into(&mut bytes);
-                let last = bytes.len() - 1;
-                bytes[last] ^= 1;
-                Message::Letter(Deposit::decode(&bytes.freeze()).expect("a deposit still"))
-            }
-            (_, message) => message,
-        };
-        let mut bytes = message.encode().slice(2..);
-        if self.keepers[n].habit == Habit::Babbles {
-            bytes = Bytes::from_static(b"\xffnonsense");
-        }
-        if !self.streams.contains(&(to, me)) {
-            return;
-        }
-        if let Some(device) = self.device_of(to) {
-            let run = self.people[device].runs;
-            self.later(Event::ToDevice(device, run, Input::Answer(me, Some(bytes))));
-        } else if let Some(keeper) = self.keeper_of(to) {
-            self.later(Event::ToKeeper(keeper, me, bytes));
-        }
     }
 
     fn open(&mut self, asker: PeerId, asked: PeerId) -> bool {
@@ -617,29 +512,6 @@ impl World {
         true
     }
 
-    /// Somebody unknown leaves this with every custodian.
-    pub fn plant(&mut self, deposit: Deposit) {
-        self.tell_keepers(Message::Put(deposit));
-    }
-
-    /// A request of somebody unknown, each time another, to all.
-    pub fn tell_keepers(&mut self, message: Message) {
-        self.counter += 1;
-        let mut who = [0xee; 32];
-        who[..8].copy_from_slice(&self.counter.to_le_bytes());
-        for n in 0..self.keepers.len() {
-            self.keep(n, Keeping::Opened(PeerId(who)));
-            self.keep(n, Keeping::Received(PeerId(who), message.clone()));
-            self.keep(n, Keeping::Closed(PeerId(who)));
-        }
-    }
-
-    /// Envelopes that custodians hold, each once.
-    pub fn lying(&self) -> BTreeSet<DepositId> {
-        let stores = self.keepers.iter().flat_map(|keeper| keeper.store.keys());
-        stores.copied().collect()
-    }
-
     pub fn texts(&self, n: usize) -> BTreeSet<String> {
         self.people[n].letters.values().map(text).collect()
     }
@@ -660,25 +532,6 @@ impl World {
             self.stage(n, token, to),
             Some(Stage::Delivered | Stage::Read)
         )
-    }
-}
-
-fn keeper(seed: u64, n: u64) -> Keeper {
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    bytes[8..16].copy_from_slice(&n.to_le_bytes());
-    let signer = Signer::from_seed(bytes);
-    let config = Config {
-        puzzle_bits: 0,
-        ..Config::default()
-    };
-    Keeper {
-        peer: PeerId(signer.public()),
-        custodian: Custodian::new(signer, config, seed ^ n),
-        online: true,
-        habit: Habit::Honest,
-        store: BTreeMap::new(),
-        wake: START,
     }
 }
 
