@@ -62,7 +62,7 @@ fn two_that_share_no_relay_are_introduced_by_their_peers() {
         let share = first.share(&content).await;
         let file = open(&second, &share).await;
         assert_eq!(read(&file).await, content);
-        assert!(first.is_linked(&second));
+        until("seen as linked", || first.is_linked(&second)).await;
     });
 }
 

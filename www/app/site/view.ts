@@ -64,6 +64,8 @@ export class SiteView {
   /** The frame has shown something, if only the browser's word that it could not. */
   #loaded = false;
   #astray = false;
+  /** The watch was asked to load the page again, and has not done it yet: done later, it would undo where `go` went. */
+  #reloading = false;
 
   /** Puts the frames into `into`. */
   constructor(into: HTMLElement, options: ViewOptions) {
@@ -99,7 +101,7 @@ export class SiteView {
     this.#place = place;
     const frame = this.#frame;
     if (!frame) return;
-    if (this.#astray) return this.#show();
+    if (this.#astray || this.#reloading) return this.#show();
     const url = this.#options.origin + place.path;
     if (replace) frame.contentWindow?.location.replace(url);
     else frame.src = url;
@@ -107,8 +109,10 @@ export class SiteView {
 
   /** Loads the page again. A frame that does not answer is replaced. */
   reload(): void {
-    if (this.#watch && this.#arrived && !this.#astray && !this.#stuck) this.#tellWatch({ type: 'reload' });
-    else this.#show();
+    if (this.#watch && this.#arrived && !this.#astray && !this.#stuck) {
+      this.#reloading = true;
+      this.#tellWatch({ type: 'reload' });
+    } else this.#show();
   }
 
   /** Takes the site's frame away; what its code was doing ends with it. */
@@ -197,12 +201,15 @@ export class SiteView {
     frame.referrerPolicy = 'no-referrer';
     frame.src = this.#options.origin + this.#place.path;
     frame.addEventListener('load', () => {
-      if (this.#frame === frame) this.#loaded = true;
+      if (this.#frame !== frame) return;
+      this.#loaded = true;
+      this.#reloading = false;
     });
     this.#into.append(frame);
     this.#arrived = false;
     this.#loaded = false;
     this.#astray = false;
+    this.#reloading = false;
     this.#setStuck(false);
     this.#askedAt = this.#answeredAt = performance.now();
   }
