@@ -1,4 +1,4 @@
-//! What a custodian keeps, as it is stored: one record for each message and each tombstone, whatever the store.
+//! What a custodian keeps, as it is stored: one record for each message, tombstone and wish that blobs be kept, whatever the store.
 //!
 //! The heads of all records are read when a node starts, a body only when it is asked for. `docs/custody.md` has the bytes.
 
@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::MessageId;
 use super::custodian::Tombstone;
 use super::deposit::{Deposit, Header};
+use super::keep::Keep;
 use super::tag::Tag;
 
 /// Where a record is found.
@@ -19,7 +20,7 @@ pub struct Record {
     pub key: Key,
     /// What it is.
     pub head: Bytes,
-    /// The whole message; nothing of a tombstone.
+    /// The whole message; nothing of anything else.
     pub body: Bytes,
 }
 
@@ -30,7 +31,9 @@ pub struct Contents {
     pub headers: Vec<Header>,
     /// Tombstones.
     pub tombs: Vec<Tombstone>,
-    /// Where something stands that is neither.
+    /// What is kept with messages.
+    pub keeps: Vec<Keep>,
+    /// Where something stands that is none of these.
     pub unknown: Vec<Key>,
 }
 
@@ -54,6 +57,15 @@ impl Record {
             body: Bytes::new(),
         }
     }
+
+    /// Of a wish: found under its id.
+    pub fn of_keep(keep: &Keep) -> Self {
+        Self {
+            key: keep.id().0,
+            head: [&[KEEP][..], &keep.encode()].concat().into(),
+            body: Bytes::new(),
+        }
+    }
 }
 
 impl Contents {
@@ -67,6 +79,9 @@ impl Contents {
                 Some((&TOMBSTONE, head)) => Tombstone::decode(head)
                     .filter(|tomb| of_tombstone(tomb.tag, tomb.id) == key)
                     .map(|tomb| contents.tombs.push(tomb)),
+                Some((&KEEP, head)) => Keep::decode(head)
+                    .filter(|keep| keep.id().0 == key)
+                    .map(|keep| contents.keeps.push(keep)),
                 _ => None,
             };
             if known.is_none() {
@@ -87,6 +102,7 @@ pub fn of_tombstone(tag: Tag, id: MessageId) -> Key {
 
 const MESSAGE: u8 = 1;
 const TOMBSTONE: u8 = 2;
+const KEEP: u8 = 3;
 
 const TOMBSTONE_CONTEXT: &str = "gyre 2026-11-23 where a tombstone is stored";
 

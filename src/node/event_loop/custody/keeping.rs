@@ -16,7 +16,7 @@ use crate::proto::types::BlobHash;
 use crate::rt;
 use crate::store::{Kept, Store, StoreError};
 
-/// Of the room that the person gives, the part that others' mail may take: a quarter.
+/// Of the room that the person gives, the part that others' mail may take: a quarter, and as much what is attached to it.
 const PART_OF_QUOTA: u64 = 4;
 
 impl<S: Store> EventLoop<S> {
@@ -36,6 +36,7 @@ impl<S: Store> EventLoop<S> {
             });
         } else if !may && runs {
             self.custody.custodian = None;
+            self.rest_kept();
             self.alarms.remove(&Alarm::Custodian);
             let accepted: Vec<_> = std::mem::take(&mut self.custody.accepted)
                 .into_iter()
@@ -60,17 +61,15 @@ impl<S: Store> EventLoop<S> {
         let part = self.storage.quota / PART_OF_QUOTA / ENVELOPE_LEN as u64;
         config.capacity =
             usize::try_from(part).map_or(config.capacity, |part| part.min(config.capacity));
+        config.blob_bytes = config.blob_bytes.min(self.storage.quota / PART_OF_QUOTA);
         let seed = u64::from_le_bytes(rt::random());
         let mut custodian = Custodian::new(signer, config, seed);
-        let Contents {
-            headers,
-            tombs,
-            unknown,
-        } = Contents::read(heads);
-        self.forget_kept(unknown);
-        custodian.restore(headers, tombs, now(), unix());
+        let mut contents = Contents::read(heads);
+        self.forget_kept(std::mem::take(&mut contents.unknown));
+        custodian.restore(contents, now(), unix());
         self.custody.custodian = Some(custodian);
         self.drain_custodian();
+        self.clear_kept();
         self.announce_custody();
     }
 
@@ -128,6 +127,13 @@ impl<S: Store> EventLoop<S> {
                     let kept = self.keep(Record::of_message(&deposit));
                     self.spawn(async move { Event::Custody(Report::Stored(id, kept.await)) });
                 }
+                Output::StoreKeep(keep) => {
+                    let id = keep.id();
+                    let kept = self.keep(Record::of_keep(&keep));
+                    self.spawn(async move { Event::Custody(Report::Stored(id, kept.await)) });
+                }
+                Output::Fetch(blob) => self.fetch_kept(blob),
+                Output::Release(hash) => self.release_kept(hash),
                 Output::Bury(tomb) => {
                     let kept = self.keep(Record::of_tombstone(&tomb));
                     rt::spawn(async move {
