@@ -25,7 +25,7 @@ use crate::proto::custody::{self, MessageId};
 use crate::proto::ordered::{Map, Set};
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::rt;
-use crate::store::{BlobRow, Store};
+use crate::store::{BlobRow, RowId, Store};
 
 pub(super) use seeking::Seeker;
 use seeking::Seeking;
@@ -121,8 +121,8 @@ struct Heard {
 pub(in crate::node) enum Report {
     /// A message came on a stream; `None` when it has ended.
     Said(StreamId, Option<Message>),
-    /// What the store holds.
-    Opened(Vec<([u8; 32], bytes::Bytes)>),
+    /// What the store holds: heads, and the rows of what is attached.
+    Opened(Vec<([u8; 32], bytes::Bytes)>, Vec<(BlobHash, RowId)>),
     /// A message is durable, or is not.
     Stored(MessageId, bool),
     /// A message was read, if it is there.
@@ -173,7 +173,7 @@ impl<S: Store> EventLoop<S> {
     pub(super) fn on_custody(&mut self, report: Report) {
         match report {
             Report::Said(id, message) => self.on_said(id, message),
-            Report::Opened(heads) => self.on_shelf_opened(heads),
+            Report::Opened(heads, rows) => self.on_shelf_opened(heads, rows),
             Report::Stored(id, true) => self.tell_custodian(Input::Stored(id)),
             Report::Stored(id, false) => self.tell_custodian(Input::StoreFailed(id)),
             Report::Loaded(id, deposit) => self.tell_custodian(Input::Loaded(id, deposit)),

@@ -12,11 +12,24 @@ use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 use crate::rt;
 use crate::store::{BlobRow, RowId, Store};
 
+/// What a store holds for others beside messages.
+pub(super) async fn kept_rows<S: Store>(store: &S) -> Vec<(BlobHash, RowId)> {
+    let kept =
+        |row: &BlobRow| BlobMeta::decode(&row.meta).is_some_and(|meta| meta.kind == Kind::Kept);
+    let rows = store.rows().await.unwrap_or_default().into_iter();
+    rows.filter(kept)
+        .filter_map(|row| Some((row.hash?, row.id)))
+        .collect()
+}
+
 impl<S: Store> EventLoop<S> {
     /// Fetches a blob for others, or takes up what is here of it.
     pub(super) fn fetch_kept(&mut self, wanted: Blob) {
         let hash = wanted.hash;
         self.custody.blobs.insert(hash, wanted.size);
+        if self.is_denied(hash) {
+            return self.kept_is_lost(hash);
+        }
         match self.transfers.get(&hash) {
             Some(transfer) if transfer.is_part() => return self.kept_is_lost(hash),
             Some(_) => return self.look_at_kept(hash),
@@ -107,20 +120,11 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
-    /// Removes what was kept for mail that is here no more.
-    pub(super) fn clear_kept(&mut self) {
-        let (store, wanted) = (self.store.clone(), self.custody.blobs.clone());
-        rt::spawn(async move {
-            let Ok(rows) = store.rows().await else { return };
-            for row in rows {
-                let kept = BlobMeta::decode(&row.meta).is_some_and(|meta| meta.kind == Kind::Kept);
-                let orphan = row.hash.is_none_or(|hash| !wanted.contains_key(&hash));
-                if kept && orphan {
-                    // Tried again at the next start.
-                    let _ = store.remove(row.id).await;
-                }
-            }
-        });
+    /// Removes of what was kept before all that belongs to mail that is here no more.
+    pub(super) fn clear_kept(&mut self, before: Vec<(BlobHash, RowId)>) {
+        let orphan = |(hash, _): &(BlobHash, RowId)| !self.custody.blobs.contains_key(hash);
+        let rows = before.into_iter().filter(orphan).map(|(_, row)| row);
+        self.remove_rows(rows.collect());
     }
 
     fn remove_rows(&self, rows: Vec<RowId>) {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::super::{Alarm, Event, EventLoop, now};
+use super::blobs::kept_rows;
 use super::seeking::Seeker;
 use super::{Asker, Report};
 use crate::net::custody::{key_of, signer_of};
@@ -14,7 +15,7 @@ use crate::proto::custody::kept::{Contents, Record, of_tombstone};
 use crate::proto::custody::region::{SECTOR_DEPTH, is_qualified, position, sector};
 use crate::proto::types::BlobHash;
 use crate::rt;
-use crate::store::{Kept, Store, StoreError};
+use crate::store::{Kept, RowId, Store, StoreError};
 
 /// Of the room that the person gives, the part that others' mail may take: a quarter, and as much what is attached to it.
 const PART_OF_QUOTA: u64 = 4;
@@ -28,11 +29,11 @@ impl<S: Store> EventLoop<S> {
             self.custody.opening_store = true;
             let store = self.store.clone();
             self.spawn(async move {
-                let heads = store.kept_heads().await;
-                Event::Custody(Report::Opened(heads.unwrap_or_else(|error| {
+                let heads = store.kept_heads().await.unwrap_or_else(|error| {
                     tracing::warn!(%error, "what is kept for others cannot be read");
                     Vec::new()
-                })))
+                });
+                Event::Custody(Report::Opened(heads, kept_rows(&store).await))
             });
         } else if !may && runs {
             self.custody.custodian = None;
@@ -52,7 +53,11 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
-    pub(super) fn on_shelf_opened(&mut self, heads: Vec<([u8; 32], Bytes)>) {
+    pub(super) fn on_shelf_opened(
+        &mut self,
+        heads: Vec<([u8; 32], Bytes)>,
+        rows: Vec<(BlobHash, RowId)>,
+    ) {
         self.custody.opening_store = false;
         let Some(signer) = signer_of(&self.key).filter(|_| self.gate.may_send()) else {
             return;
@@ -69,7 +74,7 @@ impl<S: Store> EventLoop<S> {
         custodian.restore(contents, now(), unix());
         self.custody.custodian = Some(custodian);
         self.drain_custodian();
-        self.clear_kept();
+        self.clear_kept(rows);
         self.announce_custody();
     }
 
