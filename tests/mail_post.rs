@@ -627,7 +627,7 @@ fn a_stranger_pays_for_what_is_attached_and_what_nobody_fetches_expires() {
     world.run(MINUTE);
     world.go_offline(alice);
     world.run(16 * DAY);
-    assert_eq!(keeping(&world, hash), []);
+    assert!(keeping(&world, hash).is_empty());
     assert!(world.keepers.iter().all(|keeper| keeper.wants.is_empty()));
 }
 
