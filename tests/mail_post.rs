@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use gyre::proto::custody::KEPT_MIN;
 use gyre::proto::custody::message::Message;
 use gyre::proto::custody::sign::{Signer, Subject};
+use gyre::proto::identity::Id;
 use gyre::proto::identity::owner::Owner;
 use gyre::proto::keys::RootSecret;
 use gyre::proto::mail::Suite;
@@ -549,9 +550,9 @@ fn every_custodian_may_be_replaced_before_the_reader_comes() {
 }
 
 /// A letter with something of three MiB attached, which the sender serves while they are online.
-fn write_with_attachment(world: &mut World, from: usize, to: usize, text: &str) -> BlobHash {
+fn write_with_attachment(world: &mut World, from: usize, to: Id, text: &str) -> BlobHash {
     let hash = BlobHash(*blake3::hash(text.as_bytes()).as_bytes());
-    let mut letter = draft(vec![world.id(to)], text);
+    let mut letter = draft(vec![to], text);
     let key = ShareKey::new([9; 32]);
     letter.enclosures = vec![Enclosure::new(hash, key, 3 << 20, "a file.bin", "")];
     world.people[from].shares.insert(hash);
@@ -571,7 +572,7 @@ fn attachments_outlive_the_sender_and_every_first_custodian() {
         let (mut world, alice, bob) = acquainted_among(World::new(seed, 40), seed);
         let b = world.id(bob);
         world.go_offline(bob);
-        let hash = write_with_attachment(&mut world, alice, bob, "a large one");
+        let hash = write_with_attachment(&mut world, alice, b, "a large one");
         assert!(
             world.until(HOUR, |world| world.stored(alice, "a large one", b)),
             "seed {seed}"
@@ -619,7 +620,7 @@ fn a_stranger_pays_for_what_is_attached_and_what_nobody_fetches_expires() {
     world.run(10 * MINUTE);
     world.go_offline(bob);
     world.people[alice].fragile = 30;
-    let hash = write_with_attachment(&mut world, alice, bob, "may I?");
+    let hash = write_with_attachment(&mut world, alice, b, "may I?");
     assert!(world.until(DAY, |world| world.stored(alice, "may I?", b)));
     assert!(world.people[alice].stamps >= 2, "one for each");
     assert!(keeping(&world, hash).len() >= KEPT_MIN);
@@ -636,7 +637,7 @@ fn what_nobody_serves_is_not_said_to_be_stored() {
     let (mut world, alice, bob) = acquainted(34);
     let b = world.id(bob);
     world.go_offline(bob);
-    let hash = write_with_attachment(&mut world, alice, bob, "unsent");
+    let hash = write_with_attachment(&mut world, alice, b, "unsent");
     world.people[alice].shares.clear();
     world.run(6 * HOUR);
     let wishes: usize = world.keepers.iter().map(|keeper| keeper.wishes).sum();
