@@ -261,6 +261,8 @@ impl<S: Store> Node<S> {
             // A record that cannot be read (from a newer version) must not keep the node from starting.
             match BlobMeta::decode(&row.meta) {
                 Some(meta) if meta.kind == Kind::Part => asleep.extend(Part::of(&row, &meta)),
+                // The custodian takes it up, if there is one.
+                Some(meta) if meta.kind == Kind::Kept => {}
                 Some(meta) => node.add(row, meta).await?,
                 None => tracing::warn!(
                     row = row.id.0,
@@ -341,9 +343,10 @@ impl<S: Store> Node<S> {
             Some((row, mut known)) => {
                 known.key = meta.key;
                 known.paused = false;
-                if known.kind == Kind::Part {
-                    // Until now it was a site's only.
+                if known.kind.is_incidental() {
+                    // Until now it was a site's only, or others'.
                     known.kind = Kind::File;
+                    known.set_header(&header);
                     self.describe(blob, row, &known).await?;
                 }
                 meta = known;
@@ -545,8 +548,8 @@ impl<S: Store> Node<S> {
         }
         self.store.set_pinned(row.id, true).await?;
         row.pinned = true;
-        if meta.kind == Kind::Part {
-            // Until now it was a site's only.
+        if meta.kind.is_incidental() {
+            // Until now it was a site's only, or others'.
             meta.kind = Kind::File;
             self.describe(blob, row.id, &meta).await?;
         }

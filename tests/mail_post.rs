@@ -10,13 +10,18 @@ mod world;
 
 use std::collections::BTreeSet;
 
+use gyre::proto::custody::KEPT_MIN;
 use gyre::proto::custody::message::Message;
 use gyre::proto::custody::sign::{Signer, Subject};
+use gyre::proto::identity::Id;
 use gyre::proto::identity::owner::Owner;
 use gyre::proto::keys::RootSecret;
 use gyre::proto::mail::Suite;
+use gyre::proto::mail::enclosure::Enclosure;
 use gyre::proto::mail::post::{IdentityStage, Input, Stage, Standing};
-use world::{DAY, HOUR, Habit, MINUTE, World, contact};
+use gyre::proto::share::ShareKey;
+use gyre::proto::types::BlobHash;
+use world::{DAY, HOUR, Habit, MINUTE, World, contact, draft};
 
 use forger::Forger;
 
@@ -542,4 +547,104 @@ fn every_custodian_may_be_replaced_before_the_reader_comes() {
             assert!(envelope.windows(secret.len()).all(|bytes| bytes != secret));
         }
     }
+}
+
+/// A letter with something of three MiB attached, which the sender serves while they are online.
+fn write_with_attachment(world: &mut World, from: usize, to: Id, text: &str) -> BlobHash {
+    let hash = BlobHash(*blake3::hash(text.as_bytes()).as_bytes());
+    let mut letter = draft(vec![to], text);
+    let key = ShareKey::new([9; 32]);
+    letter.enclosures = vec![Enclosure::new(hash, key, 3 << 20, "a file.bin", "")];
+    world.people[from].shares.insert(hash);
+    world.say(from, Input::Send(letter, text.to_owned()));
+    hash
+}
+
+fn keeping(world: &World, hash: BlobHash) -> Vec<usize> {
+    let keepers = world.keepers.iter().enumerate();
+    let with = keepers.filter(|(_, keeper)| keeper.blobs.contains(&hash));
+    with.map(|(n, _)| n).collect()
+}
+
+#[test]
+fn attachments_outlive_the_sender_and_every_first_custodian() {
+    for seed in [31, 32] {
+        let (mut world, alice, bob) = acquainted_among(World::new(seed, 40), seed);
+        let b = world.id(bob);
+        world.go_offline(bob);
+        let hash = write_with_attachment(&mut world, alice, b, "a large one");
+        assert!(
+            world.until(HOUR, |world| world.stored(alice, "a large one", b)),
+            "seed {seed}"
+        );
+        assert!(keeping(&world, hash).len() >= KEPT_MIN, "seed {seed}");
+        world.run(10 * MINUTE);
+        world.go_offline(alice);
+        // One after the other, for good.
+        let first: Vec<_> = (0..world.keepers.len())
+            .filter(|n| !world.keepers[*n].store.is_empty())
+            .collect();
+        assert!(first.len() >= 5, "seed {seed}");
+        for keeper in &first {
+            world.keeper_goes(*keeper);
+            world.run(20 * MINUTE);
+        }
+        let second = keeping(&world, hash);
+        let second: Vec<_> = second.iter().filter(|n| !first.contains(n)).collect();
+        assert!(!second.is_empty(), "seed {seed}: nobody took over");
+        // He takes it before he says that he has the letter, and it goes when he has.
+        world.people[bob].stores = false;
+        world.come_online(bob);
+        assert!(
+            world.until(HOUR, |world| world.texts(bob).contains("a large one")),
+            "seed {seed}"
+        );
+        world.run(HOUR);
+        assert!(world.has_somebody(hash), "seed {seed}");
+        let letters = world.people[bob].letters.values();
+        let letter = letters.filter(|letter| !letter.enclosures.is_empty());
+        let letter = letter.map(|letter| letter.message).next().unwrap();
+        world.say(bob, Input::Stored(letter));
+        assert!(
+            world.until(DAY, |world| !world.has_somebody(hash)),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn a_stranger_pays_for_what_is_attached_and_what_nobody_fetches_expires() {
+    let mut world = World::new(33, 12);
+    let (alice, bob) = (world.person("Alice", 1), world.person("Bob", 2));
+    let b = world.id(bob);
+    world.run(10 * MINUTE);
+    world.go_offline(bob);
+    world.people[alice].fragile = 30;
+    let hash = write_with_attachment(&mut world, alice, b, "may I?");
+    assert!(world.until(DAY, |world| world.stored(alice, "may I?", b)));
+    assert!(world.people[alice].stamps >= 2, "one for each");
+    assert!(keeping(&world, hash).len() >= KEPT_MIN);
+    world.people[alice].fragile = 0;
+    world.run(MINUTE);
+    world.go_offline(alice);
+    world.run(16 * DAY);
+    assert!(keeping(&world, hash).is_empty());
+    assert!(world.keepers.iter().all(|keeper| keeper.wants.is_empty()));
+}
+
+#[test]
+fn what_nobody_serves_is_not_said_to_be_stored() {
+    let (mut world, alice, bob) = acquainted(34);
+    let b = world.id(bob);
+    world.go_offline(bob);
+    let hash = write_with_attachment(&mut world, alice, b, "unsent");
+    world.people[alice].shares.clear();
+    world.run(6 * HOUR);
+    let wishes: usize = world.keepers.iter().map(|keeper| keeper.wishes).sum();
+    assert!(wishes >= KEPT_MIN);
+    assert_eq!(world.stage(alice, "unsent", b), Some(Stage::Looking));
+    // Once it can be had it is.
+    world.people[alice].shares.insert(hash);
+    world.swarm_soon();
+    assert!(world.until(HOUR, |world| world.stored(alice, "unsent", b)));
 }

@@ -46,6 +46,8 @@ pub enum Kind {
     Manifest,
     /// A file of a site: neither announced nor listed, and awake only while it is of use.
     Part,
+    /// Attached to mail that is kept for others: announced and not listed.
+    Kept,
 }
 
 impl std::fmt::Debug for BlobMeta {
@@ -97,6 +99,14 @@ impl BlobMeta {
     pub fn manifest(added_at: u64) -> Self {
         Self {
             kind: Kind::Manifest,
+            ..Self::new(None, &ShareHeader::default(), added_at)
+        }
+    }
+
+    /// What is attached to mail that is kept for others.
+    pub fn kept(added_at: u64) -> Self {
+        Self {
+            kind: Kind::Kept,
             ..Self::new(None, &ShareHeader::default(), added_at)
         }
     }
@@ -241,11 +251,17 @@ impl Kind {
             Self::File => "File",
             Self::Manifest => "Manifest",
             Self::Part => "Part",
+            Self::Kept => "Kept",
         }
     }
 
+    /// Whether it is here for something else than for itself: once the person opens or shares it, it is a file.
+    pub fn is_incidental(self) -> bool {
+        matches!(self, Self::Part | Self::Kept)
+    }
+
     fn of_name(name: &str) -> Option<Self> {
-        let kinds = [Self::File, Self::Manifest, Self::Part];
+        let kinds = [Self::File, Self::Manifest, Self::Part, Self::Kept];
         kinds.into_iter().find(|kind| kind.name() == name)
     }
 }
@@ -294,7 +310,7 @@ mod tests {
     fn meta() -> impl Strategy<Value = BlobMeta> {
         let text = || prop::option::of(".{0,40}");
         let number = || prop::option::of(any::<u64>());
-        let kind = prop::sample::select(vec![Kind::File, Kind::Manifest, Kind::Part]);
+        let kind = prop::sample::select(vec![Kind::File, Kind::Manifest, Kind::Part, Kind::Kept]);
         (
             (
                 text(),
@@ -337,6 +353,7 @@ mod tests {
                 Kind::File => "File",
                 Kind::Manifest => "Manifest",
                 Kind::Part => "Part",
+                Kind::Kept => "Kept",
             };
             let whole = Whole {
                 version: *version, name, media_type, key, content_size: *content_size, paused: *paused, added_at: *added_at,

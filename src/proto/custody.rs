@@ -14,6 +14,7 @@ pub mod collector;
 pub mod custodian;
 pub mod deposit;
 pub mod depositor;
+pub mod keep;
 pub mod kept;
 pub mod message;
 mod placement;
@@ -38,6 +39,10 @@ pub const RECEIPTS_MIN: usize = 5;
 
 /// Receipts of peers that are enough beside one of a relay.
 pub const RECEIPTS_BESIDE_RELAY: usize = 3;
+
+/// Peers that must have signed that they keep a message's blobs before it counts as stored: as many as are enough beside a relay. More
+/// would keep senders online for long, who bring up to 25 MiB through one uplink; all that hold the envelope are asked, and bring it to each other.
+pub const KEPT_MIN: usize = RECEIPTS_BESIDE_RELAY;
 
 /// Relays that a reader may name beside the peers of the neighbourhood.
 pub const RELAYS_MAX: usize = 2;

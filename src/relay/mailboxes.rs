@@ -74,13 +74,11 @@ impl Mailboxes {
             ..config
         };
         let mut custodian = Custodian::new(signer, config, fastrand::u64(..));
-        let Contents {
-            headers,
-            tombs,
-            unknown,
-        } = Contents::read(store.kept_heads().await?);
-        store.remove_kept(unknown).await?;
-        custodian.restore(headers, tombs, now(), unix());
+        let mut contents = Contents::read(store.kept_heads().await?);
+        store
+            .remove_kept(std::mem::take(&mut contents.unknown))
+            .await?;
+        custodian.restore(contents, now(), unix());
         let (outbox, inbox) = mpsc::channel(INBOX);
         let mut mailboxes = Self {
             custodian,
@@ -185,6 +183,8 @@ impl Mailboxes {
                 }
                 // It is always there, so it looks after no copies.
                 Output::Lookup(_) => {}
+                // It is in no swarm, and its custodian has no room for attachments.
+                Output::StoreKeep(_) | Output::Fetch(_) | Output::Release(_) => {}
                 Output::Drop(peer) => {
                     if let Some(stream) = self.of_peer.get(&peer) {
                         self.end(*stream);

@@ -12,6 +12,7 @@ use gyre::node::Node;
 use gyre::proto::custody::collector::{self, Collector};
 use gyre::proto::custody::deposit::{Deposit, Expiry};
 use gyre::proto::custody::depositor::{self, Depositor};
+use gyre::proto::custody::keep::Keep;
 use gyre::proto::custody::message::Message;
 use gyre::proto::custody::region::Candidate;
 use gyre::proto::custody::tag::{Lane, MailboxSecret, Tag, Week};
@@ -26,6 +27,8 @@ pub struct Seen {
     pub letters: BTreeMap<MessageId, (Deposit, usize)>,
     /// Receipts of peers and of relays for what was sent.
     pub receipts: BTreeMap<MessageId, (usize, usize)>,
+    /// Peers that keep what is attached, and whether the message counts as stored.
+    pub kept: BTreeMap<MessageId, (usize, bool)>,
     /// What its reader has had.
     pub delivered: Vec<MessageId>,
 }
@@ -33,7 +36,7 @@ pub struct Seen {
 enum Event {
     Said(PeerId, Option<Message>),
     Found(Tag, Vec<PeerId>),
-    Send(Deposit, Vec<PeerId>),
+    Send(Deposit, Vec<PeerId>, Option<Keep>),
     Read(collector::Input),
 }
 
@@ -94,7 +97,13 @@ impl Mail {
 
     /// Brings a message to its reader.
     pub fn send(&self, deposit: &Deposit, relays: &[PeerId]) {
-        let send = Event::Send(deposit.clone(), relays.to_vec());
+        let send = Event::Send(deposit.clone(), relays.to_vec(), None);
+        let _ = self.events.unbounded_send(send);
+    }
+
+    /// Brings a message with attachments to its reader.
+    pub fn send_with(&self, deposit: &Deposit, keep: &Keep) {
+        let send = Event::Send(deposit.clone(), Vec::new(), Some(keep.clone()));
         let _ = self.events.unbounded_send(send);
     }
 
@@ -174,10 +183,11 @@ impl<S: Store> Driver<S> {
                     let found = collector::Input::Found(tag, peers);
                     self.collector.handle(found, now, unix);
                 }
-                Some(Event::Send(deposit, relays)) => {
+                Some(Event::Send(deposit, relays, keep)) => {
                     let send = depositor::Input::Send {
                         deposit,
                         relays,
+                        keep,
                         stored: false,
                     };
                     self.depositor.handle(send, now, unix);
@@ -206,10 +216,15 @@ impl<S: Store> Driver<S> {
                 Output::Lookup(tag) => self.look_up(tag),
                 Output::Send(peer, message) => self.node.custody().send(peer, message).await?,
                 Output::Receipts {
-                    id, peers, relays, ..
+                    id,
+                    peers,
+                    relays,
+                    kept,
+                    stored,
                 } => {
                     let mut seen = self.seen.borrow_mut();
                     seen.receipts.insert(id, (peers, relays));
+                    seen.kept.insert(id, (kept, stored));
                 }
                 Output::Delivered(id) => self.seen.borrow_mut().delivered.push(id),
                 Output::Expired(_) | Output::Full(_) => {}

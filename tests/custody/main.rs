@@ -3,6 +3,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used)]
 
+mod attachments;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod mail;

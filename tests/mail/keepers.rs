@@ -22,6 +22,10 @@ pub struct Keeper {
     pub online: bool,
     pub habit: Habit,
     pub store: BTreeMap<DepositId, Deposit>,
+    /// Attachments that it is to keep, and those of them that have come.
+    pub wants: BTreeSet<BlobHash>,
+    pub blobs: BTreeSet<BlobHash>,
+    pub wishes: usize,
     pub(super) wake: u64,
 }
 
@@ -44,6 +48,20 @@ impl World {
                 }
                 Kept::Forget(id) => {
                     self.keepers[n].store.remove(&id);
+                    None
+                }
+                Kept::StoreKeep(keep) => {
+                    self.keepers[n].wishes += 1;
+                    Some(Keeping::Stored(keep.id()))
+                }
+                Kept::Fetch(blob) => {
+                    self.keepers[n].wants.insert(blob.hash);
+                    self.swarm_soon();
+                    None
+                }
+                Kept::Release(hash) => {
+                    self.keepers[n].wants.remove(&hash);
+                    self.keepers[n].blobs.remove(&hash);
                     None
                 }
                 Kept::Bury(_) | Kept::Exhume(..) => None,
@@ -126,6 +144,31 @@ impl World {
         }
     }
 
+    /// Every blob comes to whoever wants it within a few seconds, if somebody who has it is online.
+    pub(super) fn exchange(&mut self) {
+        for n in 0..self.keepers.len() {
+            if !self.keepers[n].online {
+                continue;
+            }
+            let missing = self.keepers[n].wants.difference(&self.keepers[n].blobs);
+            let missing: Vec<_> = missing.copied().collect();
+            for hash in missing {
+                if self.has_somebody(hash) {
+                    self.keepers[n].blobs.insert(hash);
+                    self.keep(n, Keeping::Fetched(hash, true));
+                }
+            }
+        }
+    }
+
+    /// Whether a blob can be had now.
+    pub fn has_somebody(&self, hash: BlobHash) -> bool {
+        let mut keepers = self.keepers.iter().filter(|keeper| keeper.online);
+        let mut people = self.people.iter().filter(|device| device.online);
+        keepers.any(|keeper| keeper.blobs.contains(&hash))
+            || people.any(|device| device.shares.contains(&hash))
+    }
+
     /// Envelopes that custodians hold, each once.
     pub fn lying(&self) -> BTreeSet<DepositId> {
         let stores = self.keepers.iter().flat_map(|keeper| keeper.store.keys());
@@ -152,6 +195,9 @@ pub(super) fn keeper(seed: u64, n: u64) -> Keeper {
         online: true,
         habit: Habit::Honest,
         store: BTreeMap::new(),
+        wants: BTreeSet::new(),
+        blobs: BTreeSet::new(),
+        wishes: 0,
         wake: START,
     }
 }

@@ -21,7 +21,7 @@ use gyre::proto::mail::post::{
 };
 use gyre::proto::mail::record as mail_records;
 use gyre::proto::random::Random;
-use gyre::proto::types::Time;
+use gyre::proto::types::{BlobHash, Time};
 
 use keepers::keeper;
 pub use keepers::{Habit, Keeper};
@@ -55,6 +55,8 @@ pub struct Device {
     pub refused: Vec<&'static str>,
     pub gone: BTreeSet<Ref>,
     pub synced: Vec<Vec<u8>>,
+    /// Attachments that it serves.
+    pub shares: BTreeSet<BlobHash>,
     pub stage: Option<IdentityStage>,
     pub devices: Vec<Key>,
     pub stamps: usize,
@@ -72,6 +74,7 @@ enum Event {
     ToDevice(usize, u64, Input),
     Opened(usize, PeerId),
     Closed(usize, PeerId),
+    Exchange,
 }
 
 pub struct World {
@@ -124,6 +127,7 @@ impl World {
             refused: Vec::new(),
             gone: BTreeSet::new(),
             synced: Vec::new(),
+            shares: BTreeSet::new(),
             stage: None,
             devices: Vec::new(),
             stamps: 0,
@@ -201,6 +205,7 @@ impl World {
     pub fn keeper_comes(&mut self, n: usize) {
         self.keepers[n].online = true;
         self.keepers[n].wake = self.now;
+        self.swarm_soon();
     }
 
     fn close_all(&mut self, peer: PeerId) {
@@ -234,6 +239,13 @@ impl World {
 
     fn device_of(&self, peer: PeerId) -> Option<usize> {
         self.people.iter().position(|device| device.peer == peer)
+    }
+
+    /// The swarms get on.
+    pub fn swarm_soon(&mut self) {
+        self.counter += 1;
+        let at = (self.now + 3000, self.counter);
+        self.events.insert(at, Event::Exchange);
     }
 
     fn later(&mut self, event: Event) {
@@ -356,6 +368,7 @@ impl World {
                 }
             },
             Event::Closed(n, peer) => self.keep(n, Keeping::Closed(peer)),
+            Event::Exchange => self.exchange(),
         }
     }
 

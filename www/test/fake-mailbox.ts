@@ -222,8 +222,8 @@ export class FakeMailbox extends EventTarget implements Mailbox {
     this.setState({ devices: this.now.devices.filter((device) => device.key !== key) });
   }
 
-  async kept(): Promise<{ envelopes: number; bytes: number }> {
-    return { envelopes: 214, bytes: 214 * 16_384 };
+  async kept(): Promise<{ envelopes: number; bytes: number; attachments: number; attachmentBytes: number }> {
+    return { envelopes: 214, bytes: 214 * 16_384, attachments: 0, attachmentBytes: 0 };
   }
 
   // What a test brings about.

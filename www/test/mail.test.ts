@@ -336,7 +336,7 @@ test('what the owner does to threads stays, and what is removed is found no more
   const [starred] = (await again.list('inbox')).threads;
   assert.deepEqual([starred?.id, starred?.starred, starred?.unread], [ids[0], true, true]);
   assert.deepEqual([(await again.list('trash')).total, (await again.list('archive')).total], [1, 0]);
-  assert.deepEqual(await again.kept(), { envelopes: 3, bytes: 49_152 });
+  assert.deepEqual(await again.kept(), { envelopes: 3, bytes: 49_152, attachments: 0, attachmentBytes: 0 });
   await again.set({ readReceipts: true });
   assert.deepEqual(await again.settings(), { readReceipts: true, stampBits: 22, strangers: 'ask', notifications: false });
   await assert.rejects(again.set({ stampBits: 99 }), { code: 'BAD_OPTIONS' });

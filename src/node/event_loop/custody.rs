@@ -5,6 +5,7 @@
 //! after copies, and the person's mail outside of this loop, each of which hears what comes on it. Peers are linked for it a few at
 //! a time, as the budget of links allows. Who is near a tag is found by [`seeking`].
 
+mod blobs;
 mod keeping;
 mod seeking;
 
@@ -22,9 +23,9 @@ use crate::proto::custody::deposit::{Deposit, MAX_DEPOSIT};
 use crate::proto::custody::message::{Message, Nonce};
 use crate::proto::custody::{self, MessageId};
 use crate::proto::ordered::{Map, Set};
-use crate::proto::types::{PeerKey, Time};
+use crate::proto::types::{BlobHash, ChunkIndex, PeerKey, Time};
 use crate::rt;
-use crate::store::Store;
+use crate::store::{BlobRow, RowId, Store};
 
 pub(super) use seeking::Seeker;
 use seeking::Seeking;
@@ -61,6 +62,8 @@ pub(super) struct Custody {
     /// Streams of others, one for each.
     accepted: Map<custody::PeerId, StreamId>,
     asked: Map<custody::PeerId, Asked>,
+    /// Attachments that are kept for others, and their lengths.
+    blobs: Map<BlobHash, u32>,
     opening: Map<streams::OpenId, custody::PeerId>,
     /// Linked peers that speak the protocol.
     offering: Set<PeerId>,
@@ -118,12 +121,14 @@ struct Heard {
 pub(in crate::node) enum Report {
     /// A message came on a stream; `None` when it has ended.
     Said(StreamId, Option<Message>),
-    /// What the store holds.
-    Opened(Vec<([u8; 32], bytes::Bytes)>),
+    /// What the store holds: heads, and the rows of what is attached.
+    Opened(Vec<([u8; 32], bytes::Bytes)>, Vec<(BlobHash, RowId)>),
     /// A message is durable, or is not.
     Stored(MessageId, bool),
     /// A message was read, if it is there.
     Loaded(MessageId, Option<Deposit>),
+    /// The row of an attachment, if it could be had, and which chunks are there.
+    Row(BlobHash, Option<(BlobRow, Vec<ChunkIndex>)>),
 }
 
 impl From<(StreamId, Option<Message>)> for Event {
@@ -141,6 +146,7 @@ impl Custody {
             streams: Map::new(),
             accepted: Map::new(),
             asked: Map::new(),
+            blobs: Map::new(),
             opening: Map::new(),
             offering: Set::new(),
             left_out: Map::new(),
@@ -167,10 +173,11 @@ impl<S: Store> EventLoop<S> {
     pub(super) fn on_custody(&mut self, report: Report) {
         match report {
             Report::Said(id, message) => self.on_said(id, message),
-            Report::Opened(heads) => self.on_shelf_opened(heads),
+            Report::Opened(heads, rows) => self.on_shelf_opened(heads, rows),
             Report::Stored(id, true) => self.tell_custodian(Input::Stored(id)),
             Report::Stored(id, false) => self.tell_custodian(Input::StoreFailed(id)),
             Report::Loaded(id, deposit) => self.tell_custodian(Input::Loaded(id, deposit)),
+            Report::Row(hash, row) => self.on_kept_row(hash, row),
         }
     }
 
@@ -529,10 +536,12 @@ impl<S: Store> EventLoop<S> {
     pub(super) fn kept_for_others(&self) -> Kept {
         let custodian = self.custody.custodian.as_ref();
         let envelopes = custodian.map_or(0, Custodian::len);
+        let (blobs, blob_bytes) = custodian.map_or((0, 0), Custodian::blobs);
         Kept {
             envelopes,
             bytes: (envelopes * MAX_DEPOSIT) as u64,
-            ..Kept::default()
+            blobs,
+            blob_bytes,
         }
     }
 }

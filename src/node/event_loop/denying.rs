@@ -29,6 +29,7 @@ impl<S: Store> EventLoop<S> {
                 self.end_sessions_of(blob);
                 self.tell_swarm(blob, Input::Pause);
                 self.set_wanted(blob);
+                self.kept_is_lost(blob);
             } else if was_denied && !denied {
                 transfer.clear_problem();
                 if !transfer.meta.paused {

@@ -149,7 +149,7 @@ impl<S: Store> EventLoop<S> {
                     // Before the size is proved only the chunks are counted.
                     bytes: progress.size.map_or(counted, |_| progress.stored_bytes),
                     used_at: transfer.used_at(),
-                    pinned: transfer.pinned,
+                    pinned: transfer.pinned || self.is_kept(blob),
                     active: transfer.is_active(now, READING)
                         || self.gate.is_serving(*blob)
                         || self.sites.is_taken(blob),

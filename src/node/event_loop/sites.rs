@@ -365,7 +365,7 @@ impl<S: Store> EventLoop<S> {
             return;
         };
         let site = match transfer.meta.kind {
-            Kind::File => None,
+            Kind::File | Kind::Kept => None,
             Kind::Manifest => Some(blob),
             Kind::Part => transfer.site,
         };

@@ -121,6 +121,7 @@ impl<S: Store> EventLoop<S> {
                     self.tell_swarm(blob, Input::StoreFailed { index });
                 }
                 self.set_wanted(blob);
+                self.kept_is_lost(blob);
                 self.urgent = true;
             }
         }

@@ -94,6 +94,7 @@ impl<S: Store> EventLoop<S> {
             }
             Command::Remove { blob, reply } => {
                 let row = self.remove(blob);
+                self.kept_is_lost(blob);
                 let _ = reply.send(row.ok_or(Error::NotFound));
             }
             Command::Lookup { blob, reply } => {
@@ -202,7 +203,7 @@ impl<S: Store> EventLoop<S> {
         );
         let target = match meta.kind {
             Kind::Part => sites::sessions_for(meta.content_size.unwrap_or_default()),
-            Kind::File | Kind::Manifest => TARGET_SESSIONS,
+            Kind::File | Kind::Manifest | Kind::Kept => TARGET_SESSIONS,
         };
         let mut transfer = Transfer::new(
             blob,
@@ -357,6 +358,7 @@ impl<S: Store> EventLoop<S> {
         if let Some(transfer) = self.transfers.get_mut(&blob) {
             transfer.answer();
         }
+        self.look_at_kept(blob);
     }
 
     fn on_complete(&mut self, blob: BlobHash) {
@@ -367,6 +369,7 @@ impl<S: Store> EventLoop<S> {
         self.bound_windows();
         self.set_wanted(blob);
         self.finish_part(blob);
+        self.look_at_kept(blob);
         self.urgent = true;
     }
 

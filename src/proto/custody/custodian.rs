@@ -5,6 +5,7 @@
 //! the signature is kept as a tombstone and shown to whoever would bring the message back. Each message is looked after
 //! (`upkeep`): while it is fresh, whoever holds it wants to know one other copy online.
 
+mod blobs;
 mod clients;
 mod shelf;
 mod upkeep;
@@ -12,10 +13,13 @@ mod upkeep;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use self::blobs::Blobs;
 use self::clients::Clients;
 use self::shelf::Shelf;
 use self::upkeep::Upkeep;
-use super::deposit::{Deposit, Header};
+use super::deposit::Deposit;
+use super::keep::{Blob, Keep};
+use super::kept::Contents;
 use super::message::{MAX_IDS, Message, Nonce, may_delete, may_list, possession, sign_receipt};
 use super::placement::nonce;
 use super::region::{Candidate, PUZZLE_BITS};
@@ -24,8 +28,9 @@ use super::tag::{Tag, Terms};
 use super::{HOUR, MessageId, PeerId, Refusal};
 use crate::proto::ordered::Map;
 use crate::proto::random::Random;
-use crate::proto::types::Time;
+use crate::proto::types::{BlobHash, Time};
 
+pub use blobs::{MAX_CONTACT_BYTES, MAX_KEPT, MAX_STRANGER_BYTES};
 pub use clients::{MAX_CLIENTS, MAX_REMEMBERED, MAX_TAGS};
 pub use shelf::{MAX_ALL_TOMBS, MAX_CONTACT, MAX_STRANGER, MAX_TOMBS, Tombstone};
 pub use upkeep::{CHECKS_AT_ONCE, LOOKUP_FRESH, PROBES};
@@ -37,6 +42,8 @@ pub struct Config {
     pub puzzle_bits: u8,
     /// Messages that are kept in all. Default 12,800: 200 MiB, what a page gives to others unless the person says otherwise.
     pub capacity: usize,
+    /// Bytes of attachments that are kept in all; 0 for none. Default 512 MiB: twenty messages with as much as there may be.
+    pub blob_bytes: u64,
     /// Copies of a fresh message that are to be online, this one included; 1 looks after nothing (a relay). Default 2.
     pub online: usize,
     /// Time for which a message is fresh. Default 48 h: most readers come within a day.
@@ -54,6 +61,7 @@ impl Default for Config {
         Self {
             puzzle_bits: PUZZLE_BITS,
             capacity: 12_800,
+            blob_bytes: 512 << 20,
             online: 2,
             fresh: Duration::from_secs(48 * HOUR),
             look_fresh: Duration::from_secs(HOUR),
@@ -64,10 +72,11 @@ impl Default for Config {
 }
 
 impl Config {
-    /// A relay that keeps mailboxes: always there, so it copies nothing on; room for 4 GiB.
+    /// A relay that keeps mailboxes: always there, so it copies nothing on; room for 4 GiB. It is in no swarm, so it keeps no attachments.
     pub fn relay() -> Self {
         Self {
             capacity: 256 * 1024,
+            blob_bytes: 0,
             online: 1,
             ..Self::default()
         }
@@ -85,12 +94,14 @@ pub enum Input {
     Received(PeerId, Message),
     /// Our stream to this peer has ended, or none came about.
     Unreachable(PeerId),
-    /// The message is durable.
+    /// The message or wish is durable.
     Stored(MessageId),
     /// It could not be stored.
     StoreFailed(MessageId),
     /// The message from the store; `None` if it is not there or damaged.
     Loaded(MessageId, Option<Deposit>),
+    /// A blob is here whole; or will not be.
+    Fetched(BlobHash, bool),
     /// The peers nearest to a tag, nearest first, so many as [`READ_WIDTH`](super::READ_WIDTH).
     Found(Tag, Vec<Candidate>),
     /// The deadline of the last `WakeAt` has come (harmless at any time).
@@ -104,11 +115,17 @@ pub enum Output {
     Send(PeerId, Message),
     /// Store it, then say `Stored` or `StoreFailed`.
     Store(Deposit),
+    /// Store this wish, then say the same of its id.
+    StoreKeep(Keep),
+    /// Fetch this blob and keep it, then say `Fetched`; harmless if it is here.
+    Fetch(Blob),
+    /// This blob is kept for nobody any more.
+    Release(BlobHash),
     /// Store this tombstone.
     Bury(Tombstone),
     /// Remove the tombstone of this message under this tag from the store.
     Exhume(Tag, MessageId),
-    /// Remove it from the store.
+    /// Remove the message or the wish from the store.
     Forget(MessageId),
     /// Read it, then say `Loaded`.
     Load(MessageId),
@@ -142,6 +159,7 @@ pub struct Custodian {
     config: Config,
     random: Random,
     shelf: Shelf,
+    blobs: Blobs,
     clients: Clients,
     upkeep: Upkeep,
     /// Who waits for a receipt.
@@ -158,6 +176,7 @@ impl Custodian {
             me: PeerId(signer.public()),
             signer,
             shelf: Shelf::new(config.capacity),
+            blobs: Blobs::default(),
             upkeep: Upkeep::default(),
             config,
             random: Random::new(seed),
@@ -170,14 +189,14 @@ impl Custodian {
     }
 
     /// Takes back what the store holds from before; what has no room any more is forgotten.
-    pub fn restore(&mut self, headers: Vec<Header>, tombs: Vec<Tombstone>, now: Time, unix: u64) {
-        for tomb in tombs {
+    pub fn restore(&mut self, contents: Contents, now: Time, unix: u64) {
+        for tomb in contents.tombs {
             if !matches!(self.shelf.put_tomb(tomb), Ok(None)) {
                 // One too many, which bounds cannot meet unless they were lowered.
                 self.out.push_back(Output::Exhume(tomb.tag, tomb.id));
             }
         }
-        for header in headers {
+        for header in contents.headers {
             let id = header.id();
             match self.shelf.admit(header, None) {
                 Ok(evicted) => {
@@ -189,6 +208,9 @@ impl Custodian {
                 }
                 Err(_) => self.out.push_back(Output::Forget(id)),
             }
+        }
+        for keep in contents.keeps {
+            self.restore_keep(keep, now);
         }
         self.sweep(now, unix);
         self.out.extend(self.deadline().map(Output::WakeAt));
@@ -228,12 +250,16 @@ impl Custodian {
             Input::Unreachable(peer) => self.unreachable(peer, now, unix),
             Input::Stored(id) => self.stored(id, now),
             Input::StoreFailed(id) => {
+                if let Some(message) = self.blobs.message_of(id) {
+                    self.let_go(message);
+                }
                 self.shelf.remove(id);
                 for peer in self.storing.remove(&id).unwrap_or_default() {
                     self.refuse(peer, id, Refusal::NotStored);
                 }
             }
             Input::Loaded(id, deposit) => self.loaded(id, deposit, now, unix),
+            Input::Fetched(blob, whole) => self.fetched(blob, whole),
             Input::Found(tag, peers) => self.found(tag, peers, now, unix),
             Input::Tick => {}
         }
@@ -259,6 +285,7 @@ impl Custodian {
             }
             Message::Delete(terms, items) => self.delete(from, &terms, items, now),
             Message::Probe(id, nonce) => self.probe(from, id, nonce, now),
+            Message::Keep(keep) => self.keep(from, keep, now, unix),
             _ => {}
         }
     }
@@ -286,7 +313,7 @@ impl Custodian {
             .and_then(|()| self.shelf.admit(header, Some(from)));
         match admitted {
             Ok(evicted) => {
-                self.out.extend(evicted.map(Output::Forget));
+                evicted.into_iter().for_each(|gone| self.forget(gone));
                 self.storing.insert(id, vec![from]);
                 self.out.push_back(Output::Store(deposit));
             }
@@ -295,6 +322,9 @@ impl Custodian {
     }
 
     fn stored(&mut self, id: MessageId, now: Time) {
+        if self.keep_stored(id) {
+            return;
+        }
         let waiting = self.storing.remove(&id).unwrap_or_default();
         let Some(item) = self.shelf.get_mut(id) else {
             // Deleted or evicted meanwhile.
@@ -415,6 +445,7 @@ impl Custodian {
         {
             self.shelf.remove(id);
             self.upkeep.forget(id);
+            self.let_go(id);
             if !self.storing.contains_key(&id) {
                 self.out.push_back(Output::Forget(id));
             }
@@ -458,7 +489,7 @@ impl Custodian {
             // The store has lost or spoilt it.
             self.shelf.remove(id);
             self.upkeep.forget(id);
-            self.out.push_back(Output::Forget(id));
+            self.forget(id);
         }
         for job in jobs {
             match (job, &deposit) {
@@ -483,10 +514,17 @@ impl Custodian {
         let over = self.shelf.expire(unix);
         for id in over.messages {
             self.upkeep.forget(id);
-            self.out.push_back(Output::Forget(id));
+            self.forget(id);
         }
+        self.sweep_blobs(now);
         let exhume = |(tag, id)| Output::Exhume(tag, id);
         self.out.extend(over.tombs.into_iter().map(exhume));
+    }
+
+    /// A message is here no more.
+    fn forget(&mut self, id: MessageId) {
+        self.let_go(id);
+        self.out.push_back(Output::Forget(id));
     }
 
     fn refuse(&mut self, to: PeerId, id: MessageId, refusal: Refusal) {

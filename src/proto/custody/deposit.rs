@@ -143,25 +143,35 @@ impl Header {
     /// Reads what [`encode`](Self::encode) wrote of a message that was checked before; `None` if these are no such bytes.
     pub fn of_kept(id: MessageId, bytes: &[u8]) -> Option<Self> {
         let (terms, expiry, proof, rest) = parse(bytes)?;
-        let tag = terms.tag();
-        rest.is_empty().then_some(Self {
-            terms,
-            expiry,
-            proof,
-            id,
-            tag,
-        })
+        rest.is_empty()
+            .then(|| Self::with_id(terms, expiry, proof, id))
     }
 
-    fn new(terms: Terms, expiry: Expiry, proof: Proof, envelope: &[u8]) -> Self {
+    /// Bytes of [`encode`](Self::encode).
+    pub(super) fn encoded_len(&self) -> usize {
+        let proof = match self.proof {
+            Proof::Write(_) => SIGNATURE_LEN,
+            Proof::Stamp(_) => 8,
+        };
+        TERMS_LEN + 4 + proof
+    }
+
+    pub(super) fn with_id(terms: Terms, expiry: Expiry, proof: Proof, id: MessageId) -> Self {
         let tag = terms.tag();
         Self {
             terms,
             expiry,
             proof,
-            id: MessageId::of(tag, envelope),
+            id,
             tag,
         }
+    }
+
+    /// Of a contact.
+    pub(super) fn signed(terms: Terms, signer: &Signer, expiry: Expiry, id: MessageId) -> Self {
+        let mut header = Self::with_id(terms, expiry, Proof::Write([0; SIGNATURE_LEN]), id);
+        header.proof = Proof::Write(signer.sign(Subject::Deposit, &[&header.text()]));
+        header
     }
 
     /// What a contact signs.
@@ -202,11 +212,7 @@ impl Deposit {
 
     /// Bytes of its encoding.
     pub fn encoded_len(&self) -> usize {
-        let proof = match self.header.proof {
-            Proof::Write(_) => SIGNATURE_LEN,
-            Proof::Stamp(_) => 8,
-        };
-        TERMS_LEN + 4 + proof + ENVELOPE_LEN
+        self.header.encoded_len() + ENVELOPE_LEN
     }
 
     /// Writes the bytes.
@@ -226,24 +232,24 @@ impl Deposit {
     }
 
     fn signed(terms: Terms, signer: &Signer, expiry: Expiry, envelope: Bytes) -> Self {
-        let mut header = Header::new(terms, expiry, Proof::Write([0; SIGNATURE_LEN]), &envelope);
-        header.proof = Proof::Write(signer.sign(Subject::Deposit, &[&header.text()]));
+        let id = MessageId::of(terms.tag(), &envelope);
         Self {
-            header: Arc::new(header),
+            header: Arc::new(Header::signed(terms, signer, expiry, id)),
             envelope,
         }
     }
 
     fn new(terms: Terms, expiry: Expiry, proof: Proof, envelope: Bytes) -> Self {
+        let id = MessageId::of(terms.tag(), &envelope);
         Self {
-            header: Arc::new(Header::new(terms, expiry, proof, &envelope)),
+            header: Arc::new(Header::with_id(terms, expiry, proof, id)),
             envelope,
         }
     }
 }
 
 /// What stands in front of an envelope, and the rest.
-fn parse(bytes: &[u8]) -> Option<(Terms, Expiry, Proof, &[u8])> {
+pub(super) fn parse(bytes: &[u8]) -> Option<(Terms, Expiry, Proof, &[u8])> {
     let (terms, rest) = bytes.split_first_chunk::<TERMS_LEN>()?;
     let terms = Terms::decode(terms)?;
     let (expiry, rest) = rest.split_first_chunk::<4>()?;

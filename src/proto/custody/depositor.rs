@@ -3,18 +3,20 @@
 //! At first as many peers as [`COPIES`] get it, and the relays that the reader named. It counts as stored with
 //! enough signed receipts. Some minutes later the peers that signed must prove that they hold it, and others get it in place of those
 //! that do not. From then on, whenever the sender is online, it looks whether copies are online and leaves more if
-//! not. A tombstone signed by the reader ends it, as does the delivery receipt in a message of the reader's.
+//! not. A tombstone signed by the reader ends it, as does the delivery receipt in a message of the reader's. What is attached is to be kept
+//! by those that signed for the message; who has no room for it is made up for by another.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::deposit::Deposit;
+use super::keep::Keep;
 use super::message::{Message, is_receipt, may_delete};
 use super::placement::{Answer, Placement, about};
 use super::region::{Candidate, Density, is_qualified};
 use super::tag::Tag;
 use super::{
-    ANSWER_WITHIN, COPIES, HOUR, MessageId, PeerId, READ_WIDTH, RECEIPTS_BESIDE_RELAY,
+    ANSWER_WITHIN, COPIES, HOUR, KEPT_MIN, MessageId, PeerId, READ_WIDTH, RECEIPTS_BESIDE_RELAY,
     RECEIPTS_MIN, RELAYS_MAX,
 };
 use crate::proto::ordered::{Map, Set};
@@ -48,6 +50,8 @@ pub enum Input {
         deposit: Deposit,
         /// Relays that the reader named.
         relays: Vec<PeerId>,
+        /// What is attached.
+        keep: Option<Keep>,
         /// Whether it was stored before this run began.
         stored: bool,
     },
@@ -78,6 +82,8 @@ pub enum Output {
         peers: usize,
         /// Relays.
         relays: usize,
+        /// Peers that signed that they keep what is attached.
+        kept: usize,
         /// Whether it counts as stored.
         stored: bool,
     },
@@ -109,6 +115,11 @@ struct Letter {
     asked: Set<PeerId>,
     at_relays: Set<PeerId>,
     at_peers: Set<PeerId>,
+    keep: Option<Keep>,
+    /// Asked to keep what is attached since the last round began, those that do, and those that do not.
+    asked_to_keep: Set<PeerId>,
+    kept_by: Set<PeerId>,
+    kept_not_by: Set<PeerId>,
     stored: bool,
     stage: Stage,
     looking: bool,
@@ -160,8 +171,9 @@ impl Depositor {
             Input::Send {
                 deposit,
                 relays,
+                keep,
                 stored,
-            } => self.send(deposit, relays, stored, now),
+            } => self.send(deposit, relays, keep, stored, now),
             Input::Found(tag, found) => self.found(tag, found),
             Input::Received(from, message) => self.received(from, &message),
             Input::Unreachable(peer) => {
@@ -188,7 +200,14 @@ impl Depositor {
         self.out.extend(deadlines.min().map(Output::WakeAt));
     }
 
-    fn send(&mut self, deposit: Deposit, relays: Vec<PeerId>, stored: bool, now: Time) {
+    fn send(
+        &mut self,
+        deposit: Deposit,
+        relays: Vec<PeerId>,
+        keep: Option<Keep>,
+        stored: bool,
+        now: Time,
+    ) {
         let id = deposit.id();
         if self.letters.contains_key(&id) {
             return;
@@ -203,6 +222,10 @@ impl Depositor {
             asked: Set::new(),
             at_relays: Set::new(),
             at_peers: Set::new(),
+            keep,
+            asked_to_keep: Set::new(),
+            kept_by: Set::new(),
+            kept_not_by: Set::new(),
             stored,
             stage: if stored { Stage::Watch } else { Stage::Deposit },
             looking: false,
@@ -232,7 +255,12 @@ impl Depositor {
                     choice
                         .order
                         .retain(|candidate| !signed.contains(&candidate.peer));
-                    (choice.copies.saturating_sub(signed.len()), 0)
+                    // Who keeps only the letter of a message counts for half of it.
+                    let only = signed
+                        .iter()
+                        .filter(|peer| letter.kept_not_by.contains(peer));
+                    let there = signed.len() - only.count();
+                    (choice.copies.saturating_sub(there), 0)
                 }
                 Stage::Audit => (RECEIPTS_MIN, choice.copies),
                 Stage::Watch => (ONLINE, COPIES),
@@ -251,6 +279,9 @@ impl Depositor {
 
     fn received(&mut self, from: PeerId, message: &Message) {
         let Some(id) = about(message) else { return };
+        if self.about_blobs(from, id, message) {
+            return;
+        }
         let Some(letter) = self.letters.get_mut(&id) else {
             return;
         };
@@ -283,6 +314,30 @@ impl Depositor {
         }
     }
 
+    /// An answer to the wish that something be kept with a message; false if it is none.
+    fn about_blobs(&mut self, from: PeerId, id: MessageId, message: &Message) -> bool {
+        let is = |letter: &Letter| letter.keep.as_ref().is_some_and(|keep| keep.id() == id);
+        let mut letters = self.letters.iter_mut();
+        let Some((of, letter)) = letters.find(|(_, letter)| is(letter)) else {
+            return false;
+        };
+        let of = *of;
+        if !letter.asked_to_keep.contains(&from) {
+            return true;
+        }
+        match message {
+            Message::Receipt(_, expiry, signature) if is_receipt(from, id, *expiry, signature) => {
+                letter.kept_by.insert(from);
+                letter.kept_not_by.remove(&from);
+                self.tell(of);
+            }
+            _ => {
+                letter.kept_not_by.insert(from);
+            }
+        }
+        true
+    }
+
     fn delivered(&mut self, id: MessageId) {
         self.letters.remove(&id);
         self.out.push_back(Output::Delivered(id));
@@ -294,12 +349,15 @@ impl Depositor {
         };
         let (peers, relays) = (letter.at_peers.len(), letter.at_relays.len());
         let beside = relays > 0 && peers >= RECEIPTS_BESIDE_RELAY;
-        letter.stored |= beside || peers >= RECEIPTS_MIN;
+        let kept = letter.kept_by.len();
+        let whole = letter.keep.is_none() || kept >= KEPT_MIN;
+        letter.stored |= whole && (beside || peers >= RECEIPTS_MIN);
         let stored = letter.stored;
         self.out.push_back(Output::Receipts {
             id,
             peers,
             relays,
+            kept,
             stored,
         });
     }
@@ -326,6 +384,10 @@ impl Depositor {
                 letter.rest(now, unix);
             }
         } else if letter.next <= now {
+            // Whoever went away, or had no room, is asked once more.
+            if letter.kept_by.len() < RECEIPTS_MIN {
+                letter.asked_to_keep.clear();
+            }
             // A look-up that does not come back is made again.
             letter.looking = true;
             letter.next = now + 2 * ANSWER_WITHIN;
@@ -336,6 +398,14 @@ impl Depositor {
                     letter.asked.insert(*relay);
                     let put = Message::Put(letter.deposit.clone());
                     self.out.push_back(Output::Send(*relay, put));
+                }
+            }
+        }
+        if let Some(keep) = &letter.keep {
+            for peer in letter.at_peers.iter() {
+                if !letter.kept_by.contains(peer) && letter.asked_to_keep.insert(*peer) {
+                    let wish = Message::Keep(keep.clone());
+                    self.out.push_back(Output::Send(*peer, wish));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What a custodian keeps, as it is stored: one record for each message and each tombstone, whatever the store.
+//! What a custodian keeps, as it is stored: one record for each message, tombstone and wish that blobs be kept, whatever the store.
 //!
 //! The heads of all records are read when a node starts, a body only when it is asked for. `docs/custody.md` has the bytes.
 
@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::MessageId;
 use super::custodian::Tombstone;
 use super::deposit::{Deposit, Header};
+use super::keep::Keep;
 use super::tag::Tag;
 
 /// Where a record is found.
@@ -19,7 +20,7 @@ pub struct Record {
     pub key: Key,
     /// What it is.
     pub head: Bytes,
-    /// The whole message; nothing of a tombstone.
+    /// The whole message; nothing of anything else.
     pub body: Bytes,
 }
 
@@ -30,7 +31,9 @@ pub struct Contents {
     pub headers: Vec<Header>,
     /// Tombstones.
     pub tombs: Vec<Tombstone>,
-    /// Where something stands that is neither.
+    /// What is kept with messages.
+    pub keeps: Vec<Keep>,
+    /// Where something stands that is none of these.
     pub unknown: Vec<Key>,
 }
 
@@ -54,6 +57,15 @@ impl Record {
             body: Bytes::new(),
         }
     }
+
+    /// Of a wish: found under its id.
+    pub fn of_keep(keep: &Keep) -> Self {
+        Self {
+            key: keep.id().0,
+            head: [&[KEEP][..], &keep.encode()].concat().into(),
+            body: Bytes::new(),
+        }
+    }
 }
 
 impl Contents {
@@ -67,6 +79,9 @@ impl Contents {
                 Some((&TOMBSTONE, head)) => Tombstone::decode(head)
                     .filter(|tomb| of_tombstone(tomb.tag, tomb.id) == key)
                     .map(|tomb| contents.tombs.push(tomb)),
+                Some((&KEEP, head)) => Keep::decode(head)
+                    .filter(|keep| keep.id().0 == key)
+                    .map(|keep| contents.keeps.push(keep)),
                 _ => None,
             };
             if known.is_none() {
@@ -87,6 +102,7 @@ pub fn of_tombstone(tag: Tag, id: MessageId) -> Key {
 
 const MESSAGE: u8 = 1;
 const TOMBSTONE: u8 = 2;
+const KEEP: u8 = 3;
 
 const TOMBSTONE_CONTEXT: &str = "gyre 2026-11-23 where a tombstone is stored";
 
@@ -100,6 +116,8 @@ mod tests {
     use super::super::tag::{MailboxSecret, Week};
     use super::super::{ENVELOPE_LEN, HOUR};
     use super::*;
+    use crate::proto::custody::keep::Blob;
+    use crate::proto::types::BlobHash;
 
     fn deposits() -> [Deposit; 2] {
         let (mailbox, week) = (MailboxSecret::new([7; 32]), Week(2976));
@@ -128,12 +146,25 @@ mod tests {
         let deposits = deposits();
         let tomb = tombstone(&deposits[0]);
         let records = deposits.iter().map(Record::of_message);
-        let records: Vec<_> = records.chain([Record::of_tombstone(&tomb)]).collect();
+        let pass = MailboxSecret::new([7; 32]).pass(0, Week(2976));
+        let blob = Blob {
+            hash: BlobHash([1; 32]),
+            size: 65_536,
+        };
+        let end = deposits[0].header().expiry();
+        let keep = Keep::by_contact(&pass, end, deposits[0].id(), vec![blob]).unwrap();
+        let others = [Record::of_tombstone(&tomb), Record::of_keep(&keep)];
+        let records: Vec<_> = records.chain(others).collect();
         let heads = records.iter().map(|one| (one.key, one.head.clone()));
         let contents = Contents::read(heads);
         let headers: Vec<_> = deposits.iter().map(|one| *one.header()).collect();
         assert_eq!(contents.headers, headers);
         assert_eq!((contents.tombs, contents.unknown), (vec![tomb], vec![]));
+        assert_eq!(contents.keeps, [keep.clone()]);
+        // Under another key it is not what it says.
+        let Record { head, .. } = Record::of_keep(&keep);
+        assert_eq!(head, [&[3][..], &keep.encode()].concat());
+        assert_eq!(Contents::read([([3; 32], head)]).unknown, [[3; 32]]);
         for (deposit, record) in deposits.iter().zip(&records) {
             assert_eq!(Deposit::decode(&record.body).as_ref(), Some(deposit));
         }
@@ -173,7 +204,8 @@ mod tests {
         fn any_bytes_are_read_or_left(kind in 0u8..4, head in prop::collection::vec(any::<u8>(), 0..200)) {
             let head = [&[kind][..], &head].concat();
             let contents = Contents::read([([3; 32], Bytes::from(head))]);
-            let count = contents.headers.len() + contents.tombs.len() + contents.unknown.len();
+            let known = contents.headers.len() + contents.tombs.len() + contents.keeps.len();
+            let count = known + contents.unknown.len();
             prop_assert_eq!(count, 1);
             if let Some(header) = contents.headers.first() {
                 prop_assert_eq!(Header::of_kept(header.id(), &header.encode()), Some(*header));

@@ -6,6 +6,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::deposit::{Deposit, Expiry, MAX_DEPOSIT};
+use super::keep::Keep;
 use super::sign::{SIGNATURE_LEN, Signature, Signer, Subject, signed};
 use super::tag::{TERMS_LEN, Tag, Terms};
 use super::{MessageId, PeerId, Refusal};
@@ -69,6 +70,8 @@ pub enum Message {
     Buried(MessageId, Signature),
     /// A message has come that the asker watches for.
     New(Tag, MessageId),
+    /// Keep these blobs with a message that lies here. A receipt with the id of the wish says that all of them do.
+    Keep(Keep),
 }
 
 /// Bytes that are no message.
@@ -133,7 +136,12 @@ impl Message {
     pub fn is_request(&self) -> bool {
         matches!(
             self,
-            Self::Put(_) | Self::List { .. } | Self::Get(..) | Self::Delete(..) | Self::Probe(..)
+            Self::Put(_)
+                | Self::List { .. }
+                | Self::Get(..)
+                | Self::Delete(..)
+                | Self::Probe(..)
+                | Self::Keep(_)
         )
     }
 
@@ -154,6 +162,7 @@ impl Message {
             Self::Probe(..) | Self::Held(..) => ID + NONCE_LEN,
             Self::Buried(..) => ID + SIGNATURE_LEN,
             Self::New(..) => 32 + ID,
+            Self::Keep(keep) => keep.encoded_len(),
         }
     }
 
@@ -217,6 +226,7 @@ impl Message {
                 out.put_slice(&tag.0);
                 out.put_slice(&id.0);
             }
+            Self::Keep(keep) => out.put_slice(&keep.encode()),
         }
         out.freeze()
     }
@@ -242,7 +252,7 @@ impl Message {
         if bytes.len() > MAX_MESSAGE {
             return Err(MessageError::Length(bytes.len()));
         }
-        if !(CHALLENGE..=NEW).contains(&tag) {
+        if !(CHALLENGE..=KEEP).contains(&tag) {
             return Err(MessageError::Tag(tag));
         }
         let fields = Fields(bytes.slice(1..));
@@ -266,6 +276,7 @@ impl Message {
             Self::Held(..) => HELD,
             Self::Buried(..) => BURIED,
             Self::New(..) => NEW,
+            Self::Keep(_) => KEEP,
         }
     }
 }
@@ -314,6 +325,7 @@ impl Fields {
             HELD => Message::Held(self.id()?, self.array()?),
             BURIED => Message::Buried(self.id()?, self.array()?),
             NEW => Message::New(Tag(self.array()?), self.id()?),
+            KEEP => Message::Keep(Keep::decode(&std::mem::take(&mut self.0))?),
             _ => return None,
         };
         self.0.is_empty().then_some(message)
@@ -369,5 +381,6 @@ const PROBE: u8 = 12;
 const HELD: u8 = 13;
 const BURIED: u8 = 14;
 const NEW: u8 = 15;
+const KEEP: u8 = 16;
 
 const POSSESSION_CONTEXT: &str = "gyre 2026-11-22 mailbox possession";

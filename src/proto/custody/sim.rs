@@ -512,6 +512,7 @@ impl Simulation {
             let input = depositor::Input::Send {
                 deposit,
                 relays,
+                keep: None,
                 stored,
             };
             return self.depositor(at, input);

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 //! The machines one by one, against peers that are scripted.
 
+mod blobs;
 mod collecting;
 mod depositing;
 mod keeping;
@@ -11,11 +12,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::deposit::{Deposit, Expiry};
+use super::keep::{Blob, Keep};
 use super::sign::Signer;
 use super::stamp::Search;
 use super::tag::{Lane, MailboxSecret, Week};
 use super::{ENVELOPE_LEN, HOUR, PeerId};
-use crate::proto::types::Time;
+use crate::proto::types::{BlobHash, Time};
 
 const UNIX: u64 = 1_800_000_000;
 
@@ -55,6 +57,20 @@ fn stranger(n: u32, bits: u8) -> Deposit {
     let mut search = Search::new(terms.tag(), unstamped.id(), expiry, bits);
     let stamp = std::iter::repeat_with(|| search.step(256)).flatten().next();
     Deposit::by_stranger(terms, expiry, stamp.unwrap(), envelope(n))
+}
+
+/// So many bytes, known by a number.
+fn blob(n: u8, size: u64) -> Blob {
+    let (hash, size) = (BlobHash([n; 32]), u32::try_from(size).unwrap());
+    Blob { hash, size }
+}
+
+/// The wish that these be kept with a contact's message.
+fn keep(n: u32, blobs: &[Blob]) -> Keep {
+    let deposit = contact(n);
+    let pass = mailbox().pass(0, Week::of(UNIX));
+    let expiry = deposit.header().expiry();
+    Keep::by_contact(&pass, expiry, deposit.id(), blobs.to_vec()).unwrap()
 }
 
 /// A time in hours from now, as seconds since 1970.

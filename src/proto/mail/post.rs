@@ -344,6 +344,7 @@ impl Post {
                 peers,
                 relays,
                 stored,
+                ..
             } => self.receipts_signed(id, peers, relays, stored),
             Wants::Delivered(id) => self.finish(id, Stage::Delivered, None),
             Wants::Expired(id) => self.finish(id, Stage::Expired, None),

@@ -1,6 +1,6 @@
 /** What the person decides about their mail, the machines it is on, and what is and is not protected. */
 
-import type { MailSettings } from 'gyre';
+import type { Mailbox, MailSettings } from 'gyre';
 import { html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { confirmDialog } from '../components/confirm-dialog.js';
@@ -17,7 +17,7 @@ import './transfer.js';
 @customElement('gyre-mail-settings')
 export class MailSettingsElement extends PlainElement {
   @state() private settings: MailSettings | null = null;
-  @state() private kept: { readonly envelopes: number; readonly bytes: number } | null = null;
+  @state() private kept: Awaited<ReturnType<Mailbox['kept']>> | null = null;
   @state() private refused = false;
 
   constructor() {
@@ -75,7 +75,7 @@ export class MailSettingsElement extends PlainElement {
   private forOthers(): unknown {
     const { kept } = this;
     return html`<section class="card" aria-labelledby="kept-head"><h2 id="kept-head">What this machine keeps for others</h2>
-      <p data-testid="mail-kept">${kept === null ? 'One moment…' : kept.envelopes === 0 ? 'Nothing at the moment.' : `${count(kept.envelopes, 'sealed letter')}, ${formatBytes(kept.bytes)}.`} Others’ machines keep yours in return. It cannot open them, nor tell who wrote them. They go when they are fetched, or after their time. How much room and how much sending you allow is under <button class="text-button" @click=${() => this.dispatchEvent(new CustomEvent('gyre-settings', { bubbles: true }))}>Settings</button>.</p></section>`;
+      <p data-testid="mail-kept">${kept === null ? 'One moment…' : kept.envelopes === 0 ? 'Nothing at the moment.' : `${count(kept.envelopes, 'sealed letter')}${kept.attachments > 0 ? ` and ${count(kept.attachments, 'attachment')}` : ''}, ${formatBytes(kept.bytes + kept.attachmentBytes)}.`} Others’ machines keep yours in return. It cannot open them, nor tell who wrote them. They go when they are fetched, or after their time. How much room and how much sending you allow is under <button class="text-button" @click=${() => this.dispatchEvent(new CustomEvent('gyre-settings', { bubbles: true }))}>Settings</button>.</p></section>`;
   }
 
   private honest(): unknown {

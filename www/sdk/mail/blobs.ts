@@ -94,10 +94,20 @@ export async function openSealed(
   }
 }
 
-/** Starts fetching a blob, and keeps it. */
+/** Fetches a blob, and keeps it; resolves when all of it is stored. */
+export async function fetchSealed(node: GyreNode, hash: string, signal: AbortSignal): Promise<void> {
+  const file = await node.openLink(linkOf(hash), { signal });
+  try {
+    await keepSealed(node, hash);
+    // A byte of each chunk: a read waits until its chunk is stored.
+    for (let at = 0; at < file.size; at += SEALED_CHUNK) await file.read(at, 1, { signal });
+  } finally {
+    file.free();
+  }
+}
+
+/** Keeps a blob that is here, or on its way. */
 export async function keepSealed(node: GyreNode, hash: string): Promise<void> {
-  const file = await node.openLink(linkOf(hash));
-  file.free();
   await node.call('pin', cidOf(hash));
 }
 

@@ -8,7 +8,7 @@
 import { GyreError } from '../errors.js';
 import type { GyreNode } from '../node.js';
 import type { Progress } from '../types.js';
-import { cidOf, openSealed } from './blobs.js';
+import { cidOf, keepSealed, openSealed } from './blobs.js';
 import type { Box, Edit } from './box.js';
 import { Courier, type CustodyNode } from './courier.js';
 import { Drafts } from './drafts.js';
@@ -82,7 +82,7 @@ export class Desk {
     this.people = new People(module, post, met);
     this.drafts = new Drafts(box);
     this.search = new Search(box);
-    this.#wanted = new Wanted(box, node);
+    this.#wanted = new Wanted(box, node, (message) => void this.#whole(message).catch(() => undefined));
     this.courier = new Courier(post, custody, {
       keep: (outputs) => this.#keep(outputs),
       stamp: (job, signal) => searchStamp(module, job, signal),
@@ -209,7 +209,11 @@ export class Desk {
     const { node } = this.#parts;
     if (!attachment.enclosure) return partContent(this.module, (await raw()) ?? new Uint8Array(), attachment);
     const total = attachment.size;
-    return openSealed(node, this.module, attachment.enclosure, { signal: work.signal, onBytes: (done) => work.onProgress?.({ done, total }) });
+    const { hash } = attachment.enclosure;
+    const content = await openSealed(node, this.module, attachment.enclosure, { signal: work.signal, onBytes: (done) => work.onProgress?.({ done, total }) });
+    // Nobody else may have it next time.
+    await keepSealed(node, hash).then(() => this.#wanted.got(hash)).catch(() => undefined);
+    return content;
   }
 
   /** One's own card. */
@@ -329,7 +333,11 @@ export class Desk {
   async #letter(edit: Edit, letter: Letter, after: (() => void)[], answers: Input[]): Promise<void> {
     const { message, body, request, own, muted } = letter;
     const before = await edit.mail(message);
-    if (before && !before.pending) return void answers.push({ kind: 'stored', message });
+    if (before && !before.pending) {
+      // What is attached may still be on its way.
+      if (!(await this.#wanted.waits(message))) answers.push({ kind: 'stored', message });
+      return;
+    }
     if (!before) {
       const mail = ofLetter(this.module, this.people, letter);
       await edit.add(mail, letter.mime ?? null, (thread, isNew) => {
@@ -344,10 +352,10 @@ export class Desk {
         if (!own && !muted && !body) this.#parts.news.mail(mail);
         if (!request) this.#wanted.try();
       });
-      if (!request) await this.#wanted.add(edit, letter.enclosures.map(({ hash }) => hash));
+      await this.#wanted.add(edit, message, letter.enclosures.map(({ hash }) => hash), !request);
     }
     if (body) after.push(() => this.#fetchBody(message, 0));
-    else answers.push({ kind: 'stored', message });
+    else if (letter.enclosures.length === 0) answers.push({ kind: 'stored', message });
   }
 
   /** A long body is fetched before the letter counts as received. */
@@ -385,7 +393,14 @@ export class Desk {
         await node.call('remove', cidOf(mail.pending.hash)).catch(() => undefined);
       }
     }
-    this.courier.tell({ kind: 'stored', message: id });
+    await this.#whole(id);
+  }
+
+  /** A letter counts as received, and is deleted at its custodians, when its text and all that is attached are here. */
+  async #whole(message: string): Promise<void> {
+    const mail = await this.box.mail(message);
+    if (mail?.pending || (await this.#wanted.waits(message)) || this.#closed.signal.aborted) return;
+    this.courier.tell({ kind: 'stored', message });
   }
 
   async #status(edit: Edit, { message, to, state, peers, relays, why }: StatusSaid, after: (() => void)[]): Promise<void> {
@@ -403,6 +418,10 @@ export class Desk {
   /** The person has accepted or blocked somebody, here or elsewhere: their requests are no more. */
   async #judged(edit: Edit, id: string, state: 'accepted' | 'blocked', after: (() => void)[]): Promise<void> {
     const changed: string[] = [];
+    if (state === 'accepted') {
+      await this.#wanted.ask(edit, async (message) => (await edit.mail(message))?.from.id === id);
+      after.push(() => this.#wanted.try());
+    }
     const { threads } = await this.box.list('requests', undefined, MAX_REQUESTS);
     for (const { id: at, from } of threads) {
       if (!from.some((who) => who.id === id)) continue;
@@ -481,6 +500,7 @@ export class Desk {
 
   /** Lets go of what belonged to mails that are gone. */
   async #drop(mails: readonly StoredMail[]): Promise<void> {
+    await this.#wanted.forget(mails.map(({ id }) => id));
     for (const mail of mails) {
       this.search.forget(mail.id);
       for (const { enclosure } of mail.attachments) {

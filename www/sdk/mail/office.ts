@@ -156,8 +156,8 @@ export class Office implements MailOffice {
       },
       removeDevice: async (key) => (await open()).courier.told({ kind: 'removeDevice', key }),
       kept: async () => {
-        const { envelopes, bytes } = await custody.custodyStats();
-        return { envelopes, bytes };
+        const { envelopes, bytes, blobs, blobBytes } = await custody.custodyStats();
+        return { envelopes, bytes, attachments: blobs, attachmentBytes: blobBytes };
       },
     };
   }

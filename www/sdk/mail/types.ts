@@ -276,7 +276,7 @@ export interface Mailbox extends EventTarget {
   /** Takes a machine out of this identity: it gets no more mail. */
   removeDevice(key: string): Promise<void>;
   /** What this machine keeps for others. */
-  kept(): Promise<{ readonly envelopes: number; readonly bytes: number }>;
+  kept(): Promise<{ readonly envelopes: number; readonly bytes: number; readonly attachments: number; readonly attachmentBytes: number }>;
 
   addEventListener<K extends keyof MailboxEventMap>(
     type: K,

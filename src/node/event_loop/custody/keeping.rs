@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::super::{Alarm, Event, EventLoop, now};
+use super::blobs::kept_rows;
 use super::seeking::Seeker;
 use super::{Asker, Report};
 use crate::net::custody::{key_of, signer_of};
@@ -14,9 +15,9 @@ use crate::proto::custody::kept::{Contents, Record, of_tombstone};
 use crate::proto::custody::region::{SECTOR_DEPTH, is_qualified, position, sector};
 use crate::proto::types::BlobHash;
 use crate::rt;
-use crate::store::{Kept, Store, StoreError};
+use crate::store::{Kept, RowId, Store, StoreError};
 
-/// Of the room that the person gives, the part that others' mail may take: a quarter.
+/// Of the room that the person gives, the part that others' mail may take: a quarter, and as much what is attached to it.
 const PART_OF_QUOTA: u64 = 4;
 
 impl<S: Store> EventLoop<S> {
@@ -28,14 +29,15 @@ impl<S: Store> EventLoop<S> {
             self.custody.opening_store = true;
             let store = self.store.clone();
             self.spawn(async move {
-                let heads = store.kept_heads().await;
-                Event::Custody(Report::Opened(heads.unwrap_or_else(|error| {
+                let heads = store.kept_heads().await.unwrap_or_else(|error| {
                     tracing::warn!(%error, "what is kept for others cannot be read");
                     Vec::new()
-                })))
+                });
+                Event::Custody(Report::Opened(heads, kept_rows(&store).await))
             });
         } else if !may && runs {
             self.custody.custodian = None;
+            self.rest_kept();
             self.alarms.remove(&Alarm::Custodian);
             let accepted: Vec<_> = std::mem::take(&mut self.custody.accepted)
                 .into_iter()
@@ -51,7 +53,11 @@ impl<S: Store> EventLoop<S> {
         }
     }
 
-    pub(super) fn on_shelf_opened(&mut self, heads: Vec<([u8; 32], Bytes)>) {
+    pub(super) fn on_shelf_opened(
+        &mut self,
+        heads: Vec<([u8; 32], Bytes)>,
+        rows: Vec<(BlobHash, RowId)>,
+    ) {
         self.custody.opening_store = false;
         let Some(signer) = signer_of(&self.key).filter(|_| self.gate.may_send()) else {
             return;
@@ -60,17 +66,15 @@ impl<S: Store> EventLoop<S> {
         let part = self.storage.quota / PART_OF_QUOTA / ENVELOPE_LEN as u64;
         config.capacity =
             usize::try_from(part).map_or(config.capacity, |part| part.min(config.capacity));
+        config.blob_bytes = config.blob_bytes.min(self.storage.quota / PART_OF_QUOTA);
         let seed = u64::from_le_bytes(rt::random());
         let mut custodian = Custodian::new(signer, config, seed);
-        let Contents {
-            headers,
-            tombs,
-            unknown,
-        } = Contents::read(heads);
-        self.forget_kept(unknown);
-        custodian.restore(headers, tombs, now(), unix());
+        let mut contents = Contents::read(heads);
+        self.forget_kept(std::mem::take(&mut contents.unknown));
+        custodian.restore(contents, now(), unix());
         self.custody.custodian = Some(custodian);
         self.drain_custodian();
+        self.clear_kept(rows);
         self.announce_custody();
     }
 
@@ -128,6 +132,13 @@ impl<S: Store> EventLoop<S> {
                     let kept = self.keep(Record::of_message(&deposit));
                     self.spawn(async move { Event::Custody(Report::Stored(id, kept.await)) });
                 }
+                Output::StoreKeep(keep) => {
+                    let id = keep.id();
+                    let kept = self.keep(Record::of_keep(&keep));
+                    self.spawn(async move { Event::Custody(Report::Stored(id, kept.await)) });
+                }
+                Output::Fetch(blob) => self.fetch_kept(blob),
+                Output::Release(hash) => self.release_kept(hash),
                 Output::Bury(tomb) => {
                     let kept = self.keep(Record::of_tombstone(&tomb));
                     rt::spawn(async move {

@@ -135,7 +135,8 @@ impl Custodian {
             return self.upkeep.forget(id);
         };
         let tag = item.header.tag();
-        let enough = item.partners.len() + 1 >= self.config.online;
+        let enough = self.blobs.copies(id, &item.partners) + 1 >= self.config.online
+            && self.blobs.is_shared(id, &item.partners);
         let next = now + wait + self.jitter(wait / 4);
         self.upkeep.schedule(id, next);
         // Those that went would have been told of; only now and then is one asked again.
@@ -207,7 +208,10 @@ impl Custodian {
 
     /// Begins once both the envelope and the neighbourhood are there.
     fn begin(&mut self, id: MessageId, now: Time, unix: u64) {
-        let goal = self.config.online.saturating_sub(1);
+        // Who holds the message without what is attached to it is no copy of it.
+        let partners = self.shelf.get(id).map_or(&[][..], |item| &item.partners);
+        let without = partners.len() - self.blobs.copies(id, partners);
+        let goal = self.config.online.saturating_sub(1) + without;
         let Some(check) = self.upkeep.checks.get_mut(&id) else {
             return;
         };
@@ -221,6 +225,9 @@ impl Custodian {
 
     /// An answer on a stream of ours.
     pub(super) fn answered(&mut self, from: PeerId, message: &Message, now: Time, unix: u64) {
+        if self.kept_by(from, message) {
+            return;
+        }
         let Some(id) = about(message) else { return };
         let Some(check) = self.upkeep.checks.get_mut(&id) else {
             return;
@@ -252,7 +259,8 @@ impl Custodian {
         for (id, item) in self.shelf.items_mut() {
             let before = item.partners.len();
             item.partners.retain(|partner| *partner != peer);
-            if item.partners.len() < before && item.partners.len() + 1 < online {
+            let copies = self.blobs.copies(*id, &item.partners);
+            if item.partners.len() < before && copies + 1 < online {
                 lone.push((*id, item.header.sent()));
             }
         }
@@ -279,7 +287,8 @@ impl Custodian {
         }
         let Some(holds) = holds else { return };
         self.upkeep.checks.remove(&id);
-        let enough = holds.len() + 1 >= self.config.online;
+        self.hand_on(id, &holds);
+        let enough = self.blobs.copies(id, &holds) + 1 >= self.config.online;
         let sent = self.shelf.get_mut(id).map(|item| {
             item.partners = holds;
             item.header.sent()

@@ -8,6 +8,7 @@ use crate::proto::custody::collector::Collector;
 use crate::proto::custody::custodian::{Config, Custodian, Tombstone};
 use crate::proto::custody::deposit::{Deposit, Expiry};
 use crate::proto::custody::depositor::Depositor;
+use crate::proto::custody::kept::Contents;
 use crate::proto::custody::message::Message;
 use crate::proto::custody::region::position;
 use crate::proto::custody::sign::Signer;
@@ -90,7 +91,12 @@ impl Actor {
             .values()
             .map(|deposit| *deposit.header())
             .collect();
-        custodian.restore(headers, self.tombs.clone(), now, unix);
+        let contents = Contents {
+            headers,
+            tombs: self.tombs.clone(),
+            ..Contents::default()
+        };
+        custodian.restore(contents, now, unix);
         self.custodian = Some(custodian);
     }
 

@@ -51,6 +51,7 @@ impl Simulation {
                     self.actors[at].store(deposit);
                     self.custodian(at, Input::Stored(id));
                 }
+                Output::StoreKeep(_) | Output::Fetch(_) | Output::Release(_) => {}
                 Output::Bury(tomb) => self.actors[at].tombs.push(tomb),
                 Output::Exhume(tag, id) => {
                     let others = |tomb: &custodian::Tombstone| (tomb.tag, tomb.id) != (tag, id);

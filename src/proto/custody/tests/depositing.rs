@@ -4,7 +4,7 @@ use super::*;
 use crate::proto::custody::depositor::{Depositor, Input, MAX_LETTERS, Output};
 use crate::proto::custody::message::{Message, possession, sign_delete, sign_receipt};
 use crate::proto::custody::region::Candidate;
-use crate::proto::custody::{COPIES, RECEIPTS_BESIDE_RELAY, RECEIPTS_MIN, Refusal};
+use crate::proto::custody::{COPIES, KEPT_MIN, RECEIPTS_BESIDE_RELAY, RECEIPTS_MIN, Refusal};
 
 struct Sender {
     machine: Depositor,
@@ -33,6 +33,7 @@ impl Sender {
         sender.handle(Input::Send {
             deposit,
             relays,
+            keep: None,
             stored: false,
         });
         sender
@@ -227,10 +228,109 @@ fn it_ends_and_does_not_grow() {
         sender.handle(Input::Send {
             deposit,
             relays: Vec::new(),
+            keep: None,
             stored: true,
         });
     }
     assert_eq!(sender.machine.len(), MAX_LETTERS);
     assert!(matches!(sender.told.last(), Some(Output::Full(_))));
     sender.handle(Input::Done(contact(1).id()));
+}
+
+fn with_attachment() -> (Sender, Keep) {
+    let mut sender = Sender::new();
+    let wish = keep(1, &[blob(1, 1 << 20)]);
+    sender.handle(Input::Send {
+        deposit: contact(1),
+        relays: Vec::new(),
+        keep: Some(wish.clone()),
+        stored: false,
+    });
+    (sender, wish)
+}
+
+fn kept(n: u8, wish: &Keep) -> Message {
+    let expiry = wish.header().expiry();
+    Message::Receipt(wish.id(), expiry, sign_receipt(&node(n), wish.id(), expiry))
+}
+
+fn kept_by(sender: &Sender) -> Option<(usize, bool)> {
+    sender.told.iter().rev().find_map(|told| match told {
+        Output::Receipts { kept, stored, .. } => Some((*kept, *stored)),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_message_is_stored_when_three_keep_what_is_attached() {
+    let (mut sender, wish) = with_attachment();
+    sender.found(20..40);
+    let asked = std::cell::RefCell::new(Vec::new());
+    sender.answer(|n, message| match message {
+        Message::Keep(asked_for) => {
+            assert_eq!(*asked_for, wish);
+            asked.borrow_mut().push(n);
+            // Signed by nobody who was asked, and a refusal: neither counts.
+            match asked.borrow().len() {
+                1 => Some(kept(n - 1, &wish)),
+                2 => Some(Message::Refused(wish.id(), Refusal::NoRoom)),
+                _ => None,
+            }
+        }
+        message => honest(n, message),
+    });
+    let asked = asked.into_inner();
+    assert_eq!(
+        asked.len(),
+        COPIES,
+        "all who signed for the message are asked"
+    );
+    assert_eq!(sender.stored(), Some((COPIES, 0, false)));
+    // The others fetch it, which takes its time; who was not asked counts for nothing.
+    sender.handle(Input::Received(peer(60), kept(60, &wish)));
+    for (count, n) in asked[2..5].iter().enumerate() {
+        assert_eq!(kept_by(&sender).map_or(0, |(kept, _)| kept), count);
+        sender.handle(Input::Received(peer(*n), kept(*n, &wish)));
+    }
+    assert_eq!(kept_by(&sender), Some((KEPT_MIN, true)));
+}
+
+#[test]
+fn who_has_no_room_is_made_up_for_and_who_went_away_is_asked_again() {
+    let (mut sender, wish) = with_attachment();
+    sender.found(20..40);
+    let first = std::cell::RefCell::new(Vec::new());
+    // Two of the first eight have it in the end; one of them is away for now.
+    sender.answer(|n, message| match message {
+        Message::Keep(_) => {
+            first.borrow_mut().push(n);
+            match first.borrow().len() {
+                1 => Some(kept(n, &wish)),
+                2 => None,
+                _ => Some(Message::Refused(wish.id(), Refusal::NoRoom)),
+            }
+        }
+        message => honest(n, message),
+    });
+    let first = first.into_inner();
+    assert_eq!(kept_by(&sender).map(|(_, stored)| stored), Some(false));
+    sender.handle(Input::Unreachable(peer(first[1])));
+    sender.wait(30);
+    sender.found(20..40);
+    let mut puts = 0;
+    let others = std::cell::RefCell::new(0);
+    puts += sender.answer(|n, message| match message {
+        Message::Keep(_) if n == first[0] => panic!("it has signed"),
+        Message::Keep(_) if n == first[1] => Some(kept(n, &wish)),
+        Message::Keep(_) if first.contains(&n) => {
+            Some(Message::Refused(wish.id(), Refusal::NoRoom))
+        }
+        Message::Keep(_) => {
+            *others.borrow_mut() += 1;
+            Some(kept(n, &wish))
+        }
+        message => honest(n, message),
+    });
+    assert_eq!((puts, others.into_inner()), (6, 6), "six had no room");
+    assert_eq!(kept_by(&sender), Some((8, true)));
 }

@@ -8,26 +8,32 @@ use super::*;
 use crate::proto::custody::custodian::{
     Config, Custodian, Input, MAX_CLIENTS, MAX_CONTACT, MAX_STRANGER, MAX_TAGS, Output, Tombstone,
 };
+use crate::proto::custody::keep::Keep;
+use crate::proto::custody::kept::Contents;
 use crate::proto::custody::message::{
     Message, Nonce, is_receipt, may_delete, possession, sign_delete, sign_list,
 };
 use crate::proto::custody::region::Candidate;
 use crate::proto::custody::tag::{Reading, Tag};
 use crate::proto::custody::{MessageId, Refusal};
+use crate::proto::types::BlobHash;
 
 /// A custodian and its disk.
-struct Keeper {
-    machine: Custodian,
-    kept: BTreeMap<MessageId, Deposit>,
+pub(super) struct Keeper {
+    pub(super) machine: Custodian,
+    pub(super) kept: BTreeMap<MessageId, Deposit>,
+    pub(super) keeps: BTreeMap<MessageId, Keep>,
     tombs: Vec<Tombstone>,
-    sent: Vec<(PeerId, Message)>,
-    lookups: Vec<Tag>,
-    now: Time,
+    pub(super) sent: Vec<(PeerId, Message)>,
+    pub(super) lookups: Vec<Tag>,
+    /// What it fetches for others.
+    pub(super) fetches: BTreeMap<BlobHash, u32>,
+    pub(super) now: Time,
     unix: u64,
 }
 
 impl Keeper {
-    fn new(config: Config) -> Self {
+    pub(super) fn new(config: Config) -> Self {
         let config = Config {
             puzzle_bits: 0,
             ..config
@@ -35,15 +41,17 @@ impl Keeper {
         Self {
             machine: Custodian::new(node(1), config, 1),
             kept: BTreeMap::new(),
+            keeps: BTreeMap::new(),
             tombs: Vec::new(),
             sent: Vec::new(),
             lookups: Vec::new(),
+            fetches: BTreeMap::new(),
             now: at(0),
             unix: UNIX,
         }
     }
 
-    fn handle(&mut self, input: Input) {
+    pub(super) fn handle(&mut self, input: Input) {
         self.machine.handle(input, self.now, self.unix);
         while let Some(output) = self.machine.poll_output() {
             let answer = match output {
@@ -67,6 +75,20 @@ impl Keeper {
                 }
                 Output::Forget(id) => {
                     self.kept.remove(&id);
+                    self.keeps.remove(&id);
+                    continue;
+                }
+                Output::StoreKeep(keep) => {
+                    let id = keep.id();
+                    self.keeps.insert(id, keep);
+                    Input::Stored(id)
+                }
+                Output::Fetch(blob) => {
+                    self.fetches.insert(blob.hash, blob.size);
+                    continue;
+                }
+                Output::Release(hash) => {
+                    assert!(self.fetches.remove(&hash).is_some(), "released twice");
                     continue;
                 }
                 Output::Lookup(tag) => {
@@ -83,7 +105,7 @@ impl Keeper {
         }
     }
 
-    fn ask(&mut self, from: u8, message: Message) -> Vec<Message> {
+    pub(super) fn ask(&mut self, from: u8, message: Message) -> Vec<Message> {
         self.sent.clear();
         self.handle(Input::Received(peer(from), message));
         let sent = std::mem::take(&mut self.sent);
@@ -91,7 +113,7 @@ impl Keeper {
         sent.into_iter().filter_map(to_asker).collect()
     }
 
-    fn open(&mut self, from: u8) -> Nonce {
+    pub(super) fn open(&mut self, from: u8) -> Nonce {
         self.sent.clear();
         self.handle(Input::Opened(peer(from)));
         match self.sent.pop() {
@@ -100,26 +122,32 @@ impl Keeper {
         }
     }
 
-    fn wait(&mut self, seconds: u64) {
+    pub(super) fn wait(&mut self, seconds: u64) {
         self.now = self.now + Duration::from_secs(seconds);
         self.unix += seconds;
         self.handle(Input::Tick);
     }
 
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.machine = Custodian::new(node(1), Config::default(), 2);
         let headers = self
             .kept
             .values()
             .map(|deposit| *deposit.header())
             .collect();
-        self.machine
-            .restore(headers, self.tombs.clone(), self.now, self.unix);
+        self.fetches.clear();
+        let contents = Contents {
+            headers,
+            tombs: self.tombs.clone(),
+            keeps: self.keeps.values().cloned().collect(),
+            unknown: Vec::new(),
+        };
+        self.machine.restore(contents, self.now, self.unix);
         self.handle(Input::Tick);
     }
 }
 
-fn contacts() -> Reading {
+pub(super) fn contacts() -> Reading {
     mailbox().contacts(0, Week::of(UNIX))
 }
 
@@ -131,7 +159,7 @@ fn list(reading: &Reading, nonce: &Nonce, custodian: u8) -> Message {
     }
 }
 
-fn keeper_with(messages: u32) -> Keeper {
+pub(super) fn keeper_with(messages: u32) -> Keeper {
     let mut keeper = Keeper::new(Config::default());
     keeper.open(2);
     for n in 0..messages {

@@ -90,6 +90,19 @@ fn every_message_has_these_bytes() {
         Message::Buried(id, [0x55; 64]),
     );
     golden(&format!("00410f{cd}{ab}"), 67, Message::New(tag, id));
+    let pass = real_mailbox().pass(0, Week::of(UNIX));
+    let expiry = real_contact().header().expiry();
+    let blobs = vec![blob(2, 3 << 20), blob(1, 65_536)];
+    let wish = Keep::by_contact(&pass, expiry, id, blobs).unwrap();
+    let bytes = Message::Keep(wish.clone()).encode();
+    let shown = format!("{ab}{}00010000{}00300000", "01".repeat(32), "02".repeat(32));
+    assert!(hex(&bytes).ends_with(&shown));
+    golden(
+        &format!("00f21{}{}", 0, hex(&terms.encode())),
+        244,
+        Message::Keep(wish.clone()),
+    );
+    assert_eq!(hex(&wish.id().0), GOLDEN_KEEP);
 }
 
 #[test]
@@ -107,6 +120,7 @@ fn signatures_and_ids_are_as_documented() {
 
 /// In `docs/custody.md`.
 const GOLDEN_ID: &str = "7fef6434289f637dbdbbb60c2e899d172fa45699a41cd0f39380cdcc7a3b48c4";
+const GOLDEN_KEEP: &str = "053ce0583e7b6c67fc03041f8bb94b23a9b88c08eac8c770efc0084048d14921";
 const GOLDEN_HEADER: &str = "770efbf9166724dae0c541bbdb3cca958180bd2de1abdccab56b069d4258259d";
 
 #[test]
@@ -197,7 +211,7 @@ fn a_forged_writer_and_a_weak_stamp_are_told() {
 
 proptest! {
     #[test]
-    fn what_is_read_has_one_spelling(bytes in prop::collection::vec(any::<u8>(), 0..300), tag in 0u8..17) {
+    fn what_is_read_has_one_spelling(bytes in prop::collection::vec(any::<u8>(), 0..300), tag in 0u8..18) {
         let mut bytes = bytes;
         if let Some(first) = bytes.first_mut() {
             *first = tag;
@@ -209,6 +223,21 @@ proptest! {
                 prop_assert_eq!(&message.encode()[2..], &bytes[..]);
             }
             prop_assert_eq!(message.wire_len(), bytes.len() + 2);
+        }
+    }
+
+    #[test]
+    fn a_wish_has_one_spelling(at in any::<prop::sample::Index>(), bit in 0u8..8, sizes in prop::collection::vec(1u64..1 << 20, 1..18)) {
+        let blobs: Vec<_> = sizes.iter().enumerate().map(|(n, size)| blob(n as u8, *size)).collect();
+        let wish = keep(1, &blobs);
+        prop_assert_eq!(Keep::decode(&wish.encode()), Some(wish.clone()));
+        let mut bytes = wish.encode();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        if let Some(other) = Keep::decode(&bytes) {
+            prop_assert_eq!(other.encode(), bytes);
+            prop_assert!(other != wish);
+            prop_assert!(other.header().check(UNIX).is_err() || at < TERMS_LEN);
         }
     }
 

@@ -6,8 +6,7 @@ use super::types::{Job, Output};
 use crate::proto::custody::MessageId as DepositId;
 use crate::proto::custody::deposit::Deposit;
 use crate::proto::custody::depositor::Input as Depositing;
-use crate::proto::custody::stamp;
-use crate::proto::custody::tag::Gate;
+use crate::proto::custody::keep::Keep;
 use crate::proto::sorting::sort_by_key;
 
 impl Post {
@@ -23,22 +22,29 @@ impl Post {
         else {
             return;
         };
-        let Some(sealed) = parcel
-            .sealed
-            .as_mut()
-            .filter(|sealed| sealed.deposit.is_none())
-        else {
+        let Some(sealed) = parcel.sealed.as_mut() else {
             return;
         };
-        let envelope = sealed.envelope.clone();
-        let deposit = Deposit::by_stranger(sealed.terms, sealed.expiry, nonce, envelope);
-        let Gate::Stamp(bits) = sealed.terms.gate else {
+        let Some((_, bits)) = sealed.owes() else {
             return;
         };
-        if deposit.header().strength() < bits {
+        let (terms, expiry) = (sealed.terms, sealed.expiry);
+        match &sealed.keep {
+            Some(keep) if sealed.deposit.is_some() => {
+                let (id, blobs) = (keep.message(), keep.blobs().to_vec());
+                sealed.keep = Keep::by_stranger(terms, expiry, nonce, id, blobs);
+            }
+            _ => {
+                let envelope = sealed.envelope.clone();
+                let deposit = Deposit::by_stranger(terms, expiry, nonce, envelope);
+                let strong = deposit.header().strength() >= bits;
+                sealed.deposit = strong.then_some(deposit);
+            }
+        }
+        if sealed.owes().is_some() {
+            self.save_sealed(id, to);
             return self.search(job.0);
         }
-        sealed.deposit = Some(deposit);
         parcel.stage = Stage::Looking;
         self.save_sealed(id, to);
         self.save_outgoing(id);
@@ -57,14 +63,10 @@ impl Post {
         else {
             return;
         };
-        if let Some(sealed) = &parcel.sealed
-            && let Gate::Stamp(bits) = sealed.terms.gate
-        {
-            self.out.push_back(Output::Stamp {
-                job: Job(id),
-                prefix: stamp::prefix(sealed.terms.tag(), id, sealed.expiry),
-                bits,
-            });
+        let owes = parcel.sealed.as_ref().and_then(|sealed| sealed.owes());
+        if let Some((prefix, bits)) = owes {
+            let job = Job(id);
+            self.out.push_back(Output::Stamp { job, prefix, bits });
         }
     }
 
@@ -81,7 +83,7 @@ impl Post {
             if parcel
                 .sealed
                 .as_ref()
-                .is_some_and(|sealed| sealed.deposit.is_some())
+                .is_some_and(|sealed| sealed.owes().is_none())
             {
                 waiting.push((parcel.stage == Stage::Stored, *id));
             }
@@ -101,12 +103,13 @@ impl Post {
             };
             parcel.fed = true;
             let sealed = parcel.sealed.as_ref();
-            if let Some((deposit, relays)) =
-                sealed.and_then(|sealed| Some((sealed.deposit.clone()?, sealed.relays.clone())))
-            {
+            let Some(sealed) = sealed else { continue };
+            if let Some(deposit) = sealed.deposit.clone() {
+                let (relays, keep) = (sealed.relays.clone(), sealed.keep.clone());
                 self.deposit(Depositing::Send {
                     deposit,
                     relays,
+                    keep,
                     stored,
                 });
             }

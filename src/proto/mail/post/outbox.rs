@@ -11,8 +11,9 @@ use super::types::{Draft, Job, Ref, Status};
 use super::{MESSAGE, Output, Post};
 use crate::proto::custody::deposit::{Deposit, Expiry};
 use crate::proto::custody::depositor::{Input as Depositing, MAX_LETTERS};
-use crate::proto::custody::tag::Terms;
-use crate::proto::custody::{MessageId as DepositId, PeerId};
+use crate::proto::custody::keep::{Blob, Keep};
+use crate::proto::custody::tag::{Gate, Terms};
+use crate::proto::custody::{MessageId as DepositId, PeerId, stamp};
 use crate::proto::identity::Id;
 use crate::proto::mail::MailError;
 use crate::proto::mail::enclosure::Enclosure;
@@ -104,6 +105,8 @@ pub(super) struct Sealed {
     pub(super) envelope: Bytes,
     /// `None` while the stamp is searched for.
     pub(super) deposit: Option<Deposit>,
+    /// What custodians are to keep with it; of a stranger with a stamp of its own, searched after that of the deposit.
+    pub(super) keep: Option<Keep>,
     pub(super) relays: Vec<PeerId>,
 }
 
@@ -128,6 +131,20 @@ impl Stage {
 impl Sealed {
     pub(super) fn id(&self) -> DepositId {
         DepositId::of(self.terms.tag(), &self.envelope)
+    }
+
+    /// What it still pays for: over this, with so many bits. `None` once all of it can be left.
+    pub(super) fn owes(&self) -> Option<([u8; 32], u8)> {
+        let Gate::Stamp(bits) = self.terms.gate else {
+            return None;
+        };
+        if self.deposit.is_none() {
+            let prefix = stamp::prefix(self.terms.tag(), self.id(), self.expiry);
+            return Some((prefix, bits));
+        }
+        let keep = self.keep.as_ref();
+        let keep = keep.filter(|keep| keep.header().strength() < bits)?;
+        Some((keep.prefix(), bits))
     }
 }
 
@@ -231,9 +248,9 @@ impl Post {
         if self.outbox.len() >= MAX_OUTGOING || busy + to.len() > MAX_PARCELS {
             return Err(MailError::OutboxFull);
         }
-        for enclosure in outgoing.enclosures.iter().chain(outgoing.there()) {
-            let keep = Output::Keep(enclosure.hash(), enclosure.sealed_len().get());
-            self.out.push_back(keep);
+        for blob in outgoing.blobs() {
+            self.out
+                .push_back(Output::Keep(blob.hash, u64::from(blob.size)));
         }
         self.add_outgoing(id, outgoing);
         for recipient in to {
@@ -481,6 +498,17 @@ impl Post {
 }
 
 impl Outgoing {
+    /// What of it is in the swarm.
+    pub(super) fn blobs(&self) -> Vec<Blob> {
+        let all = self.enclosures.iter().chain(self.there());
+        let blob = |enclosure: &Enclosure| Blob {
+            hash: enclosure.hash(),
+            // Longer ones than a wish may name make it none.
+            size: u32::try_from(enclosure.sealed_len().get()).unwrap_or(u32::MAX),
+        };
+        all.map(blob).collect()
+    }
+
     fn there(&self) -> Option<&Enclosure> {
         match &self.body {
             Some(Body::There(enclosure)) => Some(enclosure),

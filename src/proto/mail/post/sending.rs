@@ -5,9 +5,10 @@ use super::notes::Notes;
 use super::offer::Offer;
 use super::outbox::{Kind, Outgoing, Sealed, Stage};
 use super::people::{Standing, weeks};
-use crate::proto::custody::PeerId;
 use crate::proto::custody::deposit::{Deposit, Expiry};
+use crate::proto::custody::keep::Keep;
 use crate::proto::custody::tag::{Lane, Pass, Terms};
+use crate::proto::custody::{MessageId as DepositId, PeerId};
 use crate::proto::identity::{Id, Key, record as identities};
 use crate::proto::mail::kem::Entropy;
 use crate::proto::mail::message::{Body, Letter, MessageId};
@@ -161,6 +162,7 @@ impl Post {
         let letter = self.letter_for(message, outgoing, Some(to));
         let envelope = letter.seal(&self.me.key(), recipient, entropy)?;
         let envelope = envelope.bytes().clone();
+        let blobs = outgoing.blobs();
         let unix = self.unix();
         let sealed = match way {
             Way::Contact(pass) => {
@@ -171,20 +173,26 @@ impl Post {
                     terms,
                     expiry,
                     envelope,
+                    keep: Keep::by_contact(&pass, expiry, deposit.id(), blobs),
                     deposit: Some(deposit),
                     relays,
                 }
             }
-            Way::Stranger(terms) => Sealed {
-                terms,
-                expiry: expiry(&terms, unix),
-                envelope,
-                deposit: None,
-                relays,
-            },
+            Way::Stranger(terms) => {
+                let expiry = expiry(&terms, unix);
+                let id = DepositId::of(terms.tag(), &envelope);
+                Sealed {
+                    terms,
+                    expiry,
+                    envelope,
+                    deposit: None,
+                    keep: Keep::by_stranger(terms, expiry, 0, id, blobs),
+                    relays,
+                }
+            }
         };
         let id = sealed.id();
-        let stamping = sealed.deposit.is_none();
+        let stamping = sealed.owes().is_some();
         let (terms, expiry) = (sealed.terms, sealed.expiry);
         let Some(outgoing) = self.outbox.get_mut(&message) else {
             return Ok(());
@@ -269,7 +277,7 @@ impl Post {
                 let mut parcels = outgoing.into_iter().flat_map(|outgoing| &outgoing.parcels);
                 let sealed = parcels.find(|parcel| parcel.to == *to);
                 let sealed = sealed.and_then(|parcel| parcel.sealed.as_ref());
-                sealed.is_some_and(|sealed| sealed.deposit.is_none())
+                sealed.is_some_and(|sealed| sealed.owes().is_some())
             })
             .map(|(id, _)| *id)
             .collect();

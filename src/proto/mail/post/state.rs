@@ -13,6 +13,7 @@ use super::people::Standing;
 use super::types::Ref;
 use crate::proto::cbor::Writer;
 use crate::proto::custody::MessageId as DepositId;
+use crate::proto::custody::keep::Keep;
 use crate::proto::identity::fork::Lineage;
 use crate::proto::identity::{Id, Key};
 use crate::proto::mail::MailError;
@@ -89,9 +90,9 @@ impl Post {
             Some(parcel) => {
                 // The parcel may have been sealed, or stamped, just before this machine stopped.
                 if parcel.stage < Stage::Stored {
-                    parcel.stage = match sealed.deposit {
-                        Some(_) => Stage::Looking,
-                        None => Stage::Stamping,
+                    parcel.stage = match sealed.owes() {
+                        None => Stage::Looking,
+                        Some(_) => Stage::Stamping,
                     };
                 }
                 self.under_way.insert(sealed.id(), (message, to));
@@ -363,7 +364,7 @@ impl Post {
         let Some(sealed) = outgoing.and_then(|outgoing| outgoing.parcel(to)?.sealed.clone()) else {
             return;
         };
-        let mut out = begin(8);
+        let mut out = begin(9);
         out.bytes(&message.0);
         out.bytes(&to.0);
         out.bytes(&sealed.terms.encode());
@@ -383,6 +384,8 @@ impl Post {
                 .flat_map(|relay| relay.0)
                 .collect::<Vec<_>>(),
         );
+        let keep = sealed.keep.as_ref().map(Keep::encode);
+        out.bytes(&keep.unwrap_or_default());
         let name = self.vault.name(SEALED, &[&message.0, &to.0]);
         self.save(name, &out.0);
     }

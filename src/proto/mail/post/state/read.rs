@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::proto::cbor::Reader;
 use crate::proto::custody::deposit::{Deposit, Expiry};
+use crate::proto::custody::keep::Keep;
 use crate::proto::custody::tag::{PASS_LEN, Pass, TERMS_LEN, Tag, Terms};
 use crate::proto::custody::{MessageId as DepositId, PeerId, RELAYS_MAX};
 use crate::proto::identity::chain::Chain;
@@ -300,6 +301,14 @@ fn read_sealed(reader: &mut Reader<'_>) -> Result<Sealed, MailError> {
         envelope,
         deposit,
         relays: peers(reader.bytes()?)?,
+        // Older ones say nothing of what is attached.
+        keep: match reader.is_at_end() {
+            true => None,
+            false => match reader.bytes()? {
+                [] => None,
+                bytes => Some(Keep::decode(bytes).ok_or(MailError::Malformed)?),
+            },
+        },
     })
 }
 
