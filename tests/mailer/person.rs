@@ -1,9 +1,11 @@
 //! A person with a native mailer, who comes and goes.
 
+#![allow(dead_code, reason = "no test uses all of it")]
+
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gyre::node::Config;
 use gyre::node::mail::Mailer;
@@ -11,6 +13,7 @@ use gyre::proto::custody::custodian;
 use gyre::proto::identity::{Id, record as identities};
 use gyre::proto::mail::enclosure::Enclosure;
 use gyre::proto::mail::message::{Body, MessageId};
+use gyre::proto::mail::post::offer::Offer;
 use gyre::proto::mail::post::{Draft, Input, Letter, Output, Policy, Ref, Stage};
 use gyre::proto::mail::record;
 use gyre::store::memory::MemoryStore;
@@ -120,28 +123,38 @@ impl Person {
 impl There {
     /// Waits until their identity and what mail is sealed to can be had by everybody.
     pub async fn can_be_found(&self) {
-        let id = self.mail.id();
+        self.is_known_for(|_| true).await;
+    }
+
+    /// Waits until everybody can know that strangers may not write.
+    pub async fn is_closed(&self) {
+        self.is_known_for(|offer| !offer.open).await;
+    }
+
+    async fn is_known_for(&self, so: impl Fn(&Offer) -> bool) {
+        let key = identities::routing_key(self.mail.id());
+        let custody = self.node.custody();
         for _ in 0..600 {
-            let custody = self.node.custody();
-            let chains = custody.record(&identities::routing_key(id)).await.unwrap();
-            let now = std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .unwrap()
-                .as_secs();
-            let key = identities::routing_key(id);
-            let chain = chains
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            let now = now.as_secs();
+            let chains = custody.record(&key).await.unwrap();
+            let mut chains = chains
                 .iter()
-                .find_map(|value| identities::validate(&key, value, None, now).ok());
-            let mail = chain.and_then(|chain| chain.state().mail);
-            if let Some(mail) = mail {
-                let records = custody.record(&record::routing_key(mail)).await;
-                if !records.unwrap().is_empty() {
+                .filter_map(|value| identities::validate(&key, value, None, now).ok());
+            if let Some(mail) = chains.find_map(|chain| chain.state().mail) {
+                let key = record::routing_key(mail);
+                let records = custody.record(&key).await.unwrap();
+                let mut offers = records.iter().map(|value| {
+                    let record = record::validate(&key, value, now).unwrap();
+                    Offer::parse(&record.says().custody).unwrap()
+                });
+                if offers.any(|offer| so(&offer)) {
                     return;
                 }
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        panic!("never found");
+        panic!("never known");
     }
 
     pub async fn write(&self, to: Id, text: &str, token: &str) -> (Ref, MessageId) {
@@ -156,6 +169,16 @@ impl There {
         })
         .await;
         assert!(self.stages.borrow()[&message] <= Stage::Read);
+    }
+
+    /// All letters that came in this run.
+    pub fn letters(&self) -> Vec<Letter> {
+        self.letters.borrow().clone()
+    }
+
+    /// Decides about strangers.
+    pub async fn decides(&self, policy: Policy) {
+        self.mail.told(Input::Policy(policy)).await.unwrap();
     }
 
     /// Waits for a letter of this text.
