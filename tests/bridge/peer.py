@@ -13,6 +13,7 @@ from email.mime.image import MIMEImage
 from email.mime.message import MIMEMessage
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
+from email.utils import formataddr
 
 
 def compose(kind, sender, to, out):
@@ -37,7 +38,7 @@ def compose(kind, sender, to, out):
         part = MIMEApplication(bytes((i * 7919) % 251 for i in range(size)))
         part.add_header("Content-Disposition", "attachment", filename=("utf-8", "", "Gesch\u00e4ft.bin"))
         mail.attach(part)
-    mail["From"] = f"Zo\u00eb <{sender}>"
+    mail["From"] = formataddr(("Zo\u00eb", sender))
     mail["To"] = to
     mail["Subject"] = f"Ein Gru\u00df: {kind}"
     mail["Date"] = "Mon, 23 Nov 2026 06:39:57 +0000"

@@ -43,7 +43,7 @@ impl Postfix {
         let main = format!(
             "compatibility_level = 3.6\nqueue_directory = {at}/spool\ndata_directory = {at}/data\ncommand_directory = /usr/sbin\n\
              daemon_directory = /usr/lib/postfix/sbin\nmail_owner = postfix\nsetgid_group = postdrop\ninet_interfaces = 127.0.0.1\n\
-             inet_protocols = ipv4\nmyhostname = postfix.example\nmydestination =\nmynetworks = 127.0.0.0/8\nalias_maps =\n\
+             inet_protocols = ipv4\nmyhostname = postfix.example\nmydestination =\nlocal_recipient_maps =\nmynetworks = 127.0.0.0/8\nalias_maps =\n\
              maillog_file = {at}/log\nmaillog_file_prefixes = {at}\nsmtp_dns_support_level = disabled\nsmtp_host_lookup = native\n\
              transport_maps = inline:{{{{{DOMAIN} = smtp:[127.0.0.1]:{bridge}}}}}\n\
              queue_run_delay = 1s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 2s\n\
@@ -63,6 +63,7 @@ impl Postfix {
             ("error".into(), "unix", "error"),
             ("retry".into(), "unix", "error"),
             ("anvil".into(), "unix", "anvil"),
+            ("proxymap".into(), "unix", "proxymap"),
             ("scache".into(), "unix", "scache"),
             ("postlog".into(), "unix-dgram", "postlogd"),
         ];

@@ -76,10 +76,9 @@ impl Person {
         if self.id.get().is_none() {
             node.keys().create().await.unwrap();
         }
-        let (letters, stages) = (Rc::default(), Rc::default());
-        let there: (Rc<RefCell<Vec<Letter>>>, Rc<RefCell<BTreeMap<Ref, Stage>>>) =
-            (letters, stages);
-        let (heard, told) = there.clone();
+        let letters: Rc<RefCell<Vec<Letter>>> = Rc::default();
+        let stages: Rc<RefCell<BTreeMap<Ref, Stage>>> = Rc::default();
+        let (heard, told) = (letters.clone(), stages.clone());
         let mail = Mailer::open(&node, move |output| match output {
             Output::Letter(letter) => heard.borrow_mut().push((**letter).clone()),
             Output::Status(status) => {
@@ -103,8 +102,8 @@ impl Person {
         There {
             mail,
             node,
-            letters: there.0,
-            stages: there.1,
+            letters,
+            stages,
         }
     }
 

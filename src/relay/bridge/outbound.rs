@@ -134,7 +134,7 @@ impl Outbound {
         }
         let mail = self.completed(&mail);
         let signature = match self.signer.sign(&mail) {
-            Ok(signature) => signature.to_header(),
+            Ok(signature) => unfolded_end(signature.to_header()),
             Err(error) => {
                 tracing::warn!(%error, "a mail could not be signed");
                 return "451 4.3.0 It could not be signed".into();
@@ -188,6 +188,14 @@ impl Outbound {
         kept.for_each(|field| out.extend_from_slice(field));
         out.extend_from_slice(&mail[len..]);
         out
+    }
+}
+
+/// With the last semicolon on the line of the signature before it: some take the fold between for a part of what was signed.
+fn unfolded_end(header: String) -> String {
+    match header.strip_suffix("\r\n\t;\r\n") {
+        Some(start) => format!("{start};\r\n"),
+        None => header,
     }
 }
 
