@@ -6,7 +6,7 @@
 //! two nor leaves a transaction open. Nothing but IndexedDB is awaited inside of one, because the platform commits a
 //! transaction that has nothing to do. The data of larger chunks lies in files of the origin, where it has such. `docs/storage.md` has the schema and what "stored" means here.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 
@@ -83,6 +83,7 @@ impl IndexedDbStore {
                 name,
                 files: Mutex::default(),
                 known: Known::default(),
+                room: Cell::new(0),
                 database: Some(database),
                 lock: Some(lock),
                 closing: RefCell::default(),
@@ -276,18 +277,17 @@ impl Store for IndexedDbStore {
                 .map(Place::with_proof)
                 .collect();
             let written = transaction::write(connection.database(), async |tx| {
-                let (row, missing) = room_for(tx, id, batch, offered).await?;
-                let added = data_len(missing.iter());
-                let used = counter::get(tx, counter::USED).await?;
+                let room = room_for(tx, id, batch, offered).await?;
                 let (chunks, row, used) = join3(
-                    chunk::add(tx, id, missing, &in_file),
-                    row::put(tx, &row),
-                    counter::put(tx, counter::USED, used + added),
+                    chunk::add(tx, id, room.missing, &in_file),
+                    row::put(tx, &room.row),
+                    counter::put(tx, counter::USED, room.used),
                 )
                 .await;
-                chunks.and(row).and(used)
+                chunks.and(row).and(used)?;
+                Ok(room.left)
             });
-            written.await?;
+            connection.room.set(written.await?);
             for (place, proof) in noted {
                 connection.known.note(id, place, proof);
             }
@@ -399,6 +399,7 @@ impl Store for IndexedDbStore {
     }
 
     async fn set_quota(&self, bytes: u64) -> Result<()> {
+        self.connection()?.room.set(0);
         self.write(async move |tx| counter::put(tx, counter::CAP, bytes).await)
             .await
     }
@@ -452,6 +453,9 @@ struct Connection {
     /// Opened when a chunk is first written or read that belongs there; `Some(None)` where there are none.
     files: Mutex<Option<Option<Rc<Files>>>>,
     known: Known,
+    /// Bytes that may go into files before the database is asked whether they fit; what counts is what the database says when
+    /// they are recorded.
+    room: Cell<u64>,
     /// `None` only while it is dropped.
     database: Option<Rexie>,
     lock: Option<WebLock>,

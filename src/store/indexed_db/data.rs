@@ -45,11 +45,20 @@ impl Connection {
         let Some(files) = self.files().await else {
             return Ok(Set::new());
         };
-        let stores = &[ROWS, CHUNKS, COUNTERS];
-        let missing = transaction::read(self.database(), stores, async |tx| {
-            Ok(room_for(tx, id, large, offered).await?.1)
-        });
-        let missing = missing.await?;
+        let missing = match self.room.get().checked_sub(data_len(large.values())) {
+            // Written again, the same bytes do no harm, and asking costs as much as writing.
+            Some(left) => {
+                self.room.set(left);
+                large.into_values().collect()
+            }
+            None => {
+                let stores = &[ROWS, CHUNKS, COUNTERS];
+                let asked = transaction::read(self.database(), stores, async |tx| {
+                    Ok(room_for(tx, id, large, offered).await?.missing)
+                });
+                asked.await?
+            }
+        };
         match files.write(id, missing.iter()).await {
             Ok(()) => Ok(missing.iter().map(|chunk| chunk.index).collect()),
             Err(StoreError::QuotaExceeded) => Err(StoreError::QuotaExceeded),
@@ -118,7 +127,19 @@ impl Connection {
     }
 }
 
-/// The row as it will be with those of `batch` that are missing, and these.
+/// What a batch comes to.
+pub(super) struct Room {
+    /// The row as it will be with it.
+    pub(super) row: BlobRow,
+    /// Those that are not there yet.
+    pub(super) missing: Vec<StoredChunk>,
+    /// Bytes that all rows will have.
+    pub(super) used: u64,
+    /// Bytes that may be written after it.
+    pub(super) left: u64,
+}
+
+/// Looks which of `batch` are missing, and whether they fit.
 ///
 /// # Errors
 /// `QuotaExceeded` if they do not fit.
@@ -127,7 +148,7 @@ pub(super) async fn room_for(
     id: RowId,
     batch: Map<ChunkIndex, StoredChunk>,
     offered: u64,
-) -> Result<(BlobRow, Vec<StoredChunk>)> {
+) -> Result<Room> {
     let (row, used, cap, missing) = join4(
         row::get(tx, id),
         counter::get(tx, counter::USED),
@@ -137,9 +158,16 @@ pub(super) async fn room_for(
     .await;
     let (mut row, used, cap, missing) = (row?, used?, cap?, missing?);
     let added = data_len(missing.iter());
-    if added > 0 && used.saturating_add(added) > cap.min(offered) {
+    let used = used.saturating_add(added);
+    let limit = cap.min(offered);
+    if added > 0 && used > limit {
         return Err(StoreError::QuotaExceeded);
     }
     row.stored_bytes += added;
-    Ok((row, missing))
+    Ok(Room {
+        row,
+        missing,
+        used,
+        left: limit.saturating_sub(used),
+    })
 }

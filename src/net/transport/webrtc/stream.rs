@@ -17,6 +17,7 @@ use std::{
 
 use futures::{AsyncRead, AsyncWrite};
 use futures_timer::Delay;
+use web_time::Instant;
 
 use self::state::{Stage, State};
 use super::rtc::{ChannelEvent, RtcChannel};
@@ -25,7 +26,7 @@ mod state;
 
 pub use self::state::StreamError;
 #[cfg(all(test, not(target_arch = "wasm32")))]
-pub(super) use self::state::{MAX_SENT_FRAME, MAX_STREAM_UNREAD};
+pub(super) use self::state::{CAUTIOUS_FRAME, MAX_SENT_FRAME, MAX_STREAM_UNREAD};
 pub(super) use self::state::{Shared, Timing};
 
 /// `buffered_amount` in bytes from which on payload waits: half of what Chromium's SCTP buffers for a connection.
@@ -58,6 +59,7 @@ impl<C: RtcChannel> Stream<C> {
             open: false,
             closing: false,
             lingering: false,
+            full: None,
             state: State::new(shared),
             stage: None,
             reader: None,
@@ -277,6 +279,8 @@ struct Link<C: RtcChannel> {
     closing: bool,
     /// Whether it counts as dropped and not ended.
     lingering: bool,
+    /// Since when payload waits for the channel, and its `buffered_amount` then.
+    full: Option<(Instant, usize)>,
     state: State,
     /// The stage that the driver has a deadline for.
     stage: Option<Stage>,
@@ -299,7 +303,12 @@ impl<C: RtcChannel> Link<C> {
             match event {
                 ChannelEvent::Open => self.open = true,
                 ChannelEvent::Message(message) => self.state.on_message(message),
-                ChannelEvent::BufferedAmountLow => {}
+                ChannelEvent::BufferedAmountLow => {
+                    if let Some((since, buffered)) = self.full.take() {
+                        let out = buffered.saturating_sub(channel.buffered_amount());
+                        self.state.shared().learn_pace(out, since.elapsed());
+                    }
+                }
                 ChannelEvent::Closed => {
                     self.state.on_channel_closed();
                     // It has no handlers to run any more: dropping it under the lock calls nobody.
@@ -322,6 +331,9 @@ impl<C: RtcChannel> Link<C> {
         let mut sent = false;
         while self.open && !self.closing {
             let buffered = channel.buffered_amount();
+            if buffered >= HIGH_WATER && self.full.is_none() {
+                self.full = Some((Instant::now(), buffered));
+            }
             if buffered >= CONTROL_HIGH_WATER
                 || !self
                     .state

@@ -24,7 +24,10 @@ use super::{
             ChannelEvent,
             mem::{MemChannel, MemNetwork, MemPeer},
         },
-        stream::{HIGH_WATER, MAX_LINGERING, MAX_SENT_FRAME, MAX_STREAM_UNREAD, StreamError},
+        stream::{
+            CAUTIOUS_FRAME, HIGH_WATER, MAX_LINGERING, MAX_SENT_FRAME, MAX_STREAM_UNREAD,
+            StreamError,
+        },
     },
     *,
 };

@@ -284,13 +284,63 @@ fn frames_grow_when_the_remote_says_so() {
     run(&[&a], stream.write_all(&pattern(500_000, 4))).unwrap();
     let (_, sizes, _) = foreigner.take(&mut channel);
     assert!(
-        sizes.iter().all(|size| *size <= MAX_SENT_FRAME),
+        sizes.iter().all(|size| *size <= CAUTIOUS_FRAME),
         "{sizes:?}"
     );
     assert!(
-        sizes.iter().any(|size| *size > MAX_SENT_FRAME - 16),
+        sizes.iter().any(|size| *size > CAUTIOUS_FRAME - 16),
         "{sizes:?}"
     );
+}
+
+#[test]
+fn frames_grow_as_far_as_the_link_is_fast() {
+    let (network, a, b) = pair();
+    let (mut stream, mut remote) = run(&[&a, &b], async {
+        let stream = a.open().await.unwrap();
+        (stream, b.accept().await.unwrap())
+    });
+    // Both sides have announced what they accept after this.
+    run(&[&a, &b], async {
+        stream.write_all(b"first").await.unwrap();
+        stream.flush().await.unwrap();
+        remote.write_all(b"first").await.unwrap();
+        remote.flush().await.unwrap();
+        let mut answer = [0; 5];
+        let (one, other) = join(stream.read_exact(&mut answer), async {
+            remote.read_exact(&mut [0; 5]).await
+        })
+        .await;
+        one.and(other).unwrap();
+    });
+    let mut mean_after = |bytes: usize, pause: Duration| {
+        let before = network.sent();
+        let sent = pattern(bytes, 7);
+        network.set_held(true);
+        run(&[&a, &b], async {
+            let mut write = std::pin::pin!(stream.write_all(&sent));
+            let begun = poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await;
+            std::thread::sleep(pause);
+            network.set_held(false);
+            let mut received = vec![0; bytes];
+            let rest = async {
+                if begun.is_pending() {
+                    write.await.unwrap();
+                }
+            };
+            let ((), read) = join(rest, remote.read_exact(&mut received)).await;
+            read.unwrap();
+            assert!(received == sent);
+        });
+        let after = network.sent();
+        (after.1 - before.1) / (after.0 - before.0)
+    };
+    // A machine that is slow itself takes a fast link for a slow one, but not every time.
+    assert!((0..100).any(|_| mean_after(4 << 20, Duration::ZERO) > 2 * CAUTIOUS_FRAME));
+    // At a quarter of a mebibyte a second, 64 KiB take longer than wanted, and are the least all the same.
+    mean_after(2 * HIGH_WATER, Duration::from_secs(4));
+    let mean = mean_after(900_000, Duration::ZERO);
+    assert!(mean <= CAUTIOUS_FRAME, "{mean}");
 }
 
 #[test]
