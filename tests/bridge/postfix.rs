@@ -50,39 +50,16 @@ impl Postfix {
              virtual_mailbox_domains = far.example\nvirtual_mailbox_base = {at}/mail\nvirtual_mailbox_maps = static:all/\n\
              virtual_uid_maps = static:65534\nvirtual_gid_maps = static:65534\nvirtual_minimum_uid = 1\n"
         );
-        let services = [
-            (format!("127.0.0.1:{port}"), "inet", "smtpd"),
-            ("pickup".into(), "unix", "pickup"),
-            ("cleanup".into(), "unix", "cleanup"),
-            ("qmgr".into(), "unix", "qmgr"),
-            ("rewrite".into(), "unix", "trivial-rewrite"),
-            ("bounce".into(), "unix", "bounce"),
-            ("defer".into(), "unix", "bounce"),
-            ("smtp".into(), "unix", "smtp"),
-            ("virtual".into(), "unix", "virtual"),
-            ("error".into(), "unix", "error"),
-            ("retry".into(), "unix", "error"),
-            ("anvil".into(), "unix", "anvil"),
-            ("proxymap".into(), "unix", "proxymap"),
-            ("scache".into(), "unix", "scache"),
-            ("postlog".into(), "unix-dgram", "postlogd"),
-        ];
-        let lines = services.iter().map(|(name, kind, program)| {
-            let private = match kind {
-                _ if *program == "cleanup" || *program == "postlogd" || *kind == "inet" => "n",
-                _ => "-",
-            };
-            let wakes = if *program == "qmgr" { "1" } else { "-" };
-            let limit = match *program {
-                "qmgr" | "anvil" | "scache" | "postlogd" => "1",
-                "cleanup" => "0",
-                _ => "-",
-            };
-            let unprivileged = if *program == "virtual" { "n" } else { "-" };
-            format!("{name} {kind} {private} {unprivileged} n {wakes} {limit} {program}\n")
-        });
+        // As Debian's, without chroot: name, kind, private, unprivileged, wake-up, processes, program.
+        let services = format!(
+            "127.0.0.1:{port} inet n - n - - smtpd\n\
+             pickup unix n - n 60 1 pickup\ncleanup unix n - n - 0 cleanup\nqmgr unix n - n 1 1 qmgr\nrewrite unix - - n - - trivial-rewrite\n\
+             bounce unix - - n - 0 bounce\ndefer unix - - n - 0 bounce\nsmtp unix - - n - - smtp\nvirtual unix - n n - - virtual\n\
+             error unix - - n - - error\nretry unix - - n - - error\nanvil unix - - n - 1 anvil\nproxymap unix - - n - - proxymap\n\
+             scache unix - - n - 1 scache\npostlog unix-dgram n - n - 1 postlogd\n"
+        );
         fs::write(root.join("etc/main.cf"), main).unwrap();
-        fs::write(root.join("etc/master.cf"), lines.collect::<String>()).unwrap();
+        fs::write(root.join("etc/master.cf"), services).unwrap();
         fs::set_permissions(root.join("mail"), fs::Permissions::from_mode(0o777)).unwrap();
         let chown = Command::new("chown")
             .arg("postfix")
