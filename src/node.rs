@@ -15,6 +15,8 @@ mod identity;
 mod import;
 pub mod keepers;
 pub mod keys;
+#[cfg(feature = "mail")]
+pub mod mail;
 mod meta;
 mod meter;
 pub mod names;

@@ -8,6 +8,8 @@
 mod addresses;
 mod allowance;
 mod app;
+#[cfg(feature = "bridge")]
+mod bridge;
 mod client_address;
 mod denylists;
 mod http;
@@ -42,6 +44,8 @@ use tokio::task::JoinSet;
 
 pub use addresses::{Host, PublicAddress, PublicAddressSyntax};
 pub use allowance::ByteRate;
+#[cfg(feature = "bridge")]
+pub use bridge::{BridgeConfig, BridgeError, BridgeLimits, SubmissionConfig};
 pub use client_address::ClientAddress;
 pub use denylists::DenylistFileError;
 pub use keeper::{KeeperConfig, KeeperError};
@@ -83,6 +87,9 @@ pub struct Config {
     pub puzzle_bits: u8,
     /// Files of what is not introduced and not kept here, in the compact denylist format; later ones override earlier ones.
     pub denylists: Vec<PathBuf>,
+    /// A bridge to SMTP.
+    #[cfg(feature = "bridge")]
+    pub bridge: Option<BridgeConfig>,
 }
 
 impl Config {
@@ -103,6 +110,8 @@ impl Config {
             mailboxes: 0,
             puzzle_bits: crate::proto::custody::region::PUZZLE_BITS,
             denylists: Vec::new(),
+            #[cfg(feature = "bridge")]
+            bridge: None,
         }
     }
 }
@@ -223,6 +232,10 @@ pub enum Error {
     /// The store of the mailboxes cannot be opened.
     #[error("the mailboxes' store: {0}")]
     Mailboxes(#[from] crate::store::StoreError),
+    /// The bridge did not start.
+    #[cfg(feature = "bridge")]
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
     /// The key cannot be used for Noise.
     #[error("the key cannot be used: {0}")]
     Noise(#[from] libp2p::noise::Error),
@@ -240,6 +253,8 @@ pub struct Relay {
     url: String,
     address: Multiaddr,
     keeper: Option<Multiaddr>,
+    #[cfg(feature = "bridge")]
+    bridge: Option<(Vec<SocketAddr>, Option<SocketAddr>)>,
     commands: mpsc::Sender<swarm::Command>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -318,7 +333,21 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
     let metrics = Arc::new(metrics::Metrics::new());
     let linked = Arc::new(RwLock::new(Vec::new()));
     let (websockets, listener) = ws_listener::channel();
-    let keeps = config.keeper.is_wanted();
+    #[cfg(feature = "bridge")]
+    let bridge = config
+        .bridge
+        .map(|bridge| bridge::Start::new(bridge, tls.clone(), stopped.clone()))
+        .transpose()?;
+    #[cfg(feature = "bridge")]
+    let bridge_bound = bridge
+        .as_ref()
+        .map(|bridge| (bridge.bound.clone(), bridge.submission));
+    #[cfg(feature = "bridge")]
+    let bridges = bridge.is_some();
+    #[cfg(not(feature = "bridge"))]
+    let bridges = false;
+    // A bridge leaves mail from the node beside the relay, which pages can dial.
+    let keeps = config.keeper.is_wanted() || bridges;
     let (for_keeper, handed_over) = ws_listener::channel();
     let keeper_addresses: Vec<Multiaddr> =
         own.iter().map(PublicAddress::keeper_multiaddr).collect();
@@ -413,6 +442,8 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
             metrics: metrics.clone(),
             denylist,
             puzzle_bits: config.puzzle_bits,
+            #[cfg(feature = "bridge")]
+            bridge,
             stop: stopped.clone(),
         };
         let (peer, ended) = keeper::start(start).await?;
@@ -431,6 +462,8 @@ pub async fn start(config: Config) -> Result<Relay, Error> {
         url,
         address,
         keeper,
+        #[cfg(feature = "bridge")]
+        bridge: bridge_bound,
         commands,
         stop,
         tasks,
@@ -457,6 +490,13 @@ impl Relay {
     /// The first public address of the keeper beside it, with its peer id.
     pub fn keeper(&self) -> Option<&Multiaddr> {
         self.keeper.as_ref()
+    }
+
+    /// Where servers bring mail to the bridge, and where people of this machine hand it in.
+    #[cfg(feature = "bridge")]
+    pub fn bridge(&self) -> Option<(&[SocketAddr], Option<SocketAddr>)> {
+        let (inside, outside) = self.bridge.as_ref()?;
+        Some((inside, *outside))
     }
 
     /// Keeps a link to another relay from now on.

@@ -17,6 +17,8 @@ pub mod disk;
 #[cfg(all(feature = "node", target_arch = "wasm32"))]
 pub mod indexed_db;
 pub mod memory;
+#[cfg(feature = "mail")]
+pub mod shelf;
 
 /// The handle of one blob's row in this store, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

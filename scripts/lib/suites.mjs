@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { build } from './build.mjs';
 import { npm, root, wasmTarget, wasmTargetUnderscored } from './places.mjs';
 import { run } from './run.mjs';
-import { chromedriver, ensureBrowsers, ensureWasmTestTools, toolsBin } from './testing.mjs';
+import { chromedriver, ensureBrowsers, ensureMailPeers, ensureWasmTestTools, toolsBin } from './testing.mjs';
 
 const MINUTE = 60_000;
 
@@ -40,7 +40,7 @@ export const suites = [
     turn: 'cargo',
     about: 'warnings are errors, natively and for the page',
     run: () => checks(
-      ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'relay,test-utils,mail', '--', '-D', 'warnings'],
+      ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'relay,test-utils,mail,bridge', '--', '-D', 'warnings'],
       ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'test-utils,mail', '--target', wasmTarget, '--', '-D', 'warnings'],
       ['cargo', 'clippy', '--locked', '--lib', '--no-default-features', '--features', 'mail-module', '--target', wasmTarget, '--', '-D', 'warnings'],
     ),
@@ -49,14 +49,15 @@ export const suites = [
     name: 'rust',
     turn: 'cargo',
     about: 'unit, property, simulation and integration tests, native',
-    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail', '--no-fail-fast'], { timeout: 40 * MINUTE }),
+    prepare: [ensureMailPeers],
+    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail,bridge', '--no-fail-fast'], { timeout: 40 * MINUTE }),
   },
   {
     name: 'sites',
     turn: 'cargo',
     about: 'real static sites from packages, published and fetched byte for byte',
     needs: ['npm'],
-    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail', '--test', 'sites_real'], { timeout: 20 * MINUTE }),
+    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail,bridge', '--test', 'sites_real'], { timeout: 20 * MINUTE }),
   },
   {
     name: 'www',

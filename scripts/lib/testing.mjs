@@ -22,15 +22,38 @@ export async function ensureBrowsers() {
   const missing = (await Promise.all(programs.map(async (program) => ((await locate(program)) ? null : program)))).filter(Boolean);
   if (missing.length === 0) return;
   const packages = missing.map((program) => program.debian);
-  const os = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';
-  if (/^ID=debian$/m.test(os) && process.getuid?.() === 0) {
-    console.log(`· Installing ${packages.join(', ')} from Debian…`);
-    const env = { DEBIAN_FRONTEND: 'noninteractive' };
-    await run('apt-get', ['update', '-qq'], { env, label: 'apt-get update' });
-    await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { env, label: 'apt-get install' });
-    return;
-  }
+  if (isOurDebian()) return fromDebian(packages);
   throw new Told(`${missing.map((program) => program.name).join(' and ')} must be installed for the browser tests (on Debian: apt-get install ${packages.join(' ')}).`);
+}
+
+/** What the bridge to SMTP is tested against, and how each is known to be there. */
+const mailPeers = [
+  { there: 'command -v postfix', debian: 'postfix' },
+  { there: 'command -v swaks', debian: 'swaks' },
+  { there: '/usr/bin/python3 -c "import dkim"', debian: 'python3-dkim' },
+  { there: '/usr/bin/python3 -c "import aiosmtpd"', debian: 'python3-aiosmtpd' },
+];
+
+/** Brings them from Debian where that can be done; elsewhere the tests say what they leave out. */
+export async function ensureMailPeers() {
+  const found = await Promise.all(mailPeers.map(({ there }) => ask('sh', ['-c', `${there} && echo yes`])));
+  const missing = mailPeers.filter((_, at) => !found[at]).map(({ debian }) => debian);
+  if (missing.length === 0 || !isOurDebian()) return;
+  // The tests run one of their own; without a configuration the package starts none for the machine.
+  await run('sh', ['-c', 'echo postfix postfix/main_mailer_type select No configuration | debconf-set-selections'], { label: 'debconf' });
+  await fromDebian(missing);
+}
+
+function isOurDebian() {
+  const os = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';
+  return /^ID=debian$/m.test(os) && process.getuid?.() === 0;
+}
+
+async function fromDebian(packages) {
+  console.log(`· Installing ${packages.join(', ')} from Debian…`);
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  await run('apt-get', ['update', '-qq'], { env, label: 'apt-get update' });
+  await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { env, label: 'apt-get install' });
 }
 
 export async function locate({ commands, variable }) {

@@ -95,6 +95,9 @@ struct Cli {
     tls: TlsArgs,
     #[command(flatten)]
     keeper: KeeperArgs,
+    #[cfg(feature = "bridge")]
+    #[command(flatten)]
+    bridge: BridgeArgs,
     /// Work that the ids of those who keep mail must show in this network, in bits; 0 for a private one
     #[arg(long, env = "GYRE_PUZZLE_BITS", value_name = "BITS", default_value_t = PUZZLE_BITS, value_parser = clap::value_parser!(u8).range(..=32))]
     puzzle_bits: u8,
@@ -161,6 +164,118 @@ struct KeeperArgs {
     /// File that holds the sites [default: keeper.redb in the data directory]
     #[arg(long, env = "GYRE_KEEPER_STORE", value_name = "FILE")]
     keeper_store: Option<PathBuf>,
+}
+
+#[cfg(feature = "bridge")]
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bridge to SMTP")]
+struct BridgeArgs {
+    /// Take in mail for this domain and seal it to its recipients: ID@DOMAIN, or ALIAS@DOMAIN
+    #[arg(
+        long,
+        env = "GYRE_SMTP_DOMAIN",
+        value_name = "DOMAIN",
+        requires = "smtp_listen"
+    )]
+    smtp_domain: Option<String>,
+    /// Where servers bring it (repeat for several)
+    #[arg(
+        long,
+        env = "GYRE_SMTP_LISTEN",
+        value_name = "ADDRESS:PORT",
+        value_delimiter = ',',
+        requires = "smtp_domain"
+    )]
+    smtp_listen: Vec<SocketAddr>,
+    /// File of aliases, each line a name and an id or card
+    #[arg(
+        long,
+        env = "GYRE_SMTP_ALIASES",
+        value_name = "FILE",
+        requires = "smtp_domain"
+    )]
+    smtp_aliases: Option<PathBuf>,
+    /// Machines that must keep a mail before it is answered for [default: five, or three and a relay]
+    #[arg(long, env = "GYRE_SMTP_COPIES", value_name = "N", requires = "smtp_domain", value_parser = clap::value_parser!(u8).range(1..=8))]
+    smtp_copies: Option<u8>,
+    /// Seconds in which they must; else the sender is asked to come again
+    #[arg(long, env = "GYRE_SMTP_PATIENCE", value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=300))]
+    smtp_patience: u64,
+    /// Longest mail, as 500kB or 10MB [default: 26148864]
+    #[arg(
+        long,
+        env = "GYRE_SMTP_MAX_SIZE",
+        value_name = "SIZE",
+        requires = "smtp_domain"
+    )]
+    smtp_max_size: Option<Size>,
+    /// Mails from one address: N at once, then one each SECONDS [default: 60/2]
+    #[arg(
+        long,
+        env = "GYRE_SMTP_RATE",
+        value_name = "N/SECONDS",
+        requires = "smtp_domain"
+    )]
+    smtp_rate: Option<Rate>,
+    /// DNS server that is asked for SPF, DKIM, DMARC and MX [default: the system's]
+    #[arg(
+        long,
+        env = "GYRE_SMTP_DNS",
+        value_name = "ADDRESS:PORT",
+        requires = "smtp_domain"
+    )]
+    smtp_dns: Option<SocketAddr>,
+    /// Certificate chain for STARTTLS, as PEM [default: the relay's]
+    #[arg(
+        long,
+        env = "GYRE_SMTP_TLS_CERT",
+        value_name = "FILE",
+        requires = "smtp_tls_key"
+    )]
+    smtp_tls_cert: Option<PathBuf>,
+    /// Its private key as PEM
+    #[arg(
+        long,
+        env = "GYRE_SMTP_TLS_KEY",
+        value_name = "FILE",
+        requires = "smtp_tls_cert"
+    )]
+    smtp_tls_key: Option<PathBuf>,
+    /// Where people of this machine hand in mail that goes out, on loopback
+    #[arg(long, env = "GYRE_SMTP_SUBMISSION", value_name = "ADDRESS:PORT", requires_all = ["smtp_domain", "smtp_passwords", "smtp_dkim_key"])]
+    smtp_submission: Option<SocketAddr>,
+    /// File of who may, each line NAME:PASSWORD; they write as NAME@DOMAIN
+    #[arg(
+        long,
+        env = "GYRE_SMTP_PASSWORDS",
+        value_name = "FILE",
+        requires = "smtp_submission"
+    )]
+    smtp_passwords: Option<PathBuf>,
+    /// Private key that signs it (DKIM): RSA or Ed25519, as PEM
+    #[arg(
+        long,
+        env = "GYRE_SMTP_DKIM_KEY",
+        value_name = "FILE",
+        requires = "smtp_submission"
+    )]
+    smtp_dkim_key: Option<PathBuf>,
+    /// Its selector: the public key stands at SELECTOR._domainkey.DOMAIN
+    #[arg(
+        long,
+        env = "GYRE_SMTP_DKIM_SELECTOR",
+        value_name = "NAME",
+        default_value = "gyre"
+    )]
+    smtp_dkim_selector: String,
+    /// Server that takes what goes out [default: those of the recipients' domains]
+    #[arg(
+        long,
+        env = "GYRE_SMTP_SMARTHOST",
+        value_name = "HOST:PORT",
+        requires = "smtp_submission"
+    )]
+    smtp_smarthost: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -357,9 +472,53 @@ fn config(cli: Cli) -> Result<Config, &'static str> {
         mailboxes: cli.keeper.mailboxes.map_or(0, |size| size.0),
         puzzle_bits: cli.puzzle_bits,
         denylists: cli.denylist,
+        #[cfg(feature = "bridge")]
+        bridge: bridge(cli.bridge),
         data,
     })
 }
+
+#[cfg(feature = "bridge")]
+fn bridge(args: BridgeArgs) -> Option<relay::BridgeConfig> {
+    let given = (
+        args.smtp_submission,
+        args.smtp_passwords,
+        args.smtp_dkim_key,
+    );
+    let submission = match given {
+        (Some(listen), Some(passwords), Some(dkim_key)) => Some(relay::SubmissionConfig {
+            listen,
+            passwords,
+            dkim_key,
+            dkim_selector: args.smtp_dkim_selector,
+            smarthost: args.smtp_smarthost,
+            delivery_port: SMTP_PORT,
+        }),
+        _ => None,
+    };
+    let limits = relay::BridgeLimits::default();
+    Some(relay::BridgeConfig {
+        domain: args.smtp_domain?,
+        listen: args.smtp_listen,
+        aliases: args.smtp_aliases,
+        dns: args.smtp_dns,
+        copies: args.smtp_copies.map(usize::from),
+        patience: Duration::from_secs(args.smtp_patience),
+        limits: relay::BridgeLimits {
+            max_bytes: args.smtp_max_size.map_or(limits.max_bytes, |size| size.0),
+            rate: args.smtp_rate.unwrap_or(limits.rate),
+        },
+        tls: args
+            .smtp_tls_cert
+            .zip(args.smtp_tls_key)
+            .map(|(certificates, key)| TlsConfig::Files { certificates, key }),
+        submission,
+    })
+}
+
+/// Where servers take mail (RFC 5321, 4.5.4.2).
+#[cfg(feature = "bridge")]
+const SMTP_PORT: u16 = 25;
 
 fn listen(wanted: &[ListenArg]) -> Result<Listen, &'static str> {
     if let [ListenArg::Localhost(port)] = wanted {

@@ -58,6 +58,10 @@ pub enum KeeperError {
     /// The node did not start.
     #[error("the keeper: {0}")]
     Node(#[from] node::Error),
+    /// The bridge on it did not start.
+    #[cfg(feature = "bridge")]
+    #[error(transparent)]
+    Bridge(#[from] super::BridgeError),
     /// The system gave no thread.
     #[error("the keeper: {0}")]
     Thread(#[from] std::io::Error),
@@ -76,6 +80,9 @@ pub(super) struct Start {
     pub metrics: Arc<Metrics>,
     /// Work that the ids of custodians must show in this network, in bits.
     pub puzzle_bits: u8,
+    /// What runs on it besides.
+    #[cfg(feature = "bridge")]
+    pub bridge: Option<super::bridge::Start>,
     /// What is not kept; marked as changed at first.
     pub denylist: watch::Receiver<Arc<Denylist>>,
     pub stop: watch::Receiver<bool>,
@@ -145,6 +152,11 @@ impl Keeper {
         let mut denylist = start.denylist;
         let first = denylist.borrow_and_update().clone();
         node.set_denylist(first).await?;
+        #[cfg(feature = "bridge")]
+        if let Some(bridge) = start.bridge {
+            let stop = start.stop.clone();
+            super::bridge::Bridge::start(bridge, node.clone(), store.clone(), stop).await?;
+        }
         let sites = Sites::open(
             node.clone(),
             store,

@@ -388,6 +388,42 @@ impl Store for DiskStore {
     }
 }
 
+#[cfg(feature = "mail")]
+impl super::shelf::Shelf for DiskStore {
+    async fn values(&self, prefix: &str) -> Result<Vec<(String, Bytes)>> {
+        let prefix = prefix.to_owned();
+        self.read(move |tx| {
+            let values = tx.open_table(VALUES).map_err(failed)?;
+            let mut alike = Vec::new();
+            for entry in values.range(prefix.as_str()..).map_err(failed)? {
+                let (name, value) = entry.map_err(failed)?;
+                if !name.value().starts_with(&prefix) {
+                    break;
+                }
+                let value = Bytes::copy_from_slice(value.value());
+                alike.push((name.value().to_owned(), value));
+            }
+            Ok(alike)
+        })
+        .await
+    }
+
+    async fn set_values(&self, values: Vec<(String, Option<Bytes>)>) -> Result<()> {
+        self.write(move |tx| {
+            let mut table = tx.open_table(VALUES).map_err(failed)?;
+            for (name, value) in values {
+                match value {
+                    Some(value) => table.insert(name.as_str(), &value[..]),
+                    None => table.remove(name.as_str()),
+                }
+                .map_err(failed)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
 /// Makes the tables, checks the version, removes imports that never ended.
 fn prepare(tx: &WriteTransaction) -> Result<()> {
     let found = row::counter(tx, SCHEMA_KEY)?;

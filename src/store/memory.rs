@@ -296,6 +296,25 @@ impl Store for MemoryStore {
     }
 }
 
+#[cfg(feature = "mail")]
+impl super::shelf::Shelf for MemoryStore {
+    async fn values(&self, prefix: &str) -> Result<Vec<(String, Bytes)>> {
+        let content = self.content()?;
+        let from = content.values.range(prefix.to_owned()..);
+        let alike = from.take_while(|(name, _)| name.starts_with(prefix));
+        Ok(alike
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect())
+    }
+
+    async fn set_values(&self, values: Vec<(String, Option<Bytes>)>) -> Result<()> {
+        for (name, value) in values {
+            self.set_value(&name, value).await?;
+        }
+        Ok(())
+    }
+}
+
 #[derive(Debug, Default)]
 struct Content {
     /// In order of creation, as `RowId` grows.

@@ -165,7 +165,8 @@ fn letter(out: Object, letter: &Letter) -> Object {
         .with("enclosures", enclosures)
         .with("request", letter.request)
         .with("own", letter.own)
-        .with("muted", letter.muted);
+        .with("muted", letter.muted)
+        .with_some("origin", letter.origin.clone());
     match &letter.body {
         Body::Here(bytes) => out.with("mime", array(bytes)),
         Body::There(body) => out.with("body", enclosure(body)),

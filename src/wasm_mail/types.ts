@@ -31,7 +31,7 @@ export type MailOutput =
   | { do: 'stamp'; job: string; prefix: Uint8Array; bits: number } | { do: 'unstamp'; job: string }
   | { do: 'keep'; blob: string; size: number }
   | { do: 'letter'; message: string; thread: string; from: string; device: string; to: string[]; timeMs: number; mime?: Uint8Array; body?: MailEnclosure;
-      enclosures: MailEnclosure[]; request: boolean; own: boolean; muted: boolean }
+      enclosures: MailEnclosure[]; request: boolean; own: boolean; muted: boolean; origin?: string }
   | { do: 'status'; message: string; to: string; state: MailSendState; peers: number; relays: number; why?: string }
   | { do: 'sent'; token: string; message: string; thread: string }
   | { do: 'failed'; token: string; code: string }

@@ -17,7 +17,11 @@ pub struct RelayHost {
     data: tempfile::TempDir,
     keeper: KeeperConfig,
     mailboxes: u64,
+    adjust: Option<Adjust>,
 }
+
+/// What else is set otherwise when it starts.
+type Adjust = Box<dyn Fn(&mut Config)>;
 
 impl RelayHost {
     /// One on any free port.
@@ -28,7 +32,8 @@ impl RelayHost {
     /// The same with a keeper beside it.
     pub async fn keeping(keeper: KeeperConfig) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let relay = start(&data, (Ipv4Addr::LOCALHOST, 0).into(), keeper.clone(), 0).await;
+        let any = (Ipv4Addr::LOCALHOST, 0).into();
+        let relay = start(&data, any, keeper.clone(), 0, None).await;
         Self {
             address: relay.address().clone(),
             socket: relay.http_addr,
@@ -36,7 +41,18 @@ impl RelayHost {
             data,
             keeper,
             mailboxes: 0,
+            adjust: None,
         }
+    }
+
+    /// With something else set otherwise when it starts again.
+    pub fn adjust(&mut self, adjust: impl Fn(&mut Config) + 'static) {
+        self.adjust = Some(Box::new(adjust));
+    }
+
+    /// The relay while it runs.
+    pub fn running(&self) -> &Relay {
+        self.running.as_ref().expect("it runs")
     }
 
     /// Where nodes find it, with its peer id.
@@ -88,8 +104,9 @@ impl RelayHost {
     /// Starts it again.
     pub async fn restart(&mut self) {
         assert!(self.running.is_none(), "it runs");
-        self.running =
-            Some(start(&self.data, self.socket, self.keeper.clone(), self.mailboxes).await);
+        let (keeper, adjust) = (self.keeper.clone(), self.adjust.as_ref());
+        let relay = start(&self.data, self.socket, keeper, self.mailboxes, adjust);
+        self.running = Some(relay.await);
     }
 }
 
@@ -98,12 +115,13 @@ async fn start(
     socket: SocketAddr,
     keeper: KeeperConfig,
     mailboxes: u64,
+    adjust: Option<&Adjust>,
 ) -> Relay {
     let list = data.path().join(DENYLIST);
     if !list.exists() {
         std::fs::write(&list, "version: 1\n---\n").unwrap();
     }
-    let config = Config {
+    let mut config = Config {
         listen: Listen::At(vec![socket]),
         stun: Stun::Off,
         keeper,
@@ -112,5 +130,8 @@ async fn start(
         mailboxes,
         ..Config::local(data.path().to_path_buf())
     };
+    if let Some(adjust) = adjust {
+        adjust(&mut config);
+    }
     relay::start(config).await.unwrap()
 }

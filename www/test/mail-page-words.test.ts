@@ -119,6 +119,9 @@ test('who was not let in is a stranger, whatever the address says', () => {
   for (const state of ['accepted', 'muted', 'blocked'] as const) assert.equal(isOfStrangers([letter], [person(idOf('f'), 'Mal', { state })]), false);
   assert.equal(isOfStrangers([letter, mail({ own: true })], []), false, 'who was answered is let in');
   assert.equal(isOfStrangers([mail({ from: stranger, verified: 'imported' })], []), false);
+  const bridged = mail({ from: { ...stranger, name: 'Zoë', address: 'zoe@fine.example' }, verified: 'bridge' });
+  assert.equal(isOfStrangers([bridged], []), true, 'a bridge that was not let in');
+  assert.deepEqual(answer(bridged, 'reply', ME).draft.to, ['zoe@fine.example'], 'whoever wrote, not the bridge');
   assert.equal(isOfStrangers([], []), false);
 });
 

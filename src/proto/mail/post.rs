@@ -32,6 +32,7 @@ use crate::proto::types::Time;
 mod burial;
 mod devices;
 mod feeding;
+mod forwarding;
 mod identity;
 mod inbox;
 mod lookup;
@@ -59,7 +60,9 @@ pub use identity::Stage as IdentityStage;
 pub use outbox::{Kind, MAX_OUTGOING, ParcelView, Stage};
 pub use people::{MAX_PEOPLE, Standing, safety};
 pub use snapshot::MAX_SYNC;
-pub use types::{Contact, DeviceView, Draft, Input, Job, Letter, Output, Policy, Ref, Status};
+pub use types::{
+    Contact, DeviceView, Draft, Forwarded, Input, Job, Letter, Output, Policy, Ref, Status,
+};
 pub use vault::hex;
 
 /// One person's mail on one device.
@@ -224,6 +227,7 @@ impl Post {
             Input::Relays(relays) => self.relays_changed(relays),
             Input::Stamped(job, nonce) => self.stamped(job, nonce),
             Input::Send(draft, token) => self.send(draft, token),
+            Input::Forward(mail, token) => self.forward(mail, token),
             Input::Cancel(message) => self.cancel(message),
             Input::Retry(message) => self.retry(message),
             Input::Stored(message) => self.stored(message),

@@ -44,7 +44,9 @@ export function withQuote(text: string, quote: string): string {
 
 function recipients(mail: Mail, kind: 'reply' | 'replyAll', me: string | null): string[] {
   // Who goes on from their own mail writes to the same people again.
-  const first: readonly Person[] = mail.own ? mail.to : [mail.from];
+  // Who wrote from outside is not the bridge that passed it on.
+  const author = mail.verified === 'bridge' ? { ...mail.from, id: null } : mail.from;
+  const first: readonly Person[] = mail.own ? mail.to : [author];
   const all = kind === 'replyAll' ? [...first, ...mail.to] : first;
   const ids = all.map(({ id, address }) => id ?? address).filter((id) => id !== null);
   const others = [...new Set(ids)].filter((id) => id !== me);

@@ -55,11 +55,11 @@ export function contactCalled(contacts: readonly Contact[], text: string): Conta
 
 /**
  * Whether a conversation is only of people who were not let in yet. It is asked of the mails themselves: the address of a
- * conversation may name any folder. What was imported or came by a mail server is nobody's request.
+ * conversation may name any folder. What was imported is nobody's request.
  */
 export function isOfStrangers(mails: readonly Mail[], contacts: readonly Contact[]): boolean {
   const known = new Set(contacts.filter(({ state }) => state !== 'request').map(({ id }) => id));
-  return mails.length > 0 && mails.every(({ own, verified, from }) => !own && verified === 'device' && (from.id === null || !known.has(from.id)));
+  return mails.length > 0 && mails.every(({ own, verified, from }) => !own && verified !== 'imported' && (from.id === null || !known.has(from.id)));
 }
 
 /** The pieces of what was typed or pasted as recipients. Names may hold spaces, so only commas, semicolons and line ends divide. */

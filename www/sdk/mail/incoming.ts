@@ -9,7 +9,7 @@ import { hex } from './seal.js';
 
 /** A letter as it is stored; without a body where that has yet to be fetched. */
 export function ofLetter(module: MailModule, people: People, letter: Letter): StoredMail {
-  const { message, thread, timeMs, from, to, mime, body, enclosures, own } = letter;
+  const { message, thread, timeMs, from, to, mime, body, enclosures, own, origin } = letter;
   const parsed = mime ? module.Mime.parse(mime) : null;
   const named = parsed?.from[0]?.name ?? '';
   const attached = enclosures.map((enclosure): StoredAttachment => {
@@ -29,8 +29,8 @@ export function ofLetter(module: MailModule, people: People, letter: Letter): St
     own,
     read: own,
     status: [],
-    // The module lets nothing in that a device of the sender has not signed.
-    verified: 'device',
+    // The module lets nothing in that a device of the sender has not signed; of what is passed on it proves who passed it on.
+    verified: origin === undefined ? 'device' : 'bridge',
     messageId: null,
     pending: body ? stored(body) : null,
   };
@@ -44,7 +44,7 @@ export function withBody(mail: StoredMail, parsed: MimeMail): StoredMail {
   const kept = mail.attachments.filter(({ part }) => part === null);
   return {
     ...mail,
-    from: { ...mail.from, name: from[0]?.name || mail.from.name },
+    from: mail.verified === 'bridge' ? outside(mail.from, from[0]) : { ...mail.from, name: from[0]?.name || mail.from.name },
     subject: line(subject),
     text,
     html,
@@ -52,6 +52,12 @@ export function withBody(mail: StoredMail, parsed: MimeMail): StoredMail {
     attachments: [...kept, ...inside],
     pending: null,
   };
+}
+
+/** Who wrote a mail that a bridge passed on: the bridge, and whom it names. */
+function outside(bridge: Who, author: MimeMail['from'][number] | undefined): Who {
+  const address = author?.address ?? '';
+  return { ...bridge, name: author?.name || address, address };
 }
 
 /** A mail of a file; its thread is that of what it answers. */

@@ -75,6 +75,8 @@ export interface Letter {
   /** Another device of one's own sent it. */
   readonly own: boolean;
   readonly muted: boolean;
+  /** The domain at which a bridge took it in, by the bridge's word; then `from` is the bridge. */
+  readonly origin?: string;
 }
 
 /** Who this machine is. */

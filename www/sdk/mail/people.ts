@@ -47,7 +47,8 @@ export class People {
   /** Somebody as a page shows them. */
   person({ id, name, address }: Who): Person {
     if (id !== null && id === this.me) return { id, name: name || this.name, petname: null, address };
-    const known = id === null ? undefined : this.#known.get(id);
+    // Whom a bridge names is not the bridge, whatever that is called here.
+    const known = id === null || address !== null ? undefined : this.#known.get(id);
     return { id, name: name || (known?.name ?? ''), petname: known?.petname ?? null, address };
   }
 

@@ -57,7 +57,7 @@ impl Post {
         id: DepositId,
         mut held: Held,
         message: &Message,
-        notes: Notes,
+        mut notes: Notes,
     ) {
         let key = message.device();
         let time = message.letter().time_millis.min(self.now);
@@ -71,7 +71,7 @@ impl Post {
                 self.tell_identity();
             }
         }
-        if let Some(has) = notes.has {
+        if let Some(has) = notes.has.take() {
             held.lies = Lies::Note;
             self.hold(id, held);
             return match other {
@@ -79,7 +79,7 @@ impl Post {
                 false => self.bury(id),
             };
         }
-        if let Some(part) = notes.part {
+        if let Some(part) = notes.part.take() {
             return match other {
                 true => self.take_part(key, part, id, held),
                 false => {
@@ -89,7 +89,7 @@ impl Post {
             };
         }
         match is_mail(message) {
-            true => self.hand_out(id, held, message, notes.recipients),
+            true => self.hand_out(id, held, message, notes),
             false => self.bury_unread(id, held.tag, held.until),
         }
     }
@@ -180,6 +180,7 @@ impl Post {
         let outgoing = Outgoing {
             number,
             part,
+            origin: None,
             parcels: vec![Parcel::new(self.id, true)],
             ..self.service_letter(kind)
         };
@@ -198,6 +199,7 @@ impl Post {
             receipts: Vec::new(),
             number: 0,
             part: None,
+            origin: None,
             parcels: Vec::new(),
         }
     }

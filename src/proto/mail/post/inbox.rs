@@ -206,7 +206,7 @@ impl Post {
         }
         self.learn(&message, &notes);
         match is_mail(&message) {
-            true => self.hand_out(id, held, &message, notes.recipients),
+            true => self.hand_out(id, held, &message, notes),
             false => {
                 held.lies = Lies::Stored;
                 self.hold(id, held);
@@ -294,7 +294,8 @@ impl Post {
     }
 
     /// Hands a letter to the page, which says when it is durable.
-    pub(super) fn hand_out(&mut self, id: DepositId, held: Held, message: &Message, to: Vec<Id>) {
+    pub(super) fn hand_out(&mut self, id: DepositId, held: Held, message: &Message, notes: Notes) {
+        let to = notes.recipients;
         let letter = message.letter();
         let standing = self.people.get(&letter.from).map(|person| person.standing);
         let own = self.is_me(letter.from);
@@ -314,6 +315,7 @@ impl Post {
             request: held.request.is_some(),
             own,
             muted: standing == Some(Standing::Muted),
+            origin: notes.origin,
         };
         self.refs.insert(reference, id);
         self.held.insert(id, held);

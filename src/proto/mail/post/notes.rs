@@ -29,6 +29,9 @@ pub const PART_LEN: usize = 14_000;
 /// Parts of a snapshot at most: 215 KiB of contacts and what the page says.
 pub const MAX_PARTS: usize = 16;
 
+/// Bytes of where a mail came in from outside: the longest name of a domain.
+pub const MAX_ORIGIN_LEN: usize = 253;
+
 /// All notes of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notes {
@@ -42,6 +45,8 @@ pub struct Notes {
     pub has: Option<Has>,
     /// A part of what a device of one's own knows.
     pub part: Option<Part>,
+    /// Where the mail came in, if whoever signed it only passed it on.
+    pub origin: Option<String>,
 }
 
 /// What a device has, so that the others know when a letter can be deleted. The later replaces the earlier.
@@ -100,6 +105,9 @@ impl Notes {
             out.uint(part.of as u64);
             out.bytes(&part.bytes);
             notes.push((PART, out.0));
+        }
+        if let Some(origin) = &self.origin {
+            notes.push((ORIGIN, origin.as_bytes().to_vec()));
         }
         if notes.is_empty() {
             return Vec::new();
@@ -178,10 +186,23 @@ impl Notes {
                 }
                 self.part = Some(part);
             }
+            ORIGIN => {
+                let origin = std::str::from_utf8(bytes).map_err(|_| MailError::Malformed)?;
+                if !is_origin(origin) {
+                    return Err(MailError::Malformed);
+                }
+                self.origin = Some(origin.to_owned());
+            }
             _ => {}
         }
         Ok(())
     }
+}
+
+/// Whether this can be where a mail came in: a domain in small ASCII letters.
+pub fn is_origin(text: &str) -> bool {
+    let letter = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    (1..=MAX_ORIGIN_LEN).contains(&text.len()) && text.bytes().all(letter)
 }
 
 fn pieces<const N: usize>(
@@ -203,6 +224,7 @@ const RECIPIENTS: u64 = 2;
 const PASSES: u64 = 3;
 const HAS: u64 = 4;
 const PART: u64 = 5;
+const ORIGIN: u64 = 6;
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
@@ -231,6 +253,7 @@ mod tests {
                 of: 2,
                 bytes: b"part".to_vec(),
             }),
+            origin: Some("mail.example".into()),
         }
     }
 
@@ -241,7 +264,7 @@ mod tests {
         assert_eq!(Notes::parse(&[]), Ok(Notes::default()));
         assert!(Notes::default().to_bytes().is_empty());
         // In docs/mail.md.
-        assert_eq!(bytes.len(), 696);
+        assert_eq!(bytes.len(), 711);
         // A kind of a later version is passed over.
         assert_eq!(
             Notes::parse(&[0x81, 0x82, 9, 0x41, 0]),
@@ -251,7 +274,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_looked_at_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..120), at in 0usize..696, flip in 1u8..) {
+        fn any_bytes_are_looked_at_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..120), at in 0usize..711, flip in 1u8..) {
             let _ = Notes::parse(&bytes);
             let mut damaged = all().to_bytes();
             damaged[at] ^= flip;

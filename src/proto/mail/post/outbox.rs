@@ -78,6 +78,8 @@ pub(super) struct Outgoing {
     /// Of the kinds for one's own devices: which of its kind, and the part.
     pub(super) number: u64,
     pub(super) part: Option<Part>,
+    /// Where it came in, of what is passed on; until it is sealed.
+    pub(super) origin: Option<String>,
     pub(super) parcels: Vec<Parcel>,
 }
 
@@ -237,17 +239,11 @@ impl Post {
             receipts: Vec::new(),
             number: 0,
             part: None,
+            origin: None,
             parcels: parcels.collect(),
         };
         self.check_fits(id, &outgoing)?;
-        if self.outbox.len() >= MAX_OUTGOING {
-            self.drop_oldest();
-        }
-        let parcels = self.outbox.values().flat_map(|outgoing| &outgoing.parcels);
-        let busy = parcels.filter(|parcel| !parcel.stage.is_final()).count();
-        if self.outbox.len() >= MAX_OUTGOING || busy + to.len() > MAX_PARCELS {
-            return Err(MailError::OutboxFull);
-        }
+        self.make_room_for(to.len())?;
         for blob in outgoing.blobs() {
             self.out
                 .push_back(Output::Keep(blob.hash, u64::from(blob.size)));
@@ -263,6 +259,18 @@ impl Post {
             self.answered(answered);
         }
         Ok(thread)
+    }
+
+    pub(super) fn make_room_for(&mut self, parcels: usize) -> Result<(), MailError> {
+        if self.outbox.len() >= MAX_OUTGOING {
+            self.drop_oldest();
+        }
+        let all = self.outbox.values().flat_map(|outgoing| &outgoing.parcels);
+        let busy = all.filter(|parcel| !parcel.stage.is_final()).count();
+        match self.outbox.len() >= MAX_OUTGOING || busy + parcels > MAX_PARCELS {
+            true => Err(MailError::OutboxFull),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn add_outgoing(&mut self, id: MessageId, outgoing: Outgoing) {
@@ -291,6 +299,7 @@ impl Post {
             receipts: Vec::new(),
             number: 0,
             part: None,
+            origin: None,
             parcels: to.collect(),
         };
         let letter = self.letter_for(MessageId([0; 16]), &outgoing, None);
@@ -298,7 +307,7 @@ impl Post {
         (MAX_MESSAGE_LEN + 256).saturating_sub(taken)
     }
 
-    fn check_fits(&self, id: MessageId, outgoing: &Outgoing) -> Result<(), MailError> {
+    pub(super) fn check_fits(&self, id: MessageId, outgoing: &Outgoing) -> Result<(), MailError> {
         let letter = self.letter_for(id, outgoing, None);
         match letter.signed_len(&self.me.key())? > MAX_MESSAGE_LEN {
             true => Err(MailError::TooLong),
@@ -372,6 +381,8 @@ impl Post {
             outgoing.body = None;
         }
         let kind = outgoing.kind;
+        // What was to be passed on, and could not be sealed.
+        let dropped = outgoing.origin.is_some();
         self.unsealed.remove(&(message, to));
         if let Some(sealed) = sealed {
             let id = sealed.id();
@@ -382,7 +393,7 @@ impl Post {
             self.deposit(Depositing::Done(id));
         }
         self.tell(message, to);
-        match over && kind != Kind::Mail {
+        match dropped || over && kind != Kind::Mail {
             true => self.forget_outgoing(message),
             false => {
                 self.save_outgoing(message);

@@ -207,6 +207,10 @@ impl Post {
                 Stage::Looking
             };
         }
+        // What is only passed on stays with nobody but its recipient.
+        if outgoing.origin.take().is_some() {
+            outgoing.body = None;
+        }
         self.unsealed.remove(&(message, to));
         self.under_way.insert(id, (message, to));
         self.save_sealed(message, to);
@@ -236,6 +240,7 @@ impl Post {
             },
             has: (outgoing.kind == Kind::Has).then(|| self.has(outgoing.number)),
             part: outgoing.part.clone(),
+            origin: outgoing.origin.clone(),
         };
         Letter {
             from: self.id,

@@ -283,7 +283,9 @@ impl Post {
     }
 
     pub(super) fn save_outgoing(&mut self, id: MessageId) {
-        let Some(outgoing) = self.outbox.get(&id) else {
+        let outgoing = self.outbox.get(&id);
+        // What is passed on is not kept before it is sealed.
+        let Some(outgoing) = outgoing.filter(|outgoing| outgoing.origin.is_none()) else {
             return;
         };
         let mut out = begin(12);

@@ -50,6 +50,19 @@ pub struct Draft {
     pub enclosures: Vec<Enclosure>,
 }
 
+/// A mail from outside, which is passed on to one recipient: whoever passes it on does not say that they wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forwarded {
+    /// To whom.
+    pub to: Id,
+    /// Where it came in: a domain of at most [`MAX_ORIGIN_LEN`](super::notes::MAX_ORIGIN_LEN) bytes.
+    pub origin: String,
+    /// The conversation; none for one of its own.
+    pub thread: Option<MessageId>,
+    /// The mail as it came.
+    pub body: Body,
+}
+
 /// What a person decides about strangers and receipts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -103,6 +116,9 @@ pub enum Input {
     Stamped(Job, u64),
     /// Bring this to its recipients. The same token is the same message, however often it is said.
     Send(Draft, String),
+    /// Pass a mail from outside on. It is forgotten as soon as it is sealed, so it is not tried anew once it has expired; `Cancel` before
+    /// then leaves nothing of it. The same token is the same message.
+    Forward(Forwarded, String),
     /// Stop what has not arrived yet.
     Cancel(Ref),
     /// Send again what expired or was refused.
@@ -148,6 +164,8 @@ pub struct Letter {
     pub own: bool,
     /// Whether the person is not to be told of it.
     pub muted: bool,
+    /// Where it came in from outside, by the word of who passed it on. Then nothing else proves who wrote it.
+    pub origin: Option<String>,
 }
 
 /// What became of a message for one recipient.

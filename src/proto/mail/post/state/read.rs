@@ -278,6 +278,7 @@ fn read_outgoing(reader: &mut Reader<'_>) -> Result<Outgoing, MailError> {
         receipts,
         number,
         part,
+        origin: None,
         parcels,
     })
 }
