@@ -29,7 +29,7 @@ impl NodeOptions {
             relays: texts(options, "relays")?,
             stun: texts(options, "stun")?,
             database_name: text(options, "databaseName")?,
-            quota: whole(options, "quota", MAX_LIMIT)?,
+            quota: number(options, "quota")?.map(|bytes| bytes as u64),
             relay_only: flag(options, "relayOnly")?,
             surroundings: match field(options, "surroundings")? {
                 Some(told) => surroundings(&told)?,
@@ -82,15 +82,18 @@ fn flag(options: &JsValue, name: &str) -> Result<bool> {
 
 /// A whole number up to `most`.
 fn whole(options: &JsValue, name: &str, most: u64) -> Result<Option<u64>> {
-    let Some(value) = field(options, name)? else {
-        return Ok(None);
-    };
-    let number = value
-        .as_f64()
-        .filter(|number| number.fract() == 0.0 && (0.0..=most as f64).contains(number));
-    match number {
-        Some(number) => Ok(Some(number as u64)),
-        None => Err(bad(name, "a whole number")),
+    let fits = |number: f64| number.fract() == 0.0 && (0.0..=most as f64).contains(&number);
+    match number(options, name)? {
+        Some(number) if fits(number) => Ok(Some(number as u64)),
+        Some(_) => Err(bad(name, "a whole number")),
+        None => Ok(None),
+    }
+}
+
+fn number(options: &JsValue, name: &str) -> Result<Option<f64>> {
+    match field(options, name)? {
+        Some(value) => Ok(Some(value.as_f64().ok_or_else(|| bad(name, "a number"))?)),
+        None => Ok(None),
     }
 }
 
