@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod behaviour;
+pub mod causes;
 pub mod custody;
 pub mod direct_only;
 pub mod fetch;

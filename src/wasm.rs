@@ -12,6 +12,7 @@ mod keys;
 mod log;
 mod names;
 mod node;
+mod options;
 mod promise;
 mod sites;
 mod source;

@@ -8,6 +8,7 @@ import { brotliCompress, constants, gzip } from 'node:zlib';
 import {
   artefacts, bindgenBinary, cargoPackage, cargoTarget, gyreBinary, nodeMajorWanted, npm, out, relayBinary, root, tools, wasmBindgenVersion, wasmTarget,
 } from './places.mjs';
+import { nameByLikeness } from './order.mjs';
 import { ask, run, Told } from './run.mjs';
 import { bringUpToDate } from './steps.mjs';
 
@@ -32,8 +33,16 @@ export function buildSteps({ fast = false } = {}) {
   const glue = join(out, 'gyre', 'glue');
   const compiledMail = join(artefacts, 'gyre_mail.wasm');
   const mailGlue = join(out, 'gyre', 'mail-glue');
-  const optimise = (from, into) => (fast ? copyFileSync(from, into)
-    : run(process.execPath, [join(root, 'node_modules/binaryen/bin/wasm-opt'), from, '-o', into, ...wasmOptArgs], { label: 'wasm-opt' }));
+  const wasmOpt = (from, into, args) => run(process.execPath,
+    [join(root, 'node_modules/binaryen/bin/wasm-opt'), from, '-o', into, ...args, ...wasmFeatures], { label: 'wasm-opt' });
+  const optimise = async (from, into) => {
+    if (fast) return copyFileSync(from, into);
+    const named = `${from}.named`;
+    await wasmOpt(from, named, smallerArgs);
+    writeFileSync(named, nameByLikeness(readFileSync(named)));
+    await wasmOpt(named, into, orderArgs);
+    rmSync(named);
+  };
 
   return [
     {
@@ -89,7 +98,8 @@ export function buildSteps({ fast = false } = {}) {
       id: 'wasm-opt',
       title: fast ? 'Copying the WebAssembly' : 'Optimising the WebAssembly',
       needs: ['wasm-glue', 'npm'],
-      key: `${wasmOptArgs.join(' ')} ${fast}`,
+      inputs: ['scripts/lib/order.mjs'],
+      key: `${[...smallerArgs, ...orderArgs, ...wasmFeatures].join(' ')} ${fast}`,
       outputs: ['pkg/wasm/gyre.js', 'pkg/wasm/gyre.d.ts', 'pkg/wasm/gyre_bg.wasm'],
       run: async () => {
         const to = join(root, 'pkg/wasm');
@@ -130,7 +140,8 @@ export function buildSteps({ fast = false } = {}) {
       id: 'mail-opt',
       title: fast ? 'Copying the mail module' : 'Optimising the mail module',
       needs: ['mail-glue', 'npm'],
-      key: `${wasmOptArgs.join(' ')} ${fast}`,
+      inputs: ['scripts/lib/order.mjs'],
+      key: `${[...smallerArgs, ...orderArgs, ...wasmFeatures].join(' ')} ${fast}`,
       outputs: ['pkg/wasm/gyre_mail.js', 'pkg/wasm/gyre_mail.d.ts', 'pkg/wasm/gyre_mail_bg.wasm'],
       run: async () => {
         const to = join(root, 'pkg/wasm');
@@ -274,12 +285,14 @@ function withoutPaths(target) {
 const hostTarget = once(async () => (await rustVersion()).match(/^host: (.+)$/m)?.[1] ?? '');
 
 /**
- * What rustc emits for today's browsers, named so that wasm-opt keeps it; names for people are stripped. Instances of one generic
- * are much alike, and gzip sees them if they stand within 32 kB of each other: hence functions in the order of their names, and
- * none but tiny ones moved into their only caller (a tenth less to load together, for 1 % more before compression).
+ * Instances of one generic are much alike, and gzip sees them if they stand within 32 kB of each other: hence none but tiny functions
+ * are moved into their only caller (for 1 % more before compression), and like is put beside like.
  */
-const wasmOptArgs = [
-  '--flatten', '--rereloop', '-Oz', '-Oz', '--one-caller-inline-max-function-size=20', '--reorder-functions-by-name', '--strip-debug', '--strip-producers',
+const smallerArgs = ['--flatten', '--rereloop', '-Oz', '-Oz', '--one-caller-inline-max-function-size=20', '--strip-debug', '--strip-producers'];
+const orderArgs = ['--reorder-functions-by-name', '--strip-debug'];
+
+/** What rustc emits for today's browsers, named so that wasm-opt keeps it. */
+const wasmFeatures = [
   '--enable-simd', '--enable-bulk-memory', '--enable-bulk-memory-opt', '--enable-nontrapping-float-to-int', '--enable-sign-ext',
   '--enable-mutable-globals', '--enable-reference-types', '--enable-multivalue',
 ];

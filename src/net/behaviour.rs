@@ -16,7 +16,7 @@ use super::direct_only::DirectOnly;
 use super::heard::Heard;
 use super::index::Scope;
 use super::transport::{Parts, swarm_config, webrtc};
-use super::{custody, index, introductions, names, pex, session};
+use super::{causes, custody, index, introductions, names, pex, session};
 
 /// What identify says of us.
 const IDENTIFY_PROTOCOL: &str = "/gyre/1.0.0";
@@ -90,6 +90,8 @@ pub fn swarm(key: &Keypair, parts: Parts, sockets_only: bool) -> io::Result<Swar
     let config = swarm_config().with_idle_connection_timeout(IDLE_TIMEOUT);
     let mut swarm = Swarm::new(parts.transport, behaviour, local, config);
     let webrtc = Multiaddr::empty().with(Protocol::WebRTC);
-    swarm.listen_on(webrtc).map_err(io::Error::other)?;
+    swarm
+        .listen_on(webrtc)
+        .map_err(|error| io::Error::other(causes::of_transport(&error)))?;
     Ok(swarm)
 }

@@ -7,11 +7,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use rand_chacha::ChaCha8Rng;
-use rand_core::{RngCore, SeedableRng};
-
 use super::types::{PeerKey, Time};
 use crate::proto::ordered::Map;
+use crate::proto::random::Random;
 use crate::proto::sorting::sort_by;
 
 /// Sessions that are enough. Ours: a browser's uplink shared by more leeches only makes each slower, and every link costs
@@ -115,7 +113,7 @@ pub struct Discovery {
     next_lookup: Time,
     pause: Duration,
     candidates: Map<PeerKey, Candidate>,
-    rng: ChaCha8Rng,
+    rng: Random,
     out: VecDeque<Output>,
 }
 
@@ -137,7 +135,7 @@ impl Discovery {
             next_lookup: Time::default(),
             pause: LOOKUP_PAUSE,
             candidates: Map::new(),
-            rng: ChaCha8Rng::seed_from_u64(seed),
+            rng: Random::new(seed),
             out: VecDeque::new(),
         }
     }
@@ -240,7 +238,7 @@ impl Discovery {
 
     /// From 0 to 0.25: peers that failed together must not come back together.
     fn jitter(&mut self) -> f64 {
-        f64::from(self.rng.next_u32()) / f64::from(u32::MAX) / 4.0
+        f64::from(self.rng.word()) / f64::from(u32::MAX) / 4.0
     }
 
     fn count(&self, state: State) -> usize {
@@ -280,7 +278,7 @@ impl Discovery {
         // Those that never failed first; among equals at random, so that a crowd spreads over the holders.
         let mut ready: Vec<_> = ready
             .drain(..)
-            .map(|(failures, peer)| (failures, self.rng.next_u32(), peer))
+            .map(|(failures, peer)| (failures, self.rng.word(), peer))
             .collect();
         sort_by(&mut ready, Ord::cmp);
         for (_, _, peer) in ready {

@@ -8,7 +8,7 @@ mod day;
 mod pacer;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub use day::{Admission, DayLedger};
 pub use pacer::Pacer;
@@ -32,8 +32,8 @@ const VERSION: u64 = 1;
 const MAX_LEN: usize = 1024;
 
 /// What the person has set. The default is what a guest would do: nothing capped, nothing sent where data costs money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// Chunk bytes sent a second at most.
     pub up_rate: Option<u64>,
@@ -50,8 +50,8 @@ pub struct Limits {
 }
 
 /// What the page tells of the machine it runs on; all `false` where the browser says nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Surroundings {
     /// The connection is metered, cellular, or the browser asks to save data.
     pub metered: bool,

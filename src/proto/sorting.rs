@@ -7,7 +7,24 @@ use std::cmp::Ordering;
 
 /// Sorts `items`; equal ones keep their order.
 pub fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
-    let mut from = order(items.len(), &|a, b| compare(&items[a], &items[b]));
+    let from = order(items.len(), &|a, b| compare(&items[a], &items[b]));
+    arrange(items, from);
+}
+
+/// Sorts `items` by what `key` says of them; equal ones keep their order.
+pub fn sort_by_key<T, K: Ord>(items: &mut [T], key: impl Fn(&T) -> K) {
+    sort_by(items, |a, b| key(a).cmp(&key(b)));
+}
+
+/// The same, with `key` asked once for each.
+pub fn sort_by_cached_key<T, K: Ord>(items: &mut [T], key: impl Fn(&T) -> K) {
+    let keys: Vec<K> = items.iter().map(key).collect();
+    let from = order(items.len(), &|a, b| keys[a].cmp(&keys[b]));
+    arrange(items, from);
+}
+
+/// Puts items where they belong; `from` says where each comes from.
+fn arrange<T>(items: &mut [T], mut from: Vec<usize>) {
     for start in 0..from.len() {
         let mut to = start;
         loop {
@@ -19,11 +36,6 @@ pub fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
             to = next;
         }
     }
-}
-
-/// Sorts `items` by what `key` says of them; equal ones keep their order.
-pub fn sort_by_key<T, K: Ord>(items: &mut [T], key: impl Fn(&T) -> K) {
-    sort_by(items, |a, b| key(a).cmp(&key(b)));
 }
 
 /// Where each item comes from when they are sorted.
@@ -45,6 +57,9 @@ mod tests {
             let (mut ours, mut theirs) = (items.clone(), items);
             sort_by_key(&mut ours, |item| item.0);
             theirs.sort_by_key(|item| item.0);
+            prop_assert_eq!(&ours, &theirs);
+            sort_by_cached_key(&mut ours, |item| item.1);
+            theirs.sort_by_key(|item| item.1);
             prop_assert_eq!(ours, theirs);
         }
     }

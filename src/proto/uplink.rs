@@ -3,10 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use rand_chacha::ChaCha8Rng;
-use rand_core::{RngCore, SeedableRng};
-
 use super::types::Time;
+use crate::proto::random::Random;
 
 /// First pause after a failure; doubles up to [`PAUSE_MAX`]. Three quarters of every pause are random, so that the tabs of a
 /// restarted relay do not all come back in the same second.
@@ -72,7 +70,7 @@ pub struct Uplink {
     failures: u32,
     deadline: Time,
     connected: bool,
-    rng: ChaCha8Rng,
+    rng: Random,
     out: VecDeque<Output>,
 }
 
@@ -84,7 +82,7 @@ impl Uplink {
             failures: 0,
             deadline: Time::default(),
             connected: false,
-            rng: ChaCha8Rng::seed_from_u64(seed),
+            rng: Random::new(seed),
             out: VecDeque::new(),
         }
     }
@@ -169,7 +167,7 @@ impl Uplink {
 
     /// From 0 to 1.
     fn random(&mut self) -> f64 {
-        f64::from(self.rng.next_u32()) / f64::from(u32::MAX)
+        f64::from(self.rng.word()) / f64::from(u32::MAX)
     }
 }
 

@@ -1,9 +1,12 @@
 //! The page's event loop.
 
 use std::future::Future;
+use std::pin::Pin;
 
 pub(super) fn spawn(future: impl Future<Output = ()> + 'static) {
-    wasm_bindgen_futures::spawn_local(future);
+    // One kind of task for all: each would bring a kilobyte of its own along.
+    let task: Pin<Box<dyn Future<Output = ()>>> = Box::pin(future);
+    wasm_bindgen_futures::spawn_local(task);
 }
 
 pub(super) async fn yield_now() {

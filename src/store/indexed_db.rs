@@ -17,7 +17,6 @@ use futures::lock::Mutex;
 use js_sys::{Reflect, Uint8Array};
 use rexie::{Rexie, Transaction};
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::spawn_local;
 
 use self::data::room_for;
 use self::files::{FILE_MIN, Files, Place};
@@ -29,6 +28,7 @@ use self::transaction::Step;
 use super::{BlobRow, Kept, Result, RowId, SmallBlob, Store, StoreError, StoredChunk, Usage};
 use crate::proto::ordered::{Map, Set};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
+use crate::rt;
 
 mod chunk;
 mod counter;
@@ -497,7 +497,7 @@ impl Drop for Connection {
 async fn detached<T: 'static>(work: impl Future<Output = Result<T>> + 'static) -> Result<T> {
     let work = transaction::step(work);
     let (sender, receiver) = oneshot::channel();
-    spawn_local(async move {
+    rt::spawn(async move {
         // The caller may be gone: then nobody wants the outcome.
         drop(sender.send(work.await));
     });

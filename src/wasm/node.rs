@@ -4,18 +4,18 @@ use std::rc::Rc;
 
 use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 use web_sys::ReadableStreamDefaultReader;
 
 use super::file::WasmFile;
+use super::options::{self, NodeOptions};
 use super::promise::{nothing, object, promise, promise_until};
 use super::sites;
 use super::source::chunks;
 use super::types::{
     JsCallOptions, JsImportOptions, JsLimits, JsListener, JsNodeOptions, JsPeers, JsStats,
-    JsSurroundings, JsSwarms, NodeOptions,
+    JsSurroundings, JsSwarms,
 };
 use crate::node::{Changed, Config, Error, ImportOptions, PageNode, Result, Share, parse_address};
 use crate::proto::custody::region::PUZZLE_BITS;
@@ -267,20 +267,20 @@ impl WasmNode {
 
     /// What the person allows of their connection.
     #[wasm_bindgen(js_name = setLimits, unchecked_return_type = "Promise<void>")]
-    pub fn set_limits(&self, limits: JsLimits) -> Promise {
+    pub fn set_limits(&self, allowed: JsLimits) -> Promise {
         let node = self.node();
         promise(async move {
-            node.set_limits(plain(limits.into())?).await?;
+            node.set_limits(options::limits(&allowed)?).await?;
             nothing()
         })
     }
 
     /// What the platform says of the connection and the battery.
     #[wasm_bindgen(js_name = setSurroundings, unchecked_return_type = "Promise<void>")]
-    pub fn set_surroundings(&self, surroundings: JsSurroundings) -> Promise {
+    pub fn set_surroundings(&self, told: JsSurroundings) -> Promise {
         let node = self.node();
         promise(async move {
-            node.set_surroundings(plain(surroundings.into())?).await?;
+            node.set_surroundings(options::surroundings(&told)?).await?;
             nothing()
         })
     }
@@ -303,7 +303,7 @@ impl WasmNode {
 }
 
 async fn start(options: JsNodeOptions) -> Result<PageNode> {
-    let options: NodeOptions = plain(options.into())?;
+    let options = NodeOptions::read(&options)?;
     let relays = options.relays.iter().map(|relay| {
         parse_address(relay)
             .map_err(|error| Error::BadOptions(format!("relay address {relay}: {error}")))
@@ -314,7 +314,7 @@ async fn start(options: JsNodeOptions) -> Result<PageNode> {
         relay_only: options.relay_only,
         surroundings: options.surroundings,
         puzzle_bits: options.puzzle_bits.unwrap_or(PUZZLE_BITS),
-        quota: options.quota.map(|bytes| bytes as u64),
+        quota: options.quota,
         ..Config::default()
     };
     PageNode::start_in_page(config, options.database_name.as_deref().unwrap_or(DATABASE)).await
@@ -350,11 +350,6 @@ fn sources(texts: Option<Vec<String>>) -> Result<Vec<WebSource>> {
         WebSource::parse(text).ok_or_else(refused)
     };
     texts.unwrap_or_default().iter().map(read).collect()
-}
-
-/// Settings as a page gives them.
-fn plain<T: DeserializeOwned>(value: JsValue) -> Result<T> {
-    serde_wasm_bindgen::from_value(value).map_err(|error| Error::BadOptions(error.to_string()))
 }
 
 /// Plain objects, `null` for what is not known, numbers as numbers.

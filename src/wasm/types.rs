@@ -1,10 +1,7 @@
-//! The TypeScript of everything that crosses the border, and the options that come in.
+//! The TypeScript of everything that crosses the border.
 
-use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
-
-use crate::proto::limits::Surroundings;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -51,23 +48,6 @@ export interface Stats { peerId: string; state: 'connecting' | 'joined' | 'peers
   uploadAllowed: boolean | null; uploadHold: 'unasked' | 'refused' | 'metered' | 'battery' | 'day' | null; limits: Limits;
   today: { up: number; down: number }; up: number; down: number; upRate: number; downRate: number; storage: { used: number; quota: number } }
 "#;
-
-/// `WasmNodeOptions`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct NodeOptions {
-    #[serde(default)]
-    pub relays: Vec<String>,
-    #[serde(default)]
-    pub stun: Vec<String>,
-    pub database_name: Option<String>,
-    pub quota: Option<f64>,
-    #[serde(default)]
-    pub relay_only: bool,
-    #[serde(default)]
-    pub surroundings: Surroundings,
-    pub puzzle_bits: Option<u8>,
-}
 
 #[wasm_bindgen]
 extern "C" {

@@ -5,7 +5,7 @@ use libp2p::{PeerId, relay};
 
 use super::{Alarm, EventLoop, now};
 use crate::net::addresses::listen_at;
-use crate::net::{index, introductions};
+use crate::net::{causes, index, introductions};
 use crate::proto::neighbours::{Input, Output};
 use crate::proto::types::PeerKey;
 use crate::store::Store;
@@ -118,7 +118,8 @@ impl<S: Store> EventLoop<S> {
                 self.reservations.insert(id, listener);
             }
             Err(error) => {
-                tracing::debug!(%id, %error, "no reservation");
+                let cause = causes::of_transport(&error);
+                tracing::debug!(%id, cause, "no reservation");
                 self.tell_neighbours(Input::Refused(key));
             }
         }

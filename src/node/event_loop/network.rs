@@ -9,7 +9,7 @@ use crate::net::addresses::{is_dialable, socket_of};
 use crate::net::behaviour::BehaviourEvent;
 use crate::net::index::Scope;
 use crate::net::transport::webrtc;
-use crate::net::{custody, index, introductions, names};
+use crate::net::{causes, custody, index, introductions, names};
 use crate::node::snapshot::Via;
 use crate::proto::types::PeerKey;
 use crate::proto::{discovery, keeping, neighbours, uplink};
@@ -299,7 +299,7 @@ impl<S: Store> EventLoop<S> {
         }
         self.urgent = true;
         if let Some(relay) = self.relay_of(&id) {
-            self.relays[relay].detail = first_cause(error);
+            self.relays[relay].detail = causes::of_dial(error);
             let connected = self
                 .peers
                 .by_id(&id)
@@ -326,7 +326,7 @@ impl<S: Store> EventLoop<S> {
         }
         let now = rt::unix_millis();
         if !peer.is_complaining(now) {
-            peer.complain(format!("No link: {}.", first_cause(error)), now);
+            peer.complain(format!("No link: {}.", causes::of_dial(error)), now);
         }
         self.give_up(key);
     }
@@ -358,15 +358,5 @@ fn in_words(reason: &webrtc::UpgradeError) -> String {
             let other = other.to_string();
             format!("No direct link: {}.", other.trim_end_matches('.'))
         }
-    }
-}
-
-/// The part of a dial error that a person can use.
-fn first_cause(error: &DialError) -> String {
-    match error {
-        DialError::Transport(failed) => failed
-            .first()
-            .map_or_else(|| error.to_string(), |(_, cause)| cause.to_string()),
-        other => other.to_string(),
     }
 }

@@ -4,6 +4,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 
 use super::{Alarm, EventLoop, now};
+use crate::net::causes;
 use crate::proto::uplink::{Input, Output, State};
 use crate::proto::{discovery, neighbours};
 use crate::rt;
@@ -71,7 +72,7 @@ impl<S: Store> EventLoop<S> {
             .condition(PeerCondition::Always)
             .build();
         if let Err(error) = self.swarm.dial(opts) {
-            self.relays[index].detail = error.to_string();
+            self.relays[index].detail = causes::of_dial(&error);
             self.tell_uplink(index, Input::Lost);
         }
     }
@@ -85,7 +86,7 @@ impl<S: Store> EventLoop<S> {
         match self.swarm.listen_on(address) {
             Ok(listener) => self.relays[index].listener = Some(listener),
             Err(error) => {
-                self.relays[index].detail = error.to_string();
+                self.relays[index].detail = causes::of_transport(&error);
                 self.tell_uplink(index, Input::Unreserved);
             }
         }

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::stamp::leading_zeros;
 use super::tag::Tag;
 use super::{COPIES, MessageId, NEIGHBOURHOOD, PeerId, READ_WIDTH};
+use crate::proto::sorting::{sort_by_cached_key, sort_by_key};
 use crate::proto::types::BlobHash;
 
 /// Zero bits that a peer's id must show: some 65,000 keys tried, seconds once in a tab; to own the neighbourhood of one tag
@@ -94,7 +95,7 @@ pub fn beside(place: &[u8; 32], depth: u32) -> [u8; 32] {
 
 /// The order in which peers take a message.
 pub fn rank(id: MessageId, peers: &mut [Candidate]) {
-    peers.sort_by_cached_key(|candidate| {
+    sort_by_cached_key(peers, |candidate| {
         let mut material = [0; 64];
         material[..32].copy_from_slice(&id.0);
         material[32..].copy_from_slice(&candidate.peer.0);
@@ -159,7 +160,7 @@ impl Density {
     /// The median; `None` while too little is known.
     fn usual_radius(&self) -> Option<u64> {
         let mut radii: Vec<_> = self.radii.iter().map(|(_, radius)| *radius).collect();
-        radii.sort_unstable();
+        sort_by_key(&mut radii, |radius| *radius);
         let known = radii.len() >= SAMPLES / 4;
         radii.get(radii.len() / 2).copied().filter(|_| known)
     }

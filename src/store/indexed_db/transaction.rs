@@ -1,7 +1,5 @@
 //! One transaction from begin to commit, and what the platform's errors mean.
 
-use std::error::Error;
-
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use rexie::{Rexie, Transaction, TransactionMode};
@@ -15,9 +13,7 @@ pub(super) async fn read<T>(
     stores: &[&str],
     body: impl AsyncFnOnce(&Transaction) -> Result<T>,
 ) -> Result<T> {
-    let tx = database
-        .transaction(stores, TransactionMode::ReadOnly)
-        .map_err(failed)?;
+    let tx = begin(database, stores, TransactionMode::ReadOnly)?;
     body(&tx).await
 }
 
@@ -26,21 +22,33 @@ pub(super) async fn write<T>(
     database: &Rexie,
     body: impl AsyncFnOnce(&Transaction) -> Result<T>,
 ) -> Result<T> {
-    let tx = database
-        .transaction(&STORES, TransactionMode::ReadWrite)
-        .map_err(failed)?;
+    let tx = begin(database, &STORES, TransactionMode::ReadWrite)?;
     match body(&tx).await {
-        Ok(value) => match tx.commit().await {
-            Ok(()) => Ok(value),
-            Err(rexie::Error::TransactioncommitFailed) => Err(refused(database).await),
-            Err(error) => Err(failed(error)),
-        },
+        Ok(value) => commit(database, tx).await.map(|()| value),
         Err(error) => {
-            // Fails only if the platform has aborted it already, for the reason that we are about to return.
-            tx.abort().await.ok();
+            abort(tx).await;
             Err(error)
         }
     }
+}
+
+fn commit(database: &Rexie, tx: Transaction) -> Step<'_, ()> {
+    step(async move {
+        match tx.commit().await {
+            Ok(()) => Ok(()),
+            Err(rexie::Error::TransactioncommitFailed) => Err(refused(database).await),
+            Err(error) => Err(failed(error)),
+        }
+    })
+}
+
+fn abort(tx: Transaction) -> LocalBoxFuture<'static, ()> {
+    // Fails only if the platform has aborted it already, for the reason that its writer is about to be told.
+    async move { drop(tx.abort().await) }.boxed_local()
+}
+
+fn begin(database: &Rexie, stores: &[&str], mode: TransactionMode) -> Result<Transaction> {
+    database.transaction(stores, mode).map_err(failed)
 }
 
 /// A part of what is done in a transaction, on the heap: who awaits it would else have all of its states in its own, once for
@@ -61,10 +69,10 @@ pub(super) fn failed(error: rexie::Error) -> StoreError {
     if dom_exception_name(&error).is_some_and(|name| name == "QuotaExceededError") {
         return StoreError::QuotaExceeded;
     }
-    match error.source() {
-        Some(source) => StoreError::Backend(source.to_string()),
-        None => StoreError::Backend(error.to_string()),
-    }
+    StoreError::Backend(match error {
+        rexie::Error::IdbError(cause) => cause.to_string(),
+        error => error.to_string(),
+    })
 }
 
 /// The name of the `DOMException` behind an error, if that is what it is.

@@ -32,6 +32,7 @@ use libp2p::{
 };
 use web_time::Instant;
 
+use crate::net::causes;
 use crate::proto::ordered::{Map, Set};
 use crate::rt;
 
@@ -338,7 +339,8 @@ impl Behaviour {
         }
         let mut reason = None;
         for reply in self.waiting_for(id) {
-            let reason = reason.get_or_insert_with(|| UpgradeError::Circuit(describe(error)));
+            let reason =
+                reason.get_or_insert_with(|| UpgradeError::Circuit(causes::of_dial(error)));
             let _ = reply.send(Err(reason.clone()));
         }
     }
@@ -496,25 +498,6 @@ impl std::fmt::Debug for Behaviour {
 /// From 0 to 1.
 fn jitter() -> f64 {
     f64::from(u32::from_le_bytes(rt::random())) / f64::from(u32::MAX)
-}
-
-/// A dial error in one line, without the addresses, for people to read.
-fn describe(error: &DialError) -> String {
-    match error {
-        DialError::Transport(failures) => match failures.first() {
-            Some((_, cause)) => innermost(cause),
-            None => "no address".to_owned(),
-        },
-        other => innermost(other),
-    }
-}
-
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 const MINUTE: Duration = Duration::from_secs(60);

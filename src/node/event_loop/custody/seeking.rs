@@ -18,6 +18,7 @@ use crate::proto::custody::region::{
 use crate::proto::custody::tag::Tag;
 use crate::proto::custody::{self, READ_WIDTH};
 use crate::proto::ordered::Map;
+use crate::proto::sorting::sort_by_key;
 use crate::proto::types::{BlobHash, PeerKey, Time};
 use crate::store::Store;
 
@@ -242,7 +243,7 @@ impl<S: Store> EventLoop<S> {
             .chain(linked)
             .map(|peer| (distance(&place, &position(peer)), peer))
             .collect();
-        near.sort_unstable();
+        sort_by_key(&mut near, |peer| *peer);
         near.dedup();
         near.truncate(READ_WIDTH);
         let peers = near.into_iter().map(|(_, peer)| peer);

@@ -15,6 +15,7 @@ use crate::proto::custody::region::{Candidate, Density, is_qualified};
 use crate::proto::custody::tag::Tag;
 use crate::proto::custody::{ANSWER_WITHIN, MessageId, NEIGHBOURHOOD, PeerId, READ_WIDTH};
 use crate::proto::ordered::{Map, Set};
+use crate::proto::sorting::sort_by_key;
 use crate::proto::types::Time;
 
 /// Messages that are looked after at once: bounds envelopes in memory, and links made for them.
@@ -165,7 +166,9 @@ impl Custodian {
     fn order(&mut self, tag: Tag, id: MessageId, found: &[Candidate]) -> Vec<Candidate> {
         let mut order = self.upkeep.density.choose(tag, id, found).order;
         if let Some(item) = self.shelf.get(id) {
-            order.sort_by_key(|candidate| !item.partners.contains(&candidate.peer));
+            sort_by_key(&mut order, |candidate| {
+                !item.partners.contains(&candidate.peer)
+            });
         }
         order
     }
