@@ -4,6 +4,8 @@
 //! A wish is let in as a message is: signed by the contacts' key or paid with a stamp, both over an id of its own. It names the
 //! message, and ends with it: what deletes the message lets its blobs go.
 
+use std::sync::Arc;
+
 use super::MessageId;
 use super::deposit::{Expiry, Header, Proof, parse};
 use super::stamp;
@@ -27,7 +29,11 @@ pub struct Blob {
 
 /// The wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keep {
+pub struct Keep(Arc<Parts>);
+
+/// Shared, as what is sent to several peers is.
+#[derive(Debug, PartialEq, Eq)]
+struct Parts {
     header: Header,
     message: MessageId,
     blobs: Vec<Blob>,
@@ -43,11 +49,11 @@ impl Keep {
     ) -> Option<Self> {
         let (terms, blobs) = (pass.terms(), in_order(blobs)?);
         let id = id_of(terms.tag(), message, &blobs);
-        Some(Self {
-            header: Header::signed(terms, &pass.signer(), expiry, id),
+        Some(Self::new(
+            Header::signed(terms, &pass.signer(), expiry, id),
             message,
             blobs,
-        })
+        ))
     }
 
     /// For a stranger's message, with the number that was found for [`prefix`](Self::prefix); `None` as above.
@@ -60,53 +66,61 @@ impl Keep {
     ) -> Option<Self> {
         let blobs = in_order(blobs)?;
         let id = id_of(terms.tag(), message, &blobs);
-        Some(Self {
-            header: Header::with_id(terms, expiry, Proof::Stamp(stamp), id),
+        Some(Self::new(
+            Header::with_id(terms, expiry, Proof::Stamp(stamp), id),
             message,
             blobs,
-        })
+        ))
+    }
+
+    fn new(header: Header, message: MessageId, blobs: Vec<Blob>) -> Self {
+        Self(Arc::new(Parts {
+            header,
+            message,
+            blobs,
+        }))
     }
 
     /// What a stranger's stamp is searched over.
     pub fn prefix(&self) -> [u8; 32] {
-        stamp::prefix(self.header.tag(), self.id(), self.header.expiry())
+        stamp::prefix(self.0.header.tag(), self.id(), self.0.header.expiry())
     }
 
     /// By what it is known: another id than that of the message.
     pub fn id(&self) -> MessageId {
-        self.header.id()
+        self.0.header.id()
     }
 
     /// Why it may be, where and until when.
     pub fn header(&self) -> &Header {
-        &self.header
+        &self.0.header
     }
 
     /// With which message.
     pub fn message(&self) -> MessageId {
-        self.message
+        self.0.message
     }
 
     /// What, by their hashes.
     pub fn blobs(&self) -> &[Blob] {
-        &self.blobs
+        &self.0.blobs
     }
 
     /// Bytes of all of them.
     pub fn bytes(&self) -> u64 {
-        sum(&self.blobs)
+        sum(&self.0.blobs)
     }
 
     /// Bytes of its encoding.
     pub fn encoded_len(&self) -> usize {
-        self.header.encoded_len() + 32 + self.blobs.len() * BLOB_LEN
+        self.0.header.encoded_len() + 32 + self.0.blobs.len() * BLOB_LEN
     }
 
     /// The bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = self.header.encode();
-        out.extend_from_slice(&self.message.0);
-        for blob in &self.blobs {
+        let mut out = self.0.header.encode();
+        out.extend_from_slice(&self.0.message.0);
+        for blob in &self.0.blobs {
             out.extend_from_slice(&blob.hash.0);
             out.extend_from_slice(&blob.size.to_be_bytes());
         }
@@ -136,11 +150,11 @@ impl Keep {
             return None;
         }
         let id = id_of(terms.tag(), message, &blobs);
-        Some(Self {
-            header: Header::with_id(terms, expiry, proof, id),
+        Some(Self::new(
+            Header::with_id(terms, expiry, proof, id),
             message,
             blobs,
-        })
+        ))
     }
 }
 

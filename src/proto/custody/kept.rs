@@ -160,7 +160,7 @@ mod tests {
         let headers: Vec<_> = deposits.iter().map(|one| *one.header()).collect();
         assert_eq!(contents.headers, headers);
         assert_eq!((contents.tombs, contents.unknown), (vec![tomb], vec![]));
-        assert_eq!(contents.keeps, [keep.clone()]);
+        assert_eq!(contents.keeps, std::slice::from_ref(&keep));
         // Under another key it is not what it says.
         let Record { head, .. } = Record::of_keep(&keep);
         assert_eq!(head, [&[3][..], &keep.encode()].concat());
