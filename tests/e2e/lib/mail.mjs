@@ -10,8 +10,8 @@ import { until } from './browser.mjs';
 export const MAIL_TIMEOUT_MS = 240_000;
 /** Goes along in the envelope. */
 export const ATTACHMENT_BYTES = 6_000;
-/** Of a machine that keeps nothing for others: there is no room for one envelope. */
-export const NO_ROOM = 10_000;
+/** Of a machine that keeps nothing for others: a quarter of it is less than one envelope. */
+export const NO_ROOM = 60_000;
 /** Room of a machine that keeps mail. */
 export const ROOM = 200_000_000;
 
