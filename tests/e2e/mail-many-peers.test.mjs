@@ -42,7 +42,16 @@ test(`${COUNT} letters each way after the relay has gone`, { timeout: 12 * STEP_
   const [first, ...rest] = everybody;
   const link = await first.node(async (gyre) => (await gyre.share(new Blob([new Uint8Array(20_000).fill(7)]), { name: 'a file' })).link);
   await Promise.all(rest.map((visitor) => visitor.node(async (gyre, url) => void (await (await gyre.open(url)).arrayBuffer()), link)));
-  await until('everybody to know others who introduce them', async () => (await Promise.all(everybody.map((visitor) => visitor.peers()))).every((peers) => peers.filter(({ role }) => role !== 'relay').length > KEEPERS));
+  const heirs = new Set(await Promise.all(later.map(({ visitor }) => visitor.peerId())));
+  const linked = async (visitor, among) => (await visitor.peers()).filter(({ role, peerId }) => role !== 'relay' && (!among || among.has(peerId))).length;
+  const known = async () => ({
+    others: await Promise.all(everybody.map((visitor) => linked(visitor))),
+    heirs: await Promise.all(keepers.map(({ visitor }) => linked(visitor, heirs))),
+  });
+  await until(async () => `everybody to know others; links: ${JSON.stringify(await known())}`, async () => {
+    const links = await known();
+    return links.others.every((count) => count >= 3) && links.heirs.every((count) => count >= 2);
+  }, { timeout: STEP_TIMEOUT_MS });
   await relay.kill();
   await until(async () => `everybody to go on without the relay; they say ${JSON.stringify(await Promise.all(everybody.map((visitor) => visitor.node((gyre) => gyre.stats().state))))}`, async () =>
     (await Promise.all(everybody.map((visitor) => visitor.node((gyre) => gyre.stats().state === 'peers')))).every(Boolean));
