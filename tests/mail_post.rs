@@ -462,6 +462,28 @@ fn the_words_bring_everything_back_that_still_lies_somewhere() {
 }
 
 #[test]
+fn what_changed_just_before_a_page_ended_is_told_in_its_next_run() {
+    let (mut world, alice, bob) = acquainted(12);
+    let a = world.id(alice);
+    world.run(HOUR);
+    world.say(bob, Input::Contact(contact(a, Standing::Muted)));
+    world.run(5_000);
+    world.stop(bob);
+    world.run(HOUR);
+    // There for four minutes only.
+    world.start(bob);
+    world.run(4 * MINUTE);
+    world.wipe(bob);
+    world.people[bob].contacts.clear();
+    world.say(bob, Input::Recover("Bob".into()));
+    let muted = Some(&Standing::Muted);
+    assert!(
+        world.until(2 * HOUR, |world| world.people[bob].contacts.get(&a)
+            == muted)
+    );
+}
+
+#[test]
 fn whoever_is_blocked_is_not_heard_and_others_get_new_passes() {
     let (mut world, alice, bob) = acquainted(9);
     let (a, b) = (world.id(alice), world.id(bob));

@@ -11,6 +11,7 @@ import { startRelay } from '../../tests/e2e/lib/relay.mjs';
 import { firstLoad, packed, wasmFile } from '../../tests/size/measure.mjs';
 import { crowd } from './crowd.mjs';
 import { endurance, tabs } from './endurance.mjs';
+import { mailMeasures } from './mail.mjs';
 import { mailbox } from './mailbox.mjs';
 import { throughput } from './raw.mjs';
 import { siteMeasures } from './sites.mjs';
@@ -184,6 +185,7 @@ export const measures = [
       }
     }),
   },
+  ...mailMeasures,
   {
     name: 'mailbox',
     about: 'a mailbox of 10,000 mails: lists and searches',

@@ -45,6 +45,10 @@ pub const STRIKES_MAX: u32 = 3;
 /// Time between looks at the tags of this week and the last.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
 
+/// The same after a look in which somebody could not be reached, twice as long after the next: who has it may only have been slow. Longer than
+/// such a peer is left out of look-ups.
+pub const LOOK_SOON: Duration = Duration::from_secs(150);
+
 /// What the edges tell it.
 #[derive(Debug, Clone)]
 pub enum Input {
@@ -88,11 +92,26 @@ struct Mailbox {
     reading: Reading,
     state: State,
     next: Time,
+    /// Somebody could not be reached in this look, and in how many before it.
+    missed: bool,
+    misses: u32,
     /// Whether it is of a week in which messages still come.
     lively: bool,
     /// Peers that tell of new messages.
     watchers: Set<PeerId>,
     deleted: Set<MessageId>,
+}
+
+impl Mailbox {
+    /// Time until the next look, after one that has ended.
+    fn pause(&mut self) -> Duration {
+        let soon = LOOK_SOON * (1 << self.misses.min(8));
+        self.misses = if self.missed { self.misses + 1 } else { 0 };
+        match self.missed {
+            true => soon.min(LOOK_AGAIN),
+            false => LOOK_AGAIN,
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -187,6 +206,8 @@ impl Collector {
                 reading,
                 state: State::Idle,
                 next: now,
+                missed: false,
+                misses: 0,
                 lively: false,
                 watchers: Set::new(),
                 deleted: Set::new(),
@@ -244,6 +265,7 @@ impl Collector {
         };
         let ask: Set<_> = all.into_iter().filter(good).collect();
         mailbox.state = State::Asking(ask.clone());
+        mailbox.missed = false;
         mailbox.next = now + 3 * ANSWER_WITHIN;
         let deleted = &mailbox.deleted;
         let again: Vec<_> = self
@@ -519,7 +541,7 @@ impl Collector {
         for mailbox in self.boxes.values_mut() {
             mailbox.watchers.remove(&peer);
             if let State::Asking(asked) = &mut mailbox.state {
-                asked.remove(&peer);
+                mailbox.missed |= asked.remove(&peer);
             }
         }
         for wanted in self.wanted.values_mut() {
@@ -548,7 +570,10 @@ impl Collector {
             match &mut mailbox.state {
                 State::Idle => {}
                 State::Looking => mailbox.state = State::Idle,
-                State::Asking(asked) => asked.clear(),
+                State::Asking(asked) => {
+                    mailbox.missed |= !asked.is_empty();
+                    asked.clear();
+                }
             }
         }
     }
@@ -563,7 +588,7 @@ impl Collector {
             mailbox.state = State::Idle;
             // Older weeks get nothing new but what their senders leave again: once in a run is enough.
             mailbox.next = match mailbox.lively {
-                true => now + LOOK_AGAIN,
+                true => now + mailbox.pause(),
                 false => Time(u64::MAX),
             };
             self.out.push_back(Output::Settled(*tag));

@@ -17,7 +17,7 @@ use super::region::{Candidate, Density, is_qualified};
 use super::tag::Tag;
 use super::{
     ANSWER_WITHIN, COPIES, HOUR, KEPT_MIN, MessageId, PeerId, READ_WIDTH, RECEIPTS_BESIDE_RELAY,
-    RECEIPTS_MIN, RELAYS_MAX,
+    RECEIPTS_MIN, RELAYS_MAX, Refusal,
 };
 use crate::proto::ordered::{Map, Set};
 use crate::proto::random::Random;
@@ -38,7 +38,8 @@ pub const LOOK_LATER: Duration = Duration::from_secs(6 * HOUR);
 /// Copies that are to be online besides the sender's own.
 pub const ONLINE: usize = 2;
 
-/// First pause after a deposit that found too few peers; each is twice the one before, up to [`LOOK_FRESH`].
+/// First pause after a deposit that found too few peers; each is twice the one before, up to [`LOOK_FRESH`], unless it was for want of time:
+/// a custodian takes one envelope a second of a peer, so many letters at once go out in so many of these pauses.
 const RETRY: Duration = Duration::from_secs(30);
 
 /// What the edges tell it.
@@ -126,6 +127,8 @@ struct Letter {
     placement: Option<Placement>,
     next: Time,
     retry: Duration,
+    /// Somebody had no time for it, and will soon.
+    busy: bool,
 }
 
 /// All messages of one sender that are under way.
@@ -232,6 +235,7 @@ impl Depositor {
             placement: None,
             next: now,
             retry: RETRY,
+            busy: false,
         };
         self.letters.insert(id, letter);
     }
@@ -301,6 +305,7 @@ impl Depositor {
             }
             return;
         }
+        letter.busy |= matches!(message, Message::Refused(_, Refusal::TooFast));
         let Some(placement) = &mut letter.placement else {
             return;
         };
@@ -424,7 +429,9 @@ impl Letter {
             }
             Stage::Deposit => {
                 let wait = self.retry;
-                self.retry = (wait * 2).min(LOOK_FRESH);
+                if !std::mem::take(&mut self.busy) {
+                    self.retry = (wait * 2).min(LOOK_FRESH);
+                }
                 wait
             }
             Stage::Audit | Stage::Watch => {

@@ -250,10 +250,10 @@ impl Post {
         self.look_out();
         self.put_due();
         if self.is_ready() {
-            self.seal_due();
             self.receipts_due();
             self.has_due();
             self.snapshot_due();
+            self.seal_due();
             self.feed();
         }
         self.tick_custody();

@@ -66,12 +66,26 @@ function plain(term: string): string {
   return term.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase().slice(0, MAX_TERM_LENGTH);
 }
 
+/** The words of a text, and the addresses in it once more as a whole. */
+function indexed(text: string): string[] {
+  return [...split(text), ...(text.match(ADDRESS) ?? [])];
+}
+
+/** The words that are asked for: of an address the whole alone, since most of its words are in every mail. */
+function asked(query: string): string[] {
+  return [...split(query.replace(ADDRESS, ' ')), ...(query.match(ADDRESS) ?? [])];
+}
+
+const split = MiniSearch.getDefault('tokenize') as (text: string) => string[];
+const ADDRESS = /[^\s<>()[\]",;:@]+@[^\s<>()[\]",;:@]+/gu;
+
 /** Characters of a word that count; longer ones are addresses, keys and encoded data. */
 const MAX_TERM_LENGTH = 40;
 const SETTINGS = {
   fields: ['subject', 'people', 'text'],
   storeFields: ['thread'],
+  tokenize: indexed,
   processTerm: (term: string): string | null => plain(term) || null,
 };
 /** One or two letters begin too many words to mean any of them. */
-const ASKING = { prefix: (term: string): boolean => term.length > 2, combineWith: 'AND' as const, boost: { subject: 3, people: 2 } };
+const ASKING = { tokenize: asked, prefix: (term: string): boolean => term.length > 2, combineWith: 'AND' as const, boost: { subject: 3, people: 2 } };

@@ -255,3 +255,37 @@ fn who_goes_away_is_not_waited_for() {
     reader.receive(40, Message::Letter(deposit.clone()));
     assert_eq!(reader.letters, [deposit.id()]);
 }
+
+#[test]
+fn whoever_could_not_be_reached_is_looked_for_again_soon() {
+    use crate::proto::custody::collector::{LOOK_AGAIN, LOOK_SOON};
+    let mut reader = Reader::among(22);
+    let looks = |reader: &mut Reader, seconds: u64| {
+        reader.now = reader.now + Duration::from_secs(seconds);
+        reader.machine.handle(Input::Tick, reader.now, UNIX);
+        let mut looks = 0;
+        while let Some(output) = reader.machine.poll_output() {
+            looks += usize::from(output == Output::Lookup(tag()));
+        }
+        looks
+    };
+    let found = || (20..22).map(|n| Candidate::new(peer(n))).collect();
+    for (round, pause) in [LOOK_SOON, 2 * LOOK_SOON, LOOK_AGAIN, LOOK_AGAIN]
+        .into_iter()
+        .enumerate()
+    {
+        reader.lists(20, &[]);
+        assert_eq!(reader.settled, round, "one is waited for");
+        reader.handle(Input::Unreachable(peer(21)));
+        assert_eq!(reader.settled, round + 1);
+        assert_eq!(looks(&mut reader, pause.as_secs() - 1), 0, "{round}");
+        assert_eq!(looks(&mut reader, 1), 1, "{round}");
+        reader.handle(Input::Found(tag(), found()));
+        reader.receive(21, Message::Challenge([21; 16]));
+    }
+    // Once all have answered there is no hurry.
+    reader.lists(20, &[]);
+    reader.lists(21, &[]);
+    assert_eq!(looks(&mut reader, LOOK_AGAIN.as_secs() - 1), 0);
+    assert_eq!(looks(&mut reader, 1), 1);
+}

@@ -334,3 +334,26 @@ fn who_has_no_room_is_made_up_for_and_who_went_away_is_asked_again() {
     assert_eq!((puts, others.into_inner()), (6, 6), "six had no room");
     assert_eq!(kept_by(&sender), Some((8, true)));
 }
+
+#[test]
+fn whom_custodians_have_no_time_for_waits_no_longer_each_time() {
+    let refusing = |why| {
+        let mut sender = Sender::sending(Vec::new());
+        let mut waits = Vec::new();
+        for round in 1..4 {
+            sender.found(20..26);
+            sender.answer(|_, message| match message {
+                Message::Put(deposit) => Some(Message::Refused(deposit.id(), why)),
+                _ => None,
+            });
+            let began = sender.now;
+            while sender.lookups == round {
+                sender.wait(1);
+            }
+            waits.push(sender.now.since(began).as_secs());
+        }
+        waits
+    };
+    assert_eq!(refusing(Refusal::TooFast), [30, 30, 30]);
+    assert_eq!(refusing(Refusal::NoRoom), [30, 60, 120]);
+}

@@ -144,14 +144,16 @@ impl Post {
             };
             self.lies_for_us(id, &parcel.terms, parcel.expiry, message, kind);
         }
-        if self.is_ready() && self.snapshots.number > 0 {
-            let last = self
-                .outbox
-                .values()
-                .filter(|outgoing| outgoing.kind == Kind::Snapshot);
-            if last.max_by_key(|outgoing| outgoing.number).is_none() {
-                self.snapshot_soon();
-            }
+        let snapshots = self
+            .outbox
+            .values()
+            .filter(|outgoing| outgoing.kind == Kind::Snapshot);
+        let last = snapshots.map(|outgoing| outgoing.time_millis).max();
+        let changed = self.people.values().map(|person| person.changed);
+        let changed = changed.filter(|at| *at > 0).max();
+        // What changed shortly before the last run ended was not told.
+        if self.is_ready() && (changed > last || (last.is_none() && self.snapshots.number > 0)) {
+            self.snapshot_soon();
         }
         self.search_again();
     }
