@@ -40,7 +40,7 @@ test(`${COUNT} letters each way after the relay has gone`, { timeout: 12 * STEP_
   const everybody = [...keepers, ...later].map(({ visitor }) => visitor).concat(ada.visitor, bob.visitor);
   // A network that is younger than ten minutes has no index of its own (docs/discovery.md): machines know those that they once met, here for a file.
   const [first, ...rest] = everybody;
-  const link = await first.node(async (gyre) => (await gyre.share(new Blob([new Uint8Array(20_000).fill(7)]), { name: 'a file' })).link);
+  const link = await first.node(async (gyre) => (await gyre.share(new Blob([new Uint8Array(4_000).fill(7)]), { name: 'a file' })).link);
   await Promise.all(rest.map((visitor) => visitor.node(async (gyre, url) => void (await (await gyre.open(url)).arrayBuffer()), link)));
   const heirs = new Set(await Promise.all(later.map(({ visitor }) => visitor.peerId())));
   const linked = async (visitor, among) => (await visitor.peers()).filter(({ role, peerId }) => role !== 'relay' && (!among || among.has(peerId))).length;

@@ -10,8 +10,8 @@ import { until } from './browser.mjs';
 export const MAIL_TIMEOUT_MS = 240_000;
 /** Goes along in the envelope. */
 export const ATTACHMENT_BYTES = 6_000;
-/** Of a machine that keeps nothing for others: a quarter of it is less than one envelope. */
-export const NO_ROOM = 60_000;
+/** Of a machine that keeps nothing for others: there is room for a small file, and none for an envelope. */
+export const NO_ROOM = 16_000;
 /** Room of a machine that keeps mail. */
 export const ROOM = 200_000_000;
 
@@ -141,12 +141,14 @@ export class Keeper {
   }
 
   /** Keeps mail from now on; one that does already stops for a moment. */
-  begin() {
-    return this.visitor.node(async (gyre, quota) => {
-      await gyre.setQuota(quota);
+  async begin() {
+    await this.visitor.node((gyre, quota) => gyre.setQuota(quota), ROOM);
+    // What there is room for is reckoned when it begins.
+    await until('the room to be known', () => this.visitor.node((gyre, quota) => gyre.stats().storage.quota === quota, ROOM));
+    await this.visitor.node(async (gyre) => {
       await gyre.setUpload(false);
       await gyre.setUpload(true);
-    }, ROOM);
+    });
   }
 
   /** The same machine comes again: a tab that is loaded anew. */
