@@ -30,6 +30,7 @@ mod room;
 mod session;
 mod site;
 pub mod snapshot;
+mod starting;
 mod transfer;
 mod web;
 
@@ -37,16 +38,13 @@ mod web;
 pub mod interop;
 
 use std::cell::RefCell;
-use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use futures::channel::{mpsc, oneshot};
 use futures::{SinkExt, Stream};
-use libp2p::identity::Keypair;
-use libp2p::multiaddr::Protocol;
-use libp2p::{Multiaddr, PeerId};
+use libp2p::PeerId;
 
 pub use crate::net::addresses::{NotAnAddress, parse as parse_address};
 pub use config::{Config, MAX_RELAYS};
@@ -59,24 +57,16 @@ pub use import::ImportOptions;
 pub use page::{PageExport, PageFile, PageNode, PageSite};
 pub use site::{Fetching, Holders, PublishOptions, Published, Publishing, Site, SiteFile};
 
-use command::{COMMAND_QUEUE, Command};
-use event_loop::{ADDRESSES, EventLoop, Gate, Part, Shared, Start};
+use command::Command;
+use event_loop::Shared;
 use file::Located;
 use meta::{BlobMeta, Kind};
 use readers::ReaderId;
-use snapshot::{JoinState, PeerInfo, Snapshot, Stats, StorageInfo, SwarmChart, SwarmInfo};
+use snapshot::{PeerInfo, Stats, SwarmChart, SwarmInfo};
 
-use crate::net::addresses::socket_of;
-use crate::net::behaviour;
-use crate::net::transport::{Parts, webrtc};
-use crate::proto::book::Book;
-use crate::proto::custody::custodian;
 use crate::proto::limits::{Limits, Surroundings};
 use crate::proto::link::Link;
-use crate::proto::neighbours::SERVE_AFTER;
 use crate::proto::share::ShareHeader;
-use crate::proto::sightings::Sightings;
-use crate::proto::sorting::sort_by_key;
 use crate::proto::tree::TreeBuilder;
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 use crate::proto::web_source::{self, WebSource};
@@ -144,144 +134,6 @@ impl<S: Store> std::fmt::Debug for Node<S> {
 }
 
 impl<S: Store> Node<S> {
-    /// Starts a node on an open store; `transports` builds the platform's transport stack for its key.
-    ///
-    /// Ends when the loop runs; joining goes on in the background and shows in [`stats`](Self::stats).
-    ///
-    /// # Errors
-    /// `BadOptions` for a relay address without a relay's identity, `Store` if the store fails.
-    pub async fn start(
-        config: Config,
-        store: S,
-        transports: impl FnOnce(&Keypair, webrtc::Config) -> io::Result<Parts>,
-    ) -> Result<Self> {
-        let relays = relays(&config.relays)?;
-        let (key, search) = identity::of(&store, config.puzzle_bits, config.work_first).await?;
-        let peer_id = key.public().to_peer_id();
-        if let Some(quota) = config.quota {
-            store.set_quota(quota).await?;
-        }
-        let (mut limits, day) = event_loop::stored_limits(&store).await?;
-        limits.hide_address |= config.relay_only;
-        let mut webrtc = webrtc::Config::new(peer_id);
-        webrtc.rtc.ice_servers = config.stun;
-        let hide_address = webrtc.rtc.relay_only.clone();
-        hide_address.set(limits.hide_address);
-        let parts =
-            transports(&key, webrtc).map_err(|error| Error::Unsupported(error.to_string()))?;
-        let mut swarm = behaviour::swarm(&key, parts, !config.announce.is_empty())
-            .map_err(|error| Error::Internal(error.to_string()))?;
-        for address in config.listen {
-            let listening = swarm.listen_on(address.clone());
-            listening.map_err(|error| Error::BadOptions(format!("{address}: {error}")))?;
-        }
-        for address in &config.announce {
-            let named = socket_of(address, peer_id);
-            swarm.add_external_address(named.ok_or_else(|| {
-                Error::BadOptions(format!("{address} is no address of a socket"))
-            })?);
-        }
-        let upload_allowed = store
-            .value(UPLOAD)
-            .await?
-            .map(|value| value.as_ref() == [1]);
-        let gate = Gate::new(upload_allowed, limits, config.surroundings, day);
-        let book = match store.value(ADDRESSES).await? {
-            Some(stored) => Book::decode(&stored).unwrap_or_else(|error| {
-                tracing::warn!(%error, "starting with an empty address book");
-                Book::default()
-            }),
-            None => Book::default(),
-        };
-        let sightings = store.value(SIGHTINGS).await?;
-        let sightings = sightings.and_then(|stored| Sightings::decode(&stored));
-        let usage = store.usage().await?;
-        let storage = StorageInfo {
-            used: usage.used,
-            quota: usage.quota,
-        };
-        let stats = Stats {
-            peer_id: peer_id.to_string(),
-            state: JoinState::Connecting,
-            relays: Vec::new(),
-            upload_allowed,
-            upload_hold: gate.hold(),
-            limits,
-            today: gate.today(),
-            up: 0,
-            down: 0,
-            up_rate: 0,
-            down_rate: 0,
-            storage,
-        };
-        let shared = Shared {
-            snapshot: Snapshot {
-                stats,
-                swarms: Vec::new(),
-                peers: Vec::new(),
-            },
-            listener: None,
-            readers: 0,
-            denylist: Default::default(),
-            root: None,
-            kept: custody::Kept::default(),
-            puzzle_bits: config.puzzle_bits,
-            stopped: false,
-            shelf: site::shelf::Shelf::default(),
-        };
-        let shared = Rc::new(RefCell::new(shared));
-        let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
-        let start = Start {
-            key,
-            swarm,
-            store: store.clone(),
-            commands: queue,
-            relays,
-            gate,
-            hide_address,
-            announces_sockets: config.announce.is_empty(),
-            fetch: config.fetch,
-            book,
-            serve_after: config.serve_after.unwrap_or(SERVE_AFTER),
-            custodian: custodian::Config {
-                puzzle_bits: config.puzzle_bits,
-                ..config.custodian.unwrap_or_default()
-            },
-            storage,
-            sightings: sightings.unwrap_or_default(),
-            shared: shared.clone(),
-        };
-        rt::spawn(EventLoop::new(start).run());
-        let node = Self {
-            commands,
-            store,
-            shared,
-            peer_id,
-        };
-        let mut asleep = Vec::new();
-        for row in node.store.rows().await? {
-            // A record that cannot be read (from a newer version) must not keep the node from starting.
-            match BlobMeta::decode(&row.meta) {
-                Some(meta) if meta.kind == Kind::Part => asleep.extend(Part::of(&row, &meta)),
-                // The custodian takes it up, if there is one.
-                Some(meta) if meta.kind == Kind::Kept => {}
-                Some(meta) => node.add(row, meta).await?,
-                None => tracing::warn!(
-                    row = row.id.0,
-                    "skipping a blob whose record cannot be read"
-                ),
-            }
-        }
-        node.take_up_denylists().await?;
-        if search {
-            let work = identity::search(node.store.clone(), Rc::downgrade(&node.shared));
-            rt::spawn(work);
-        }
-        node.names().take_up().await?;
-        node.tell(Command::Rest(asleep)).await?;
-        Ok(node)
-    }
-
     /// Our identity on the network.
     pub fn peer_id(&self) -> PeerId {
         self.peer_id
@@ -682,22 +534,4 @@ impl<S: Store> Node<S> {
         self.tell(command(reply)).await?;
         answer.await.map_err(|_| Error::Closed)
     }
-}
-
-/// The relays' identities and addresses.
-fn relays(addresses: &[Multiaddr]) -> Result<Vec<(PeerId, Multiaddr)>> {
-    let identified = |address: &Multiaddr| match address.iter().last() {
-        Some(Protocol::P2p(peer)) => Ok((peer, address.clone())),
-        _ => Err(Error::BadOptions(format!(
-            "the relay address {address} does not end in /p2p/<relay id>"
-        ))),
-    };
-    let mut relays = addresses
-        .iter()
-        .map(identified)
-        .collect::<Result<Vec<_>>>()?;
-    sort_by_key(&mut relays, |(peer, _)| *peer);
-    relays.dedup_by_key(|(peer, _)| *peer);
-    relays.truncate(MAX_RELAYS);
-    Ok(relays)
 }
