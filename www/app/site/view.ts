@@ -66,6 +66,8 @@ export class SiteView {
   #astray = false;
   /** The watch was asked to load the page again, and has not done it yet: done later, it would undo where `go` went. */
   #reloading = false;
+  /** Where the frame was sent, until it has got there: what the watch says of another place then is of the page before. */
+  #going: { readonly path: string; readonly until: number } | null = null;
 
   /** Puts the frames into `into`. */
   constructor(into: HTMLElement, options: ViewOptions) {
@@ -102,6 +104,7 @@ export class SiteView {
     const frame = this.#frame;
     if (!frame) return;
     if (this.#astray || this.#reloading) return this.#show();
+    this.#goingTo(place);
     const url = this.#options.origin + place.path;
     if (replace) frame.contentWindow?.location.replace(url);
     else frame.src = url;
@@ -204,12 +207,14 @@ export class SiteView {
       if (this.#frame !== frame) return;
       this.#loaded = true;
       this.#reloading = false;
+      this.#going = null;
     });
     this.#into.append(frame);
     this.#arrived = false;
     this.#loaded = false;
     this.#astray = false;
     this.#reloading = false;
+    this.#goingTo(this.#place);
     this.#setStuck(false);
     this.#askedAt = this.#answeredAt = performance.now();
   }
@@ -234,11 +239,17 @@ export class SiteView {
       if (to) listener.go(to);
       return;
     }
+    if (this.#going && this.#going.path !== place.path && performance.now() < this.#going.until) return;
+    this.#going = null;
     if (said.loader) return listener.lost();
     this.#arrived = true;
     this.#astray = false;
     this.#place = place;
     listener.at(place, said.title);
+  }
+
+  #goingTo({ path }: SitePlace): void {
+    this.#going = { path, until: performance.now() + GOING_MS };
   }
 
   #leave(url: string): void {
@@ -297,6 +308,8 @@ const SANDBOX = 'allow-scripts allow-same-origin allow-forms allow-downloads';
 const SANDBOX_OUTSIDE = 'allow-popups allow-popups-to-escape-sandbox';
 /** Milliseconds until a loader that says nothing is given up: a cold start on a slow phone, several times over. */
 const READY_MS = 20_000;
+/** Milliseconds after which a frame that was sent somewhere counts as there: what is saved as a file, say, does not load. */
+const GOING_MS = 5_000;
 /** Milliseconds between two questions whether the site still lets its own frames run. */
 const PULSE_MS = 1_000;
 /** Milliseconds without an answer after which the site counts as stuck; heavy pages take some seconds to build. */
