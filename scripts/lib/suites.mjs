@@ -170,7 +170,7 @@ export async function runSuite(suite, { fast = false } = {}) {
 async function checks(...commands) {
   const total = { passed: 0, failed: 0, output: '' };
   for (const [command, ...args] of commands) {
-    const { code, output } = await run(command, args, { cwd: root, check: false, timeout: 15 * MINUTE });
+    const { code, output } = await run(command, args, { cwd: root, check: false, timeout: 30 * MINUTE });
     if (code === 0) total.passed++;
     else {
       total.failed++;
@@ -190,7 +190,7 @@ async function cargoTests(args, { env, timeout }) {
 
 function wasmTests(env) {
   return cargoTests(['test', '--locked', '--features', 'test-utils', '--target', wasmTarget, '--no-fail-fast'], {
-    timeout: 15 * MINUTE,
+    timeout: 30 * MINUTE,
     env: {
       PATH: `${toolsBin}${delimiter}${process.env.PATH}`,
       [`CARGO_TARGET_${wasmTargetUnderscored}_RUNNER`]: join(toolsBin, 'wasm-bindgen-test-runner'),
@@ -210,7 +210,7 @@ async function nodeTestFiles(folder, { atOnce = 1 } = {}) {
   const at = join(root, folder);
   const files = existsSync(at) ? readdirSync(at).filter((name) => name.endsWith('.test.mjs')).map((name) => join(at, name)) : [];
   // Each file has several browsers, and most of them wait most of the time: two files keep two cores busy.
-  const start = (together, more) => nodeTests(process.execPath, ['--test', '--test-reporter=spec', `--test-concurrency=${together}`, ...more, ...files], { timeout: 45 * MINUTE });
+  const start = (together, more) => nodeTests(process.execPath, ['--test', '--test-reporter=spec', `--test-concurrency=${together}`, ...more, ...files], { timeout: 60 * MINUTE });
   const first = await start(atOnce, []);
   const failed = [...first.output.matchAll(/^✖ (.+) \([\d.]+ms\)$/gm)].map((found) => found[1]).filter((name) => !name.includes('.test.mjs'));
   const exactly = (name) => `--test-name-pattern=^${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`;
