@@ -38,17 +38,7 @@ impl Post {
             .get(&id)
             .and_then(|outgoing| outgoing.parcels.first())
             .map(|parcel| parcel.to);
-        self.out.push_back(match thread {
-            Ok(thread) => Output::Sent {
-                token,
-                message,
-                thread,
-            },
-            Err(error) => Output::Failed {
-                token,
-                code: error.code(),
-            },
-        });
+        self.say_taken(token, message, thread);
         // How far it has come, which may be all the way.
         if let Some(to) = to {
             self.tell(id, to);

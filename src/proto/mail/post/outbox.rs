@@ -189,6 +189,16 @@ impl Post {
             Some(known) => Ok(known.thread),
             None => self.take(id, draft),
         };
+        self.say_taken(token, message, thread);
+    }
+
+    /// Answers whoever handed in a message, which may be said twice.
+    pub(super) fn say_taken(
+        &mut self,
+        token: String,
+        message: Ref,
+        thread: Result<MessageId, MailError>,
+    ) {
         self.out.push_back(match thread {
             Ok(thread) => Output::Sent {
                 token,
