@@ -1,6 +1,6 @@
-// `npm test`: every suite, two at a time, a table, and a last line that counts.
+// `npm test`: every suite, three at a time, a table, and a last line that counts.
 //
-// Suites of browsers wait most of the time, and those of Rust compile: side by side they keep two cores busy.
+// Suites of browsers wait most of the time, and those of Rust compile, behind the others: side by side they keep two cores busy.
 //
 //   npm test -- --only e2e,interop    these alone
 //   npm test -- --skip wasm-firefox   all but these
@@ -15,7 +15,7 @@ import { runSuite, sideBySide, suites } from './lib/suites.mjs';
 
 main('npm test', async () => {
   const { values } = parseArgs({
-    options: { only: { type: 'string' }, skip: { type: 'string' }, list: { type: 'boolean' }, 'at-once': { type: 'string', default: '2' }, fast: { type: 'boolean' } },
+    options: { only: { type: 'string' }, skip: { type: 'string' }, list: { type: 'boolean' }, 'at-once': { type: 'string', default: '3' }, fast: { type: 'boolean' } },
   });
   if (values.list) {
     for (const suite of suites) console.log(`${suite.name.padEnd(15)} ${suite.about}`);

@@ -2,11 +2,11 @@
 
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, delimiter, join, relative } from 'node:path';
+import { basename, delimiter, dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import {
-  artefacts, bindgenBinary, cargoPackage, cargoTarget, gyreBinary, nodeMajorWanted, npm, out, relayBinary, root, tools, wasmBindgenVersion, wasmTarget,
+  artefacts, bindgenBinary, cargoPackage, cargoTarget, gyreBinary, nodeMajorWanted, npm, out, relayBinary, root, testRelayBinary, tools, wasmBindgenVersion, wasmTarget,
 } from './places.mjs';
 import { nameByLikeness } from './order.mjs';
 import { ask, run, Told } from './run.mjs';
@@ -21,6 +21,9 @@ export async function build(wanted = everything, { fast = false, log, force } = 
   await checkRust();
   return bringUpToDate(buildSteps({ fast }), wanted, { log, force });
 }
+
+/** Of the native tests, and of what is built with them. */
+export const nativeFeatures = ['--features', 'relay,test-utils,mail,bridge'];
 
 const rustInputs = ['Cargo.toml', 'Cargo.lock', '.cargo', 'src'];
 const rustVersion = once(() => ask('rustc', ['--version', '--verbose']));
@@ -267,6 +270,20 @@ export function buildSteps({ fast = false } = {}) {
           rmSync(binary, { force: true });
           copyFileSync(join(cargoTarget, fast ? 'debug' : 'release', basename(binary)), binary);
         }
+      },
+    },
+    {
+      id: 'test-relay',
+      title: 'Compiling the relay for the tests',
+      inputs: rustInputs,
+      key: rustKey,
+      outputs: [relative(root, testRelayBinary)],
+      run: async () => {
+        // With one of the native tests, so that both are made of the very same crates: a build for shipping shares none with them.
+        await cargo(['test', '--no-run', '--locked', ...nativeFeatures, '--test', 'relay']);
+        mkdirSync(dirname(testRelayBinary), { recursive: true });
+        rmSync(testRelayBinary, { force: true });
+        copyFileSync(join(cargoTarget, 'debug', basename(testRelayBinary)), testRelayBinary);
       },
     },
   ];

@@ -15,10 +15,11 @@ export const artefacts = join(out, 'gyre');
 
 const exe = process.platform === 'win32' ? '.exe' : '';
 export const relayBinary = join(artefacts, `gyre-relay${exe}`);
+/** What browsers are tested with: built as the native tests are. */
+export const testRelayBinary = join(artefacts, 'test', `gyre-relay${exe}`);
 export const gyreBinary = join(artefacts, `gyre${exe}`);
 export const bindgenBinary = join(tools, 'release', `gyre-bindgen${exe}`);
 export const wasmTarget = 'wasm32-unknown-unknown';
-export const wasmTargetUnderscored = wasmTarget.toUpperCase().replaceAll('-', '_');
 export const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 export const nodeMajorWanted = 20;
 

@@ -2,7 +2,7 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { spawn } from 'node:child_process';
-import { constants } from 'node:os';
+import { constants, setPriority } from 'node:os';
 
 /** A failure that is told in one sentence; anything else keeps its stack. */
 export class Told extends Error {}
@@ -39,10 +39,11 @@ function linesTo(stream) {
 /**
  * Runs a program to its end and resolves with its code and its output.
  *
- * `show` passes the output on while it runs; `timeout` is in milliseconds; `check: false` resolves on failure too.
+ * `show` passes the output on while it runs; `timeout` is in milliseconds; `check: false` resolves on failure too; `behind` lets
+ * everything else go first.
  */
 export function run(command, args = [], options = {}) {
-  const { cwd, env, show = false, timeout = 0, check = true, label = command } = options;
+  const { cwd, env, show = false, timeout = 0, check = true, behind = false, label = command } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
@@ -52,6 +53,7 @@ export function run(command, args = [], options = {}) {
       detached: process.platform !== 'win32',
     });
     running.add(child);
+    if (behind && child.pid) giveWay(child.pid);
     let output = '';
     const shown = [];
     const take = (stream) => {
@@ -85,6 +87,14 @@ export function run(command, args = [], options = {}) {
       reject(new Told(`${label} ${why}.${show ? '' : `\n${output.slice(-TAIL_CHARACTERS)}`}`));
     });
   });
+}
+
+function giveWay(pid) {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // It ended first.
+  }
 }
 
 /** Runs a program and resolves with its trimmed output, or null when it is missing or fails. */

@@ -1,11 +1,11 @@
 // The test suites as data: what each needs, how it is run, how its results are counted.
 
 import { existsSync, readdirSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
-import { build } from './build.mjs';
-import { npm, root, wasmTarget, wasmTargetUnderscored } from './places.mjs';
+import { join } from 'node:path';
+import { build, nativeFeatures } from './build.mjs';
+import { npm, root, testRelayBinary, wasmTarget } from './places.mjs';
 import { run } from './run.mjs';
-import { chromedriver, ensureBrowsers, ensureMailPeers, ensureWasmTestTools, toolsBin } from './testing.mjs';
+import { ensureBrowsers, ensureMailPeers } from './testing.mjs';
 
 const MINUTE = 60_000;
 
@@ -23,8 +23,8 @@ export const suites = [
     name: 'e2e',
     about: 'Chromium and Firefox, a real relay, real files',
     prepare: [ensureBrowsers],
-    needs: ['app', 'relay'],
-    run: () => nodeTestFiles('tests/e2e', { atOnce: 2 }),
+    needs: ['app', 'test-relay'],
+    run: () => nodeTestFiles('tests/e2e', { atOnce: 4, first: ['mail-many', 'mail-recovery', 'mail-many-peers', 'publish', 'browse-isolation', 'browse'] }),
   },
   {
     name: 'check',
@@ -40,7 +40,7 @@ export const suites = [
     turn: 'cargo',
     about: 'warnings are errors, natively and for the page',
     run: () => checks(
-      ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'relay,test-utils,mail,bridge', '--', '-D', 'warnings'],
+      ['cargo', 'clippy', '--locked', '--all-targets', ...nativeFeatures, '--', '-D', 'warnings'],
       ['cargo', 'clippy', '--locked', '--all-targets', '--features', 'test-utils,mail', '--target', wasmTarget, '--', '-D', 'warnings'],
       ['cargo', 'clippy', '--locked', '--lib', '--no-default-features', '--features', 'mail-module', '--target', wasmTarget, '--', '-D', 'warnings'],
     ),
@@ -50,14 +50,14 @@ export const suites = [
     turn: 'cargo',
     about: 'unit, property, simulation and integration tests, native',
     prepare: [ensureMailPeers],
-    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail,bridge', '--no-fail-fast'], { timeout: 40 * MINUTE }),
+    run: () => cargoTests(['test', '--locked', ...nativeFeatures, '--no-fail-fast'], { timeout: 40 * MINUTE }),
   },
   {
     name: 'sites',
     turn: 'cargo',
     about: 'real static sites from packages, published and fetched byte for byte',
     needs: ['npm'],
-    run: () => cargoTests(['test', '--locked', '--features', 'relay,test-utils,mail,bridge', '--test', 'sites_real'], { timeout: 20 * MINUTE }),
+    run: () => cargoTests(['test', '--locked', ...nativeFeatures, '--test', 'sites_real'], { timeout: 20 * MINUTE }),
   },
   {
     name: 'www',
@@ -81,15 +81,17 @@ export const suites = [
     name: 'wasm-chromium',
     turn: 'cargo',
     about: 'tests in wasm, in Chromium',
-    prepare: [ensureBrowsers, ensureWasmTestTools],
-    run: async () => wasmTests({ CHROMEDRIVER: await chromedriver(), WASM_BINDGEN_TEST_WEBDRIVER_JSON: join(root, 'tests/browser/chromium.json') }),
+    prepare: [ensureBrowsers],
+    needs: ['npm', 'wasm-target', 'bindgen-tool'],
+    run: () => wasmTests('chromium'),
   },
   {
     name: 'wasm-firefox',
     turn: 'cargo',
     about: 'tests in wasm, in Firefox',
-    prepare: [ensureBrowsers, ensureWasmTestTools],
-    run: () => wasmTests({ GECKODRIVER: join(toolsBin, 'geckodriver'), WASM_BINDGEN_TEST_WEBDRIVER_JSON: join(root, 'tests/browser/firefox.json') }),
+    prepare: [ensureBrowsers],
+    needs: ['npm', 'wasm-target', 'bindgen-tool'],
+    run: () => wasmTests('firefox'),
   },
   {
     name: 'size',
@@ -101,21 +103,21 @@ export const suites = [
     name: 'pack',
     about: 'the packed tarball, in a bundler project and a plain page',
     prepare: [ensureBrowsers],
-    needs: ['app', 'relay'],
+    needs: ['app', 'test-relay'],
     run: () => nodeTestFiles('tests/pack'),
   },
   {
     name: 'interop',
     about: 'js-libp2p, both directions, through the relay',
     prepare: [ensureBrowsers],
-    needs: ['npm', 'relay', 'bindgen-tool'],
+    needs: ['npm', 'test-relay', 'bindgen-tool'],
     run: () => nodeTestFiles('tests/interop'),
   },
   {
     name: 'netns',
     about: 'browsers behind NATs, in network namespaces (needs root)',
     prepare: [ensureBrowsers],
-    needs: ['app', 'relay'],
+    needs: ['app', 'test-relay'],
     run: async () => {
       const { obstacle } = await import('../../tests/netns/lib/net.mjs');
       const reason = obstacle();
@@ -170,7 +172,7 @@ export async function runSuite(suite, { fast = false } = {}) {
 async function checks(...commands) {
   const total = { passed: 0, failed: 0, output: '' };
   for (const [command, ...args] of commands) {
-    const { code, output } = await run(command, args, { cwd: root, check: false, timeout: 30 * MINUTE });
+    const { code, output } = await run(command, args, { cwd: root, check: false, behind: true, timeout: 30 * MINUTE });
     if (code === 0) total.passed++;
     else {
       total.failed++;
@@ -183,38 +185,46 @@ async function checks(...commands) {
 async function cargoTests(args, { env, timeout }) {
   const start = (more) => run('cargo', [...args, ...more], { cwd: root, env, check: false, show: true, keepAll: true, timeout });
   const result = ({ code, output }) => counted(code, output, /^test result: \w+\. (\d+) passed; (\d+) failed/gm);
+  const compiled = await run('cargo', [...args, '--no-run'], { cwd: root, env, check: false, behind: true, keepAll: true, timeout });
+  if (compiled.code !== 0) return { passed: 0, failed: 1, output: compiled.output };
   const first = await start([]);
   const failed = [...first.output.matchAll(/^test (\S+) \.\.\. FAILED$/gm)].map((found) => found[1]);
   return aloneOnceMore(result(first), failed, async (names) => result(await start(['--', '--exact', ...names])));
 }
 
-function wasmTests(env) {
-  return cargoTests(['test', '--locked', '--features', 'test-utils', '--target', wasmTarget, '--no-fail-fast'], {
+function wasmTests(browser) {
+  return cargoTests(['test', '--locked', '--features', 'test-utils', '--target', wasmTarget, '--test', 'browser'], {
     timeout: 30 * MINUTE,
-    env: {
-      PATH: `${toolsBin}${delimiter}${process.env.PATH}`,
-      [`CARGO_TARGET_${wasmTargetUnderscored}_RUNNER`]: join(toolsBin, 'wasm-bindgen-test-runner'),
-      WASM_BINDGEN_TEST_TIMEOUT: '300',
-      ...env,
-    },
+    env: { GYRE_TEST_BROWSER: browser },
   });
 }
 
 async function nodeTests(command, args, { timeout }) {
-  const { code, output } = await run(command, args, { cwd: root, check: false, show: true, keepAll: true, timeout, env: { NO_COLOR: '1', FORCE_COLOR: '0' } });
+  const env = { NO_COLOR: '1', FORCE_COLOR: '0', GYRE_RELAY: testRelayBinary };
+  const { code, output } = await run(command, args, { cwd: root, check: false, show: true, keepAll: true, timeout, env });
   const count = (word) => [...output.matchAll(new RegExp(`^[#ℹ] ${word} (\\d+)$`, 'gm'))].reduce((sum, found) => sum + Number(found[1]), 0);
   return verdict(code, count('pass'), count('fail') + count('cancelled'), output);
 }
 
-async function nodeTestFiles(folder, { atOnce = 1 } = {}) {
+/** Each file has several browsers, and most of them wait most of the time: several files keep two cores busy. Those named `first` take longest. */
+async function nodeTestFiles(folder, { atOnce = 1, first = [] } = {}) {
   const at = join(root, folder);
-  const files = existsSync(at) ? readdirSync(at).filter((name) => name.endsWith('.test.mjs')).map((name) => join(at, name)) : [];
-  // Each file has several browsers, and most of them wait most of the time: two files keep two cores busy.
-  const start = (together, more) => nodeTests(process.execPath, ['--test', '--test-reporter=spec', `--test-concurrency=${together}`, ...more, ...files], { timeout: 60 * MINUTE });
-  const first = await start(atOnce, []);
-  const failed = [...first.output.matchAll(/^✖ (.+) \([\d.]+ms\)$/gm)].map((found) => found[1]).filter((name) => !name.includes('.test.mjs'));
+  const ending = '.test.mjs';
+  const names = existsSync(at) ? readdirSync(at).filter((name) => name.endsWith(ending)).map((name) => name.slice(0, -ending.length)) : [];
+  const begun = (name) => (first.includes(name) ? first.indexOf(name) : first.length);
+  const files = names.toSorted((a, b) => begun(a) - begun(b)).map((name) => join(at, name + ending));
+  const start = (chosen, more) => nodeTests(process.execPath, ['--test', '--test-reporter=spec', ...more, ...chosen], { timeout: 40 * MINUTE });
+  const results = await sideBySide(files.map((file) => ({ file })), atOnce, async ({ file }) => ({ file, ...(await start([file], [])) }));
+  const total = { passed: 0, failed: 0, output: '' };
+  for (const { passed, failed, output } of results) {
+    total.passed += passed;
+    total.failed += failed;
+    if (failed) total.output += output;
+  }
+  const failed = [...total.output.matchAll(/^✖ (.+) \([\d.]+ms\)$/gm)].map((found) => found[1]).filter((name) => !name.endsWith(ending));
   const exactly = (name) => `--test-name-pattern=^${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`;
-  return aloneOnceMore(first, failed, (names) => start(1, names.map(exactly)));
+  const again = results.filter((result) => result.failed).map(({ file }) => file);
+  return aloneOnceMore(total, failed, (chosen) => start(again, ['--test-concurrency=1', ...chosen.map(exactly)]));
 }
 
 /** More failures than this are not the machine's. */

@@ -1,19 +1,11 @@
-// What only the tests need: browsers, their drivers and the runner for tests in wasm; each is installed once and kept.
+// What only the tests need and the machine may not have: browsers, and what the bridge to SMTP is tested against.
 
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { tools, wasmBindgenVersion } from './places.mjs';
+import { existsSync, readFileSync } from 'node:fs';
 import { ask, run, Told } from './run.mjs';
-import { bringUpToDate } from './steps.mjs';
-
-const GECKODRIVER_VERSION = '0.37.1';
-/** Where `cargo install --root tools` puts programs. */
-export const toolsBin = join(tools, 'bin');
 
 /** What the browser suites need, the names under which each is known, and the Debian package. */
 const programs = [
   { name: 'Chromium', commands: ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'], variable: 'CHROMIUM', debian: 'chromium' },
-  { name: 'ChromeDriver', commands: ['chromedriver'], variable: 'CHROMEDRIVER', debian: 'chromium-driver' },
   { name: 'Firefox', commands: ['firefox-esr', 'firefox'], variable: 'FIREFOX', debian: 'firefox-esr' },
 ];
 
@@ -63,31 +55,4 @@ export async function locate({ commands, variable }) {
     if (found) return found;
   }
   return null;
-}
-
-export const chromedriver = () => locate(programs[1]);
-export const firefox = () => locate(programs[2]);
-
-/** The runner for tests in wasm, of the version that Cargo.toml pins, and geckodriver; built from crates.io once. */
-export async function ensureWasmTestTools() {
-  const version = wasmBindgenVersion();
-  await bringUpToDate([
-    installed('wasm-bindgen-cli', version, 'wasm-bindgen-test-runner'),
-    installed('geckodriver', GECKODRIVER_VERSION, 'geckodriver'),
-  ], ['tool-wasm-bindgen-cli', 'tool-geckodriver']);
-}
-
-function installed(crate, version, binary) {
-  return {
-    id: `tool-${crate}`,
-    title: `Building ${crate} ${version} (once)`,
-    key: version,
-    outputs: [`target/tools/bin/${binary}`],
-    run: async () => {
-      // Its own target directory: the shared one would be locked for minutes. Only the program is kept.
-      const scratch = join(tools, `build-${crate}`);
-      await run('cargo', ['install', crate, '--version', version, '--locked', '--root', tools, '--target-dir', scratch], { label: `cargo install ${crate}` });
-      rmSync(scratch, { recursive: true, force: true });
-    },
-  };
 }

@@ -1,4 +1,4 @@
-//! What only a browser can show: run with `wasm-bindgen-test-runner` in a headless one.
+//! What only a browser can show: run in a headless one by `runner.mjs`.
 #![cfg(target_arch = "wasm32")]
 
 use wasm_bindgen_test::wasm_bindgen_test_configure;

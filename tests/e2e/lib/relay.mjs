@@ -8,8 +8,10 @@ import { relayBinary, root } from '../../../scripts/lib/places.mjs';
 import { until } from './browser.mjs';
 import { freePort, freeUdpPort } from './files.mjs';
 
+/** The one that people run, or the one that the tests were built with. */
+export const relayProgram = process.env.GYRE_RELAY ?? relayBinary;
 /** How long a relay may take until it answers, in milliseconds. */
-const READY_TIMEOUT_MS = 15_000;
+const READY_TIMEOUT_MS = 30_000;
 
 /** Starts a relay that serves the app (or `app`, another folder; `null` for none). */
 export async function startRelay({ app = join(root, 'www/dist'), args = [] } = {}) {
@@ -26,7 +28,7 @@ export async function startRelay({ app = join(root, 'www/dist'), args = [] } = {
 
     /** Starts it, again with the same key and port when it ran before. */
     async start() {
-      const child = (this.child = spawn(relayBinary, [
+      const child = (this.child = spawn(relayProgram, [
         '--listen', `localhost:${this.port}`, '--stun', `127.0.0.1:${this.stunPort}`, ...(app ? ['--app', app] : []), '--data', this.data,
         // A page would look for an identity that counts among strangers, and be another peer from its next start on.
         ...(args.includes('--puzzle-bits') ? [] : ['--puzzle-bits', '0']), ...args,

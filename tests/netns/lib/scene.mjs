@@ -4,9 +4,10 @@ import { spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { relayBinary, root } from '../../../scripts/lib/places.mjs';
+import { root } from '../../../scripts/lib/places.mjs';
 import { Scene, Visitor } from '../../e2e/lib/app.mjs';
 import { find, launch, until } from '../../e2e/lib/browser.mjs';
+import { relayProgram } from '../../e2e/lib/relay.mjs';
 import { Internet, relayAddress } from './net.mjs';
 
 const url = `http://${relayAddress}:8080/`;
@@ -30,7 +31,7 @@ export class NetScene extends Scene {
   /** Starts the relay in the public network. */
   async relay(...args) {
     const child = spawn('ip', [
-      'netns', 'exec', this.internet.space, relayBinary, '--listen', `${relayAddress}:8080`, '--stun', `${relayAddress}:3478`,
+      'netns', 'exec', this.internet.space, relayProgram, '--listen', `${relayAddress}:8080`, '--stun', `${relayAddress}:3478`,
       '--app', join(root, 'www/dist'), '--data', join(this.#folder, 'relay'), ...args,
     ], { stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
