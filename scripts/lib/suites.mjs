@@ -50,7 +50,8 @@ export const suites = [
     turn: 'cargo',
     about: 'unit, property, simulation and integration tests, native',
     prepare: [ensureMailPeers],
-    run: () => cargoTests(['test', '--locked', ...nativeFeatures, '--no-fail-fast'], { timeout: 40 * MINUTE }),
+    // Tests of whole nodes wait most of the time, and two cores would run two of them.
+    run: () => cargoTests(['test', '--locked', ...nativeFeatures, '--no-fail-fast'], { env: { RUST_TEST_THREADS: '4' }, timeout: 40 * MINUTE }),
   },
   {
     name: 'sites',
