@@ -70,7 +70,7 @@ impl<S: Store> Node<S> {
         let gate = Gate::new(upload_allowed, limits, config.surroundings, day);
         let book = match store.value(ADDRESSES).await? {
             Some(stored) => Book::decode(&stored).unwrap_or_else(|error| {
-                tracing::warn!(%error, "starting with an empty address book");
+                rt::warning!(error = error, "starting with an empty address book");
                 Book::default()
             }),
             None => Book::default(),
@@ -148,7 +148,7 @@ impl<S: Store> Node<S> {
                 // The custodian takes it up, if there is one.
                 Some(meta) if meta.kind == Kind::Kept => {}
                 Some(meta) => node.add(row, meta).await?,
-                None => tracing::warn!(
+                None => rt::warning!(
                     row = row.id.0,
                     "skipping a blob whose record cannot be read"
                 ),
