@@ -46,7 +46,7 @@ use futures::channel::{mpsc, oneshot};
 use futures::{SinkExt, Stream};
 use libp2p::PeerId;
 
-pub use crate::net::addresses::{NotAnAddress, parse as parse_address};
+pub use crate::net::addresses::{NotAnAddress, parse as parse_address, text as address_text};
 pub use config::{Config, MAX_RELAYS};
 pub use error::{Error, Result};
 pub use event_loop::Changed;

@@ -1,7 +1,7 @@
-//! The only clock, timer, spawn, source of randomness and Unicode table; one file per platform behind the same names.
+//! The only clock, timer, spawn, source of randomness, Unicode table and warning; one file per platform behind the same names.
 
 #[cfg(target_arch = "wasm32")]
-mod web;
+pub(crate) mod web;
 #[cfg(target_arch = "wasm32")]
 use web as imp;
 
@@ -15,6 +15,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use web_time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Says what whoever looks after this machine may want to know: natively to `tracing`, in a page as a line in its console.
+///
+/// `warning!(error = error, "the size could not be stored")`: values that can be shown, then what happened.
+pub(crate) use imp::warning;
 
 /// Runs a future on this thread until it ends. Natively the caller must stand in a `LocalSet`.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {

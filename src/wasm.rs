@@ -9,7 +9,6 @@ mod file;
 #[cfg(feature = "interop")]
 mod interop;
 mod keys;
-mod log;
 mod names;
 mod node;
 mod options;

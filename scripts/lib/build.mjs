@@ -8,6 +8,7 @@ import { brotliCompress, constants, gzip } from 'node:zlib';
 import {
   artefacts, bindgenBinary, cargoPackage, cargoTarget, gyreBinary, nodeMajorWanted, npm, out, relayBinary, root, testRelayBinary, tools, wasmBindgenVersion, wasmTarget,
 } from './places.mjs';
+import { leaveOut } from './leave-out.mjs';
 import { nameByLikeness } from './order.mjs';
 import { ask, run, Told } from './run.mjs';
 import { bringUpToDate } from './steps.mjs';
@@ -26,6 +27,7 @@ export async function build(wanted = everything, { fast = false, log, force } = 
 export const nativeFeatures = ['--features', 'relay,test-utils,mail,bridge'];
 
 const rustInputs = ['Cargo.toml', 'Cargo.lock', '.cargo', 'src'];
+const optimising = ['leave-out', 'order', 'wasm'].map((name) => `scripts/lib/${name}.mjs`);
 const rustVersion = once(() => ask('rustc', ['--version', '--verbose']));
 
 export function buildSteps({ fast = false } = {}) {
@@ -40,11 +42,12 @@ export function buildSteps({ fast = false } = {}) {
     [join(root, 'node_modules/binaryen/bin/wasm-opt'), from, '-o', into, ...args, ...wasmFeatures], { label: 'wasm-opt' });
   const optimise = async (from, into) => {
     if (fast) return copyFileSync(from, into);
-    const named = `${from}.named`;
-    await wasmOpt(from, named, smallerArgs);
-    writeFileSync(named, nameByLikeness(readFileSync(named)));
-    await wasmOpt(named, into, orderArgs);
-    rmSync(named);
+    const between = `${from}.between`;
+    writeFileSync(between, leaveOut(readFileSync(from)));
+    await wasmOpt(between, between, smallerArgs);
+    writeFileSync(between, nameByLikeness(readFileSync(between)));
+    await wasmOpt(between, into, orderArgs);
+    rmSync(between);
   };
 
   return [
@@ -101,7 +104,7 @@ export function buildSteps({ fast = false } = {}) {
       id: 'wasm-opt',
       title: fast ? 'Copying the WebAssembly' : 'Optimising the WebAssembly',
       needs: ['wasm-glue', 'npm'],
-      inputs: ['scripts/lib/order.mjs'],
+      inputs: optimising,
       key: `${[...smallerArgs, ...orderArgs, ...wasmFeatures].join(' ')} ${fast}`,
       outputs: ['pkg/wasm/gyre.js', 'pkg/wasm/gyre.d.ts', 'pkg/wasm/gyre_bg.wasm'],
       run: async () => {
@@ -143,7 +146,7 @@ export function buildSteps({ fast = false } = {}) {
       id: 'mail-opt',
       title: fast ? 'Copying the mail module' : 'Optimising the mail module',
       needs: ['mail-glue', 'npm'],
-      inputs: ['scripts/lib/order.mjs'],
+      inputs: optimising,
       key: `${[...smallerArgs, ...orderArgs, ...wasmFeatures].join(' ')} ${fast}`,
       outputs: ['pkg/wasm/gyre_mail.js', 'pkg/wasm/gyre_mail.d.ts', 'pkg/wasm/gyre_mail_bg.wasm'],
       run: async () => {
@@ -303,9 +306,10 @@ const hostTarget = once(async () => (await rustVersion()).match(/^host: (.+)$/m)
 
 /**
  * Instances of one generic are much alike, and gzip sees them if they stand within 32 kB of each other: hence none but tiny functions
- * are moved into their only caller (for 1 % more before compression), and like is put beside like.
+ * are moved into their only caller (for 1 % more before compression), and like is put beside like. Data begins at 1 MiB, behind the
+ * stack, so an address never wraps around into the first kilobyte: what is added to it can stand in the load itself.
  */
-const smallerArgs = ['--flatten', '--rereloop', '-Oz', '-Oz', '--one-caller-inline-max-function-size=20', '--strip-debug', '--strip-producers'];
+const smallerArgs = ['--flatten', '--rereloop', '-Oz', '-Oz', '--one-caller-inline-max-function-size=20', '--low-memory-unused', '--strip-debug', '--strip-producers'];
 const orderArgs = ['--reorder-functions-by-name', '--strip-debug'];
 
 /** What rustc emits for today's browsers, named so that wasm-opt keeps it. */

@@ -4,6 +4,8 @@
 // and what is best to stand next is whatever has most in common with the functions just before. No tool of wasm's own orders by that,
 // but wasm-opt can order by name: so the functions are given names that say where they belong.
 
+import { functions, leb } from './wasm.mjs';
+
 /** Bytes that are compared as one: shorter ones are everywhere, longer ones find less. */
 const PIECE = 6;
 /** A piece in more functions than this says nothing of their being alike. */
@@ -12,9 +14,6 @@ const COMMON = 100;
 const WINDOW = 30_000;
 /** Added to the length that likeness is divided by, so that tiny functions do not always win. */
 const GRACE = 100;
-
-const CODE = 10;
-const IMPORTS = 2;
 
 /** The module with a section of names added, after which `wasm-opt --reorder-functions-by-name` orders like beside like. */
 export function nameByLikeness(module) {
@@ -93,62 +92,4 @@ function hash(bytes, at) {
   let hash = 0;
   for (let i = at; i < at + PIECE; i++) hash = Math.imul(hash, 0x01000193) ^ bytes[i];
   return Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
-}
-
-/** How many functions a module imports, and the bodies of its own. */
-function functions(module) {
-  let at = 8;
-  const number = () => {
-    let value = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = module[at++];
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value;
-    }
-  };
-  const limits = () => {
-    const flags = module[at++];
-    number();
-    if (flags & 1) number();
-  };
-  let imported = 0;
-  const bodies = [];
-  while (at < module.length) {
-    const id = module[at++];
-    const end = number() + at;
-    if (id === IMPORTS) {
-      for (let left = number(); left > 0; left--) {
-        for (let names = 2; names > 0; names--) at = number() + at;
-        const kind = module[at++];
-        if (kind === 0) {
-          imported++;
-          number();
-        } else if (kind === 1) {
-          at++;
-          limits();
-        } else if (kind === 2) limits();
-        else if (kind === 3) at += 2;
-        else throw new Error(`an import of unknown kind ${kind}`);
-      }
-    } else if (id === CODE) {
-      for (let left = number(); left > 0; left--) {
-        const length = number();
-        bodies.push(module.subarray(at, at + length));
-        at += length;
-      }
-    }
-    at = end;
-  }
-  return { imported, bodies };
-}
-
-/** An unsigned number as WebAssembly writes it. */
-function leb(value) {
-  const bytes = [];
-  do {
-    const rest = Math.floor(value / 128);
-    bytes.push((value % 128) | (rest ? 0x80 : 0));
-    value = rest;
-  } while (value);
-  return Buffer.from(bytes);
 }

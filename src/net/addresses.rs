@@ -9,7 +9,7 @@ use multihash::Multihash;
 
 use super::transport::webrtc::addr::{WebRtcAddr, remote_addr};
 use crate::proto::base::Base;
-use crate::proto::link::percent_decode;
+use crate::proto::link::{percent_decode, percent_encode};
 
 /// Longest address that is taken from others, in bytes: `/dns4/…/tcp/443/tls/ws/p2p/…/p2p-circuit/webrtc/p2p/…` with a name of 100
 /// letters has about 210.
@@ -69,6 +69,35 @@ fn with_value<'a>(name: &str, value: &'a str) -> Result<Protocol<'a>, NotAnAddre
         }
         _ => return Err(NotAnAddress),
     })
+}
+
+/// The address as people and pages read it, and as [`parse`] does; of the protocols that it does not know the names alone.
+pub fn text(address: &Multiaddr) -> String {
+    let mut text = String::new();
+    for part in address {
+        text.push('/');
+        text.push_str(part.tag());
+        let value = match part {
+            Protocol::Ip4(ip) => ip.to_string(),
+            Protocol::Ip6(ip) => ip.to_string(),
+            Protocol::Dns(name)
+            | Protocol::Dns4(name)
+            | Protocol::Dns6(name)
+            | Protocol::Dnsaddr(name) => name.into_owned(),
+            Protocol::Tcp(port) | Protocol::Udp(port) => port.to_string(),
+            Protocol::Ws(path) | Protocol::Wss(path) if path != "/" => {
+                let mut encoded = String::new();
+                percent_encode(&path, &mut encoded);
+                encoded
+            }
+            Protocol::P2p(peer) => peer.to_string(),
+            Protocol::Certhash(hash) => format!("u{}", Base::Base64Url.encode(&hash.to_bytes())),
+            _ => continue,
+        };
+        text.push('/');
+        text.push_str(&value);
+    }
+    text
 }
 
 /// A text that is no address of a relay or a node.
@@ -223,7 +252,11 @@ mod tests {
             let text = parts.concat();
             // What only libp2p reads are protocols that no node of ours has.
             if let Ok(address) = parse(&text) {
-                prop_assert_eq!(Ok(address), text.parse::<Multiaddr>().map_err(|_| ()), "{}", text);
+                prop_assert_eq!(Ok(address.clone()), text.parse::<Multiaddr>().map_err(|_| ()), "{}", text);
+                let written = super::text(&address);
+                prop_assert_eq!(parse(&written), Ok(address.clone()));
+                // More of a path is encoded than need be.
+                prop_assert!(text.contains("x-parity") || written == address.to_string(), "{}", written);
             } else if let Ok(address) = text.parse::<Multiaddr>() {
                 prop_assert!(!is_told(&address) && !text.contains("x-parity"), "{}", text);
             }
@@ -238,8 +271,10 @@ mod tests {
             "/ip4/127.0.0.1/tcp/8080/x-parity-ws/%2Fkeeper",
             "/ip4/1.2.3.4/udp/4001/webrtc-direct/certhash/uEiDDq4_xNyDorZBH3TlGazyJdOWSwvo4PUo5YHFMrvDE8g",
         ] {
-            assert_eq!(parse(text).unwrap().to_string(), text);
+            assert_eq!(super::text(&parse(text).unwrap()), text);
         }
+        let strange: Multiaddr = "/ip4/1.2.3.4/sctp/5/sni/a.example/tls".parse().unwrap();
+        assert_eq!(super::text(&strange), "/ip4/1.2.3.4/sctp/sni/tls");
         for text in [
             "dns4/a",
             "/dns4",

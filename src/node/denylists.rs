@@ -10,6 +10,7 @@ use super::error::{Error, Result};
 use crate::proto::denylist::{Denylist, DenylistError, Read};
 use crate::proto::name::Name;
 use crate::proto::types::BlobHash;
+use crate::rt;
 use crate::store::Store;
 
 /// Name of the stored value that holds the lists that a person has added.
@@ -96,7 +97,7 @@ impl<S: Store> Node<S> {
         let mut denylist = Denylist::default();
         for (name, text) in decode(stored).unwrap_or_default() {
             if let Err(error) = denylist.add(&text) {
-                tracing::warn!(%error, %name, "a denylist is not in force");
+                rt::warning!(error = error, name = name, "a denylist is not in force");
             }
         }
         denylist.finish();

@@ -44,7 +44,10 @@ pub(super) async fn of<S: Store>(store: &S, bits: u8, first: bool) -> Result<(Ke
                 return Ok((key, !qualified));
             }
             Err(error) => {
-                tracing::warn!(%error, "the stored identity cannot be read: making a new one")
+                rt::warning!(
+                    error = error,
+                    "the stored identity cannot be read: making a new one"
+                )
             }
         }
     }
@@ -97,7 +100,7 @@ pub(super) async fn search<S: Store>(store: S, shared: Weak<RefCell<Shared>>) {
     };
     match kept {
         Ok(()) => tracing::info!("an id that custodians may have is there for the next start"),
-        Err(error) => tracing::warn!(%error, "the id that was found is not kept"),
+        Err(error) => rt::warning!(error = error, "the id that was found is not kept"),
     }
 }
 

@@ -305,7 +305,7 @@ where
             let answering = answer(stream);
             rt::spawn(async move {
                 if let Err(error) = answering.await {
-                    tracing::warn!(%error, "interop stream");
+                    rt::warning!(error = error, "interop stream");
                 }
             });
         }

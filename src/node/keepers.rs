@@ -9,6 +9,7 @@ use libp2p::{Multiaddr, PeerId};
 use super::command::Command;
 use super::error::{Error, Result};
 use super::{Node, rt};
+use crate::net::addresses;
 use crate::proto::address::Address;
 use crate::proto::keeping::Verdict;
 use crate::proto::types::BlobHash;
@@ -45,7 +46,8 @@ impl<S: Store> Node<S> {
         let named = |address: &Multiaddr| match address.iter().last() {
             Some(Protocol::P2p(peer)) => Ok((peer, address.clone())),
             _ => Err(Error::BadOptions(format!(
-                "the keeper's address {address} does not end in /p2p/<id>"
+                "the keeper's address {} does not end in /p2p/<id>",
+                addresses::text(address)
             ))),
         };
         let mut at = at.iter().map(named).collect::<Result<Vec<_>>>()?;

@@ -14,8 +14,9 @@ use super::event_loop::{self, ADDRESSES, EventLoop, Gate, Part, Shared, Start};
 use super::meta::{BlobMeta, Kind};
 use super::snapshot::{JoinState, Snapshot, Stats, StorageInfo};
 use super::{Config, Error, MAX_RELAYS, Node, Result, SIGHTINGS, UPLOAD, custody, identity, site};
-use crate::net::addresses::socket_of;
+use crate::net::addresses::{self, socket_of};
 use crate::net::behaviour;
+use crate::net::causes::of_transport;
 use crate::net::transport::{Parts, webrtc};
 use crate::proto::book::Book;
 use crate::proto::custody::custodian;
@@ -54,12 +55,15 @@ impl<S: Store> Node<S> {
         let mut swarm = behaviour::swarm(&key, parts, !config.announce.is_empty())
             .map_err(|error| Error::Internal(error.to_string()))?;
         for address in config.listen {
-            let listening = swarm.listen_on(address.clone());
-            listening.map_err(|error| Error::BadOptions(format!("{address}: {error}")))?;
+            if let Err(error) = swarm.listen_on(address.clone()) {
+                let (address, cause) = (addresses::text(&address), of_transport(&error));
+                return Err(Error::BadOptions(format!("{address}: {cause}")));
+            }
         }
         for address in &config.announce {
             let named = socket_of(address, peer_id);
             swarm.add_external_address(named.ok_or_else(|| {
+                let address = addresses::text(address);
                 Error::BadOptions(format!("{address} is no address of a socket"))
             })?);
         }
@@ -70,7 +74,7 @@ impl<S: Store> Node<S> {
         let gate = Gate::new(upload_allowed, limits, config.surroundings, day);
         let book = match store.value(ADDRESSES).await? {
             Some(stored) => Book::decode(&stored).unwrap_or_else(|error| {
-                tracing::warn!(%error, "starting with an empty address book");
+                rt::warning!(error = error, "starting with an empty address book");
                 Book::default()
             }),
             None => Book::default(),
@@ -148,7 +152,7 @@ impl<S: Store> Node<S> {
                 // The custodian takes it up, if there is one.
                 Some(meta) if meta.kind == Kind::Kept => {}
                 Some(meta) => node.add(row, meta).await?,
-                None => tracing::warn!(
+                None => rt::warning!(
                     row = row.id.0,
                     "skipping a blob whose record cannot be read"
                 ),
@@ -170,7 +174,8 @@ fn relays(addresses: &[Multiaddr]) -> Result<Vec<(PeerId, Multiaddr)>> {
     let identified = |address: &Multiaddr| match address.iter().last() {
         Some(Protocol::P2p(peer)) => Ok((peer, address.clone())),
         _ => Err(Error::BadOptions(format!(
-            "the relay address {address} does not end in /p2p/<relay id>"
+            "the relay address {} does not end in /p2p/<relay id>",
+            addresses::text(address)
         ))),
     };
     let mut relays = addresses

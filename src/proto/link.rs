@@ -295,7 +295,7 @@ fn parse_key(text: &str) -> Result<ShareKey, LinkError> {
 }
 
 /// Leaves only the unreserved characters of RFC 3986 as they are, so that programs that find links in a text see the end.
-pub(super) fn percent_encode(text: &str, out: &mut String) {
+pub(crate) fn percent_encode(text: &str, out: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(byte.into());

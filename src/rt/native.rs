@@ -18,3 +18,11 @@ pub(super) fn normalise(text: &str) -> String {
     let form_c = icu_normalizer::ComposingNormalizerBorrowed::new_nfc();
     form_c.normalize(text).into_owned()
 }
+
+macro_rules! warning {
+    ($($name:ident = $value:expr,)* $text:literal $(,)?) => {
+        tracing::warn!($($name = %$value,)* $text)
+    };
+}
+
+pub(crate) use warning;

@@ -1,5 +1,6 @@
 //! The page's event loop.
 
+use std::fmt::{Display, Write};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -20,4 +21,22 @@ pub(super) fn lower_case(text: &str) -> String {
 
 pub(super) fn normalise(text: &str) -> String {
     js_sys::JsString::from(text).normalize("NFC").into()
+}
+
+// Not by way of `tracing`: whatever libraries write there, and how their types are written, would be in what a page loads.
+macro_rules! warning {
+    ($($name:ident = $value:expr,)* $text:literal $(,)?) => {
+        $crate::rt::web::to_console($text, &[$((stringify!($name), &$value as &dyn std::fmt::Display)),*])
+    };
+}
+
+pub(crate) use warning;
+
+pub(crate) fn to_console(text: &str, values: &[(&str, &dyn Display)]) {
+    let mut line = format!("gyre: {text}");
+    for (name, value) in values {
+        // A Display that fails leaves its part of the line out.
+        let _ = write!(line, " {name}={value}");
+    }
+    web_sys::console::warn_1(&line.into());
 }

@@ -4,6 +4,7 @@ use js_sys::{Object, Reflect};
 use libp2p::Multiaddr;
 use wasm_bindgen::prelude::*;
 
+use crate::node::address_text;
 use crate::node::interop::Interop;
 
 /// A bare peer that answers the protocols of the interoperability tests.
@@ -29,7 +30,8 @@ impl WasmInterop {
     #[wasm_bindgen(js_name = listenAddress)]
     pub async fn listen_address(&self) -> Result<String, JsError> {
         let interop = self.0.clone();
-        Ok(interop.listen_address().await.map_err(error)?.to_string())
+        let address = interop.listen_address().await.map_err(error)?;
+        Ok(address_text(&address))
     }
 
     /// Dials; ends when the direct connection is up.

@@ -31,7 +31,6 @@ const DATABASE: &str = "gyre";
 #[wasm_bindgen(start)]
 fn load() {
     console_error_panic_hook::set_once();
-    super::log::start();
 }
 
 /// A running node.

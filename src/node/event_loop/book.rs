@@ -80,7 +80,7 @@ impl<S: Store> EventLoop<S> {
         rt::spawn(async move {
             // It is a convenience: without it the next start knows the configured relays only.
             if let Err(error) = store.set_value(ADDRESSES, Some(book)).await {
-                tracing::warn!(%error, "the address book could not be stored");
+                rt::warning!(error = error, "the address book could not be stored");
             }
         });
     }

@@ -10,6 +10,7 @@ use crate::node::transfer::Transfer;
 use crate::proto::swarm::Input;
 use crate::proto::tree;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey};
+use crate::rt;
 use crate::store::{Store, StoreError, StoredChunk};
 
 /// Who noticed.
@@ -62,12 +63,15 @@ impl<S: Store> EventLoop<S> {
         let Some(transfer) = self.transfers.get(&blob) else {
             return;
         };
-        tracing::warn!(%index, "a stored chunk is damaged: fetching it again");
+        rt::warning!(
+            index = index,
+            "a stored chunk is damaged: fetching it again"
+        );
         let (store, row) = (self.store.clone(), transfer.row);
         self.spawn(async move {
             // First out of the store, then wanted again: what is there is never overwritten.
             if let Err(error) = store.remove_chunks(row, vec![index]).await {
-                tracing::warn!(%error, "a damaged chunk could not be removed");
+                rt::warning!(error = error, "a damaged chunk could not be removed");
             }
             Event::Dropped {
                 blob,

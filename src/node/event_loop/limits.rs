@@ -340,7 +340,7 @@ impl<S: Store> EventLoop<S> {
         self.spawn(async move {
             let written = store.set_value(TRAFFIC, Some(record)).await;
             if let Err(error) = &written {
-                tracing::warn!(%error, "the day's amount could not be stored");
+                rt::warning!(error = error, "the day's amount could not be stored");
             }
             Event::Recorded(written.is_ok())
         });

@@ -349,7 +349,7 @@ impl<S: Store> EventLoop<S> {
             let (store, bytes) = (self.store.clone(), stored.encode());
             rt::spawn(async move {
                 if let Err(error) = store.set_value(&stored_as(name), Some(bytes)).await {
-                    tracing::warn!(%error, "a head is not remembered");
+                    rt::warning!(error = error, "a head is not remembered");
                 }
             });
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Event, EventLoop, now};
+use crate::net::addresses;
 use crate::node::custody::Kept;
 use crate::node::site::shelf::Shelf;
 use crate::node::snapshot::{
@@ -167,7 +168,7 @@ impl<S: Store> EventLoop<S> {
             .relays
             .iter()
             .map(|relay| RelayInfo {
-                address: relay.address.to_string(),
+                address: addresses::text(&relay.address),
                 state: match relay.uplink.state() {
                     State::Reserved => RelayState::Reserved,
                     State::Connected => RelayState::Connected,

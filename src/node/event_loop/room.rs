@@ -129,7 +129,7 @@ impl<S: Store> EventLoop<S> {
         self.spawn(async move {
             for row in rows {
                 if let Err(error) = store.remove(row).await {
-                    tracing::warn!(%error, "a blob could not be evicted");
+                    rt::warning!(error = error, "a blob could not be evicted");
                 }
             }
             Event::Evicted

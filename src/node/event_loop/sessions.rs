@@ -236,10 +236,10 @@ impl<S: Store> EventLoop<S> {
 
     /// A peer that lies is dropped and avoided, for every blob.
     pub(super) fn ban(&mut self, blob: BlobHash, peer: PeerKey, reason: Misconduct) {
-        tracing::warn!(?peer, %reason, "peer banned");
         let Some(known) = self.peers.get_mut(peer) else {
             return;
         };
+        rt::warning!(peer = known.id, reason = reason, "peer banned");
         known.banned = true;
         known.complain(
             format!("Dropped and avoided: it {reason}."),

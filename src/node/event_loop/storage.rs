@@ -9,6 +9,7 @@ use crate::node::reading::READ_BATCH;
 use crate::node::room;
 use crate::proto::swarm::Input;
 use crate::proto::types::{BlobHash, ChunkIndex, PeerKey};
+use crate::rt;
 use crate::store::{RowId, Store, StoreError, StoredChunk};
 
 /// Chunks in one transaction: 8 MiB. Measured for IndexedDB: several large values a transaction are ten times as fast as one.
@@ -102,7 +103,7 @@ impl<S: Store> EventLoop<S> {
                 return self.write_or_linger(blob);
             }
             Err(error) => {
-                tracing::warn!(%error, "chunks could not be stored");
+                rt::warning!(error = error, "chunks could not be stored");
                 let error = Error::from(error);
                 transfer.set_problem(&error);
                 // What else was verified meets the same end; it will be fetched again after a resume.
@@ -222,7 +223,11 @@ impl<S: Store> EventLoop<S> {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, %index, "a stored chunk could not be read");
+                rt::warning!(
+                    error = error,
+                    index = index,
+                    "a stored chunk could not be read"
+                );
                 Input::LoadFailed { peer, index }
             }
         };

@@ -352,7 +352,7 @@ impl<S: Store> EventLoop<S> {
         rt::spawn(async move {
             // Only a resume needs it; if it is lost, the last chunk proves the size again.
             if let Err(error) = store.set_size(row, size).await {
-                tracing::warn!(%error, "the size could not be stored");
+                rt::warning!(error = error, "the size could not be stored");
             }
         });
         if let Some(transfer) = self.transfers.get_mut(&blob) {

@@ -161,7 +161,10 @@ impl<S: Store> EventLoop<S> {
     pub(super) fn on_wrong_fetch(&mut self, blob: BlobHash, index: ChunkIndex) {
         let transfer = self.transfers.get_mut(&blob);
         if let Some(web) = transfer.and_then(|transfer| transfer.web.as_mut()) {
-            tracing::warn!(%index, "a web server sent wrong bytes: it is not asked again");
+            rt::warning!(
+                index = index,
+                "a web server sent wrong bytes: it is not asked again"
+            );
             web.seed.on_chunk(index, Err(Fault::WrongBytes), now());
         }
         self.urgent = true;
@@ -270,6 +273,10 @@ impl<S: Store> EventLoop<S> {
 
 fn warn(source: Option<&WebSource>, fault: Fault) {
     if let Some(source) = source {
-        tracing::warn!(host = source.host(), %fault, "a web server did not deliver");
+        rt::warning!(
+            host = source.host(),
+            fault = fault,
+            "a web server did not deliver"
+        );
     }
 }

@@ -10,6 +10,7 @@ use rexie::{Index, ObjectStore, Rexie, Transaction};
 
 use super::transaction::{self, dom_exception_name, failed};
 use super::{chunk, counter, row};
+use crate::rt;
 use crate::store::{Result, StoreError};
 
 /// Brings the content of a database from one version to the next, within the transaction that it is given.
@@ -145,8 +146,8 @@ async fn balance(tx: &Transaction) -> Result<()> {
         }
     }
     if booked != used + unfinished {
-        tracing::warn!(
-            booked,
+        rt::warning!(
+            booked = booked,
             counted = used + unfinished,
             "the store's books were wrong"
         );

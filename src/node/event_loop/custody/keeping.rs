@@ -30,7 +30,7 @@ impl<S: Store> EventLoop<S> {
             let store = self.store.clone();
             self.spawn(async move {
                 let heads = store.kept_heads().await.unwrap_or_else(|error| {
-                    tracing::warn!(%error, "what is kept for others cannot be read");
+                    rt::warning!(error = error, "what is kept for others cannot be read");
                     Vec::new()
                 });
                 Event::Custody(Report::Opened(heads, kept_rows(&store).await))
