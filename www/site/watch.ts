@@ -61,6 +61,7 @@ function look(): void {
       seen.add(page);
       page.addEventListener('click', (event) => follow(event, shown), { capture: true });
       page.addEventListener('auxclick', (event) => follow(event, shown), { capture: true });
+      shown.addEventListener('beforeunload', (event) => event.isTrusted && say({ type: 'departs' }));
     }
     const { href } = shown.location;
     const title = String(page.title);
