@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { Scene, Visitor } from './lib/app.mjs';
 import { kinds, until } from './lib/browser.mjs';
 import { startRelay } from './lib/relay.mjs';
-import { inSite, placeOf, publish, siteShows } from './lib/sites.mjs';
+import { barSays, inSite, placeOf, publish, siteShows } from './lib/sites.mjs';
 
 const page = (title, word, body = '') => `<!doctype html><meta charset="utf-8"><title>${title} ${word}</title><link rel="stylesheet" href="/style.css"><h1>${title}</h1>${body}<script src="/app.js"></script>`;
 /** One version: every kind of thing that a page loads says which it is of. */
@@ -109,6 +109,7 @@ for (const kind of kinds) {
     await next(one, address);
     await isOf(one, address, 'B', NEW);
 
+    await barSays(one, '/b.html');
     // Loaded anew as a whole, a tab shows what the name leads to then.
     await one.page.reload({ waitUntil: 'domcontentloaded', timeout: 120_000 });
     await isOf(one, address, 'B', third);

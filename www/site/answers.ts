@@ -72,9 +72,8 @@ export async function answerSite(scope: SiteScope, event: SiteFetch): Promise<Re
   event.waitUntil(new Promise<void>((resolve) => (end = resolve)));
   const stream = body(ask, found, (rest) => connect(scope.clients, rest, origin), end);
   const length = Number(passed.get('content-length') ?? Infinity);
-  if (length > WHOLE_BYTES) return new Response(stream, { status: head.status, headers: passed });
-  // It comes in one piece anyway. Begun, an answer cannot say any more what went wrong, and looks whole in some browsers when its
-  // worker is ended.
+  // Begun, an answer cannot say any more what went wrong, and looks whole in some browsers when its worker is ended.
+  if (length > (AT_ONCE.has(request.destination) ? MAX_AT_ONCE : WHOLE_BYTES)) return new Response(stream, { status: head.status, headers: passed });
   try {
     const pieces: BlobPart[] = [];
     const reader = stream.getReader();
@@ -130,8 +129,12 @@ function told(app: string, status: number, type: string, text: string, code?: st
 
 /** What the relay has for the frames of the app. */
 const LOADER: ReadonlySet<string> = new Set(['bridge', 'bridge.js', 'watch', 'watch.js', 'open.js'].map((name) => RESERVED + name));
-/** Bytes up to which a file is one chunk, which is read and verified whole. */
+/** Bytes up to which a file is one chunk, which is read and verified whole: it comes in one piece anyway. */
 const WHOLE_BYTES = 256 * 1024;
+/** What browsers do nothing with before they have all of it, so that nothing is lost by waiting: no script runs that is half there. */
+const AT_ONCE: ReadonlySet<string> = new Set(['script', 'style', 'font', 'worker', 'sharedworker', 'manifest', 'track', 'xslt']);
+/** Bytes of such a file that are held in memory; the largest scripts of applications have some ten million. */
+const MAX_AT_ONCE = 32 * 1024 * 1024;
 /** Headers of an answer that reach the site's page; all others, such as cookies, do not. */
 const PASSED: ReadonlySet<string> = new Set([
   'accept-ranges',
