@@ -34,7 +34,7 @@ const next = (tab, address) => inSite(tab, address, () => document.querySelector
 
 /** Everything in the tab's page, and what the page asks for later, is of this version. */
 async function isOf(tab, address, title, { word, colour }) {
-  await siteShows(tab, address, `${title} of the ${word} version`, (wanted, said) => document.title === `${wanted} ${said}` && window.ran === said && document.readyState === 'complete', title, word);
+  await siteShows(tab, address, `${title} of the ${word} version`, (wanted, said) => document.title === `${wanted} ${said}` && window.ran === said && document.readyState === 'complete' && getComputedStyle(document.querySelector('h1')).color !== '', title, word);
   const seen = await inSite(tab, address, async () => {
     const picture = Object.assign(new Image(), { src: `/picture.svg?${Math.random()}` });
     const loaded = new Promise((resolve) => picture.addEventListener('load', resolve));
