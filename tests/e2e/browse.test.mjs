@@ -256,3 +256,63 @@ test('firefox goes on showing a site although it ends its worker whenever that i
   const frame = await siteFrame(visitor, cid);
   assert.equal(await frame.evaluate(async () => (await (await fetch('/archive.bin')).arrayBuffer()).byteLength), archive.length);
 });
+
+test('firefox keeps its worker while a large file of a site is read, and what breaks off when it does not is a beginning of the right bytes', { timeout: 900_000 }, async (t) => {
+  const large = randomBytes(12_000_000);
+  const script = `/* ${'x'.repeat(1_500_000)} */ window.wholeScript = true;`;
+  const scene = new Scene(t);
+  const relay = await scene.add(startRelay());
+  const publisher = await scene.add(Visitor.arrive('chromium', relay));
+  const { cid } = await publish(publisher, { ...pages, 'large.bin': large, 'large.js': script });
+  /** Reads it with a pause of `pause` ms after every megabyte; the bytes' number and hash, and how the reading ended. */
+  const read = (visitor, pause, headers = {}) => inSite(visitor, cid, async (each, more) => {
+    const response = await fetch('/large.bin', { headers: more });
+    const reader = response.body.getReader();
+    const bytes = new Uint8Array(12_000_000);
+    let at = 0;
+    let rested = 0;
+    let ended = 'end';
+    try {
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        bytes.set(next.value, at);
+        at += next.value.length;
+        if (at - rested < 1_000_000) continue;
+        rested = at;
+        await new Promise((resolve) => setTimeout(resolve, each));
+      }
+    } catch (error) {
+      ended = String(error);
+    }
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes.subarray(0, at)));
+    return { at, ended, sha256: Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('') };
+  }, pause, headers);
+  const open = async (preferences) => {
+    const visitor = await scene.add(Visitor.arrive('firefox', relay, { hash: placeOf(cid), preferences }));
+    await siteShows(visitor, cid, 'the first page', () => window.ran === true);
+    return visitor;
+  };
+
+  // It would end a worker after 15 s that has nothing but work under way; the app speaks to it every 10.
+  const kept = await open({ 'dom.serviceWorkers.idle_timeout': 500, 'dom.serviceWorkers.idle_extended_timeout': 14_500 });
+  const whole = await read(kept, 4_000);
+  assert.deepEqual([whole.ended, whole.at, whole.sha256], ['end', large.length, sha256(large)], 'read for longer than a worker lasts');
+  await kept.leave();
+
+  // Here it ends it after a second and a half, whatever it is at.
+  const ended = await open({ 'dom.serviceWorkers.idle_timeout': 500, 'dom.serviceWorkers.idle_extended_timeout': 1_000 });
+  const part = await read(ended, 4_000);
+  t.diagnostic(`of ${large.length} bytes ${part.at} came, then ${part.ended}`);
+  assert.ok(part.at <= large.length);
+  assert.equal(part.sha256, sha256(large.subarray(0, part.at)), 'what came is right');
+  // Who knows how long the file is asks for the rest, as players and downloads do.
+  const rest = await read(ended, 0, { range: `bytes=${part.at}-` });
+  assert.equal(rest.sha256, sha256(large.subarray(part.at)));
+  // A script is whole or not there.
+  const ran = await inSite(ended, cid, () => new Promise((resolve) => {
+    const element = Object.assign(document.createElement('script'), { src: '/large.js' });
+    element.onload = () => resolve(window.wholeScript === true);
+    element.onerror = () => resolve('error');
+    document.head.append(element);
+  }));
+  assert.equal(ran, true);
+});

@@ -2,9 +2,12 @@
 // renewed.
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { CID } from 'multiformats/cid';
+import * as Digest from 'multiformats/hashes/digest';
 import { Scene, Visitor } from './lib/app.mjs';
 import { kinds, until } from './lib/browser.mjs';
 import { colourOf, film, shareFilm } from './lib/film.mjs';
@@ -95,6 +98,62 @@ for (const kind of kinds) {
     await reader.page.$eval('[data-testid="denylist"] button', (button) => button.click());
     await until('the list to be gone', async () => (await reader.find('denylist')) === null);
     assert.equal(await reader.node(async (gyre, address) => gyre.site(address).then(() => 'open', (error) => error.code), cid), 'open');
+  });
+}
+
+for (const kind of kinds) {
+  test(`in ${kind} a large file that is denied is refused, and the site around it is not`, { timeout: 600_000 }, async (t) => {
+    const { scene, publisher, relay } = await stage(t);
+    const [byPath, byHash] = [randomBytes(900_000), randomBytes(1_100_000)];
+    const files = { 'index.html': page('Start', '<a href="large/path.bin">a</a>'), 'large/path.bin': byPath, 'large/hash.bin': byHash, 'large/other.bin': randomBytes(600_000), 'copy.bin': byHash };
+    const { cid } = await publish(publisher, files, { types: { 'large/path.bin': 'text/html', 'large/hash.bin': 'text/html' } });
+    const hash = await publisher.node(async (gyre, address) => (await (await gyre.site(address)).files()).find(({ path }) => path === 'large/hash.bin').hash, cid);
+    const cidOfFile = CID.createV1(0x55, Digest.create(0x1e, Buffer.from(hash, 'hex'))).toString();
+    const rules = `/ipfs/${cid}/large/path.bin\n/ipfs/${cidOfFile}\n`;
+    const reader = await scene.add(Visitor.arrive(kind, relay));
+    assert.equal((await reader.node((gyre, text) => gyre.setDenylist('mine', text), rules)).length, 1);
+    await goTo(reader, placeOf(cid));
+    await siteShows(reader, cid, 'the first page', () => document.title === 'Start');
+
+    // By its path; by its bytes, wherever they are; whole, in part, in the middle.
+    const ask = (path, headers = {}) => inSite(reader, cid, async (url, more) => {
+      const answer = await fetch(url, { headers: more });
+      return [answer.status, answer.headers.get('gyre-error'), (await answer.arrayBuffer()).byteLength > 100_000];
+    }, path, headers);
+    for (const path of ['/large/path.bin', '/large/hash.bin', '/copy.bin']) {
+      assert.deepEqual(await ask(path), [403, 'DENIED', false], path);
+      assert.deepEqual(await ask(path, { range: 'bytes=300000-700000' }), [403, 'DENIED', false], path);
+    }
+    assert.deepEqual(await ask('/large/other.bin'), [200, null, true]);
+    await clickIn(reader, cid, 'a');
+    await siteShows(reader, cid, 'that it is denied', () => /denylist/.test(document.querySelector('h1')?.textContent ?? ''));
+    await reader.click('site-back');
+    await siteShows(reader, cid, 'the first page', () => document.title === 'Start');
+
+    // Through the calls: read, opened, kept. What came of the site before is no denied byte.
+    const codes = await reader.node(async (gyre, address, file) => {
+      const code = (work) => work.then(() => 'done', (error) => error.code);
+      const site = await gyre.site(address);
+      return {
+        read: await code(site.read('large/path.bin', 300_000, 1000)),
+        fetched: await code(site.fetch('/large/hash.bin')),
+        kept: await code(site.keep()),
+        opened: await code(gyre.open(`${location.origin}/#/f/${file}`)),
+      };
+    }, cid, cidOfFile);
+    assert.deepEqual(codes, { read: 'DENIED', fetched: 'DENIED', kept: 'DENIED', opened: 'DENIED' });
+    const held = await reader.node((gyre) => gyre.swarms().map((swarm) => ({ cid: swarm.cid, have: swarm.have })));
+    assert.ok(!held.some(({ cid: swarm, have }) => swarm === cidOfFile && have > 0), JSON.stringify(held));
+
+    // Who has it and denies it from now on serves it no more, and still serves the rest.
+    assert.equal((await publisher.node((gyre, text) => gyre.setDenylist('mine', text), `/ipfs/${cidOfFile}\n`)).length, 1);
+    await reader.node((gyre) => gyre.setDenylist('mine', null));
+    const after = await reader.node(async (gyre, address) => {
+      const code = (work) => work.then(() => 'done', (error) => error.code);
+      const site = await gyre.site(address);
+      return [await code(site.read('large/hash.bin', 300_000, 1000)), await code(site.read('large/path.bin', 300_000, 1000))];
+    }, cid);
+    assert.deepEqual(after, ['NOT_FOUND', 'done']);
   });
 }
 

@@ -570,6 +570,66 @@ fn who_had_a_site_is_remembered_and_so_are_a_persons_denylists() {
 }
 
 #[test]
+fn a_file_of_several_chunks_is_denied_by_path_or_by_its_bytes_and_the_site_is_not() {
+    run(|scene: Scene| async move {
+        let large =
+            |seed: u8| -> Vec<u8> { (0..700_000u32).map(|at| (at >> 3) as u8 ^ seed).collect() };
+        let files = [
+            ("index.html", b"start".to_vec()),
+            ("large/hash.bin", large(1)),
+            ("large/other.bin", large(2)),
+            ("large/path.bin", large(3)),
+        ];
+        let tree: Tree = files
+            .map(|(path, bytes)| (path.to_owned(), bytes.into()))
+            .into();
+        let publisher = scene.node().await;
+        let manifest = publish(&publisher, &tree, PublishOptions::default())
+            .await
+            .manifest;
+        let by_hash = manifest.get("large/hash.bin").unwrap().blob;
+        let whole_file = format!("/ipfs/{}\n", gyre::proto::link::blob_cid(by_hash));
+        let path = format!("/ipfs/{}/large/path.bin\n", manifest.cid());
+
+        let reader = scene.node().await;
+        reader
+            .set_denylists(&[format!("{whole_file}{path}")])
+            .await
+            .unwrap();
+        let site = reader.site(manifest.hash()).await.unwrap();
+        for path in ["large/hash.bin", "large/path.bin"] {
+            let entry = site.manifest().get(path).unwrap();
+            let opened = site.open(&entry).await.map(|_| ());
+            assert!(matches!(opened, Err(gyre::node::Error::Denied)), "{path}");
+            let middle = site.read(&entry, 300_000, 10).await;
+            assert!(matches!(middle, Err(gyre::node::Error::Denied)), "{path}");
+        }
+        let other = site.manifest().get("large/other.bin").unwrap();
+        let bytes = site.read(&other, 300_000, 10).await.unwrap();
+        assert_eq!(bytes, tree["large/other.bin"][300_000..300_010]);
+        let all = site.fetch(|_| {}).await;
+        assert!(matches!(all, Err(gyre::node::Error::Denied)));
+
+        // Who has it neither publishes it again nor serves it.
+        publisher.set_denylists(&[whole_file]).await.unwrap();
+        let sources: Vec<_> = tree.iter().map(|(path, bytes)| file(path, bytes)).collect();
+        let again = publisher.publish(
+            futures::stream::iter(sources),
+            PublishOptions::default(),
+            |_| {},
+        );
+        let again = again.await;
+        assert!(matches!(again, Err(gyre::node::Error::Denied)));
+        reader.set_denylists(&[] as &[&str]).await.unwrap();
+        let entry = site.manifest().get("large/hash.bin").unwrap();
+        let nobody = site.read(&entry, 0, 10).await;
+        assert!(nobody.is_err(), "{nobody:?}");
+        let entry = site.manifest().get("large/path.bin").unwrap();
+        assert_eq!(site.read(&entry, 699_990, 20).await.unwrap().len(), 10);
+    });
+}
+
+#[test]
 fn a_site_that_is_removed_takes_along_what_no_other_has() {
     run(|scene: Scene| async move {
         let store = MemoryStore::new();

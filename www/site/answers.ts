@@ -1,13 +1,12 @@
 /** Answers requests of a site with what the app says through a bridge. */
 
-import { askPages, type Found, type Nobody } from '../sw/ask.js';
+import type { Nobody } from '../sw/ask.js';
 import { disposition } from '../sdk/stream-response.js';
 import { body } from '../sw/body.js';
-import type { Page } from '../sw/line.js';
+import { connect, type BridgeClients } from './bridges.js';
 import {
   appLink,
   appOrigin,
-  BRIDGE_PATH,
   OUTSIDE_HEADER,
   RESERVED,
   SAVE_PATH,
@@ -20,25 +19,17 @@ import {
 import { NO_PAGE, notice, wordsFor } from './pages.js';
 import { siteHeaders } from './policy.js';
 
-/** What is needed of a `WindowClient`. */
-export interface BridgeClient extends Page {
-  readonly url: string;
-  readonly frameType: string;
-  readonly visibilityState: string;
-  readonly focused: boolean;
-}
-
 /** What is needed of the worker's global scope. */
 export interface SiteScope {
   readonly location: { readonly protocol: string; readonly host: string; readonly hostname: string; readonly origin: string };
-  readonly clients: {
-    matchAll(options: { type: 'window'; includeUncontrolled: true }): Promise<readonly BridgeClient[]>;
-  };
+  readonly clients: BridgeClients;
 }
 
 /** What is needed of a `FetchEvent`. */
 export interface SiteFetch {
-  readonly request: Pick<Request, 'url' | 'method' | 'mode' | 'destination' | 'headers' | 'signal'>;
+  readonly request: Pick<Request, 'url' | 'method' | 'mode' | 'destination' | 'headers' | 'signal' | 'referrer'>;
+  readonly clientId: string;
+  readonly resultingClientId: string;
   waitUntil(work: Promise<unknown>): void;
 }
 
@@ -61,8 +52,9 @@ export async function answerSite(scope: SiteScope, event: SiteFetch): Promise<Re
     if (value !== null) headers[name] = value;
   }
   const navigate = request.mode === 'navigate';
-  const ask: SiteAsk = { gyre: SITE_ASK, v: SITE_PROTOCOL, method: request.method, target: pathname + search, navigate, headers };
-  const found = await connect(scope, ask, request.signal);
+  const ask: SiteAsk = { gyre: SITE_ASK, v: SITE_PROTOCOL, method: request.method, target: pathname + search, navigate, headers, becomes: event.resultingClientId };
+  const origin = { client: event.clientId, referrer: request.referrer };
+  const found = await connect(scope.clients, ask, origin, request.signal);
   if ('code' in found) return refusal(scope, request, found, pathname + search);
   const { line, head } = found;
   const outside = head.headers.some(([name, value]) => name.toLowerCase() === OUTSIDE_HEADER && value === 'allowed');
@@ -78,11 +70,10 @@ export async function answerSite(scope: SiteScope, event: SiteFetch): Promise<Re
   let end = (): void => undefined;
   // The worker has work until the body is through.
   event.waitUntil(new Promise<void>((resolve) => (end = resolve)));
-  const stream = body(ask, found, (rest) => connect(scope, rest), end);
+  const stream = body(ask, found, (rest) => connect(scope.clients, rest, origin), end);
   const length = Number(passed.get('content-length') ?? Infinity);
-  if (length > WHOLE_BYTES) return new Response(stream, { status: head.status, headers: passed });
-  // It comes in one piece anyway. Begun, an answer cannot say any more what went wrong, and looks whole in some browsers when its
-  // worker is ended.
+  // Begun, an answer cannot say any more what went wrong, and looks whole in some browsers when its worker is ended.
+  if (length > (AT_ONCE.has(request.destination) ? MAX_AT_ONCE : WHOLE_BYTES)) return new Response(stream, { status: head.status, headers: passed });
   try {
     const pieces: BlobPart[] = [];
     const reader = stream.getReader();
@@ -104,29 +95,6 @@ function unwrapped(pathname: string): { pathname: string; name: string | null } 
   } catch {
     return { pathname: path, name };
   }
-}
-
-/**
- * Asks the bridges of this site: those of tabs that a person looks at, and only without a word from them those of others, which may
- * show another version.
- */
-async function connect(scope: SiteScope, ask: SiteAsk, signal?: AbortSignal): Promise<Found | Nobody> {
-  const clients = await scope.clients.matchAll({ type: 'window', includeUncontrolled: true });
-  const place = ({ focused, visibilityState }: BridgeClient): number =>
-    focused ? 0 : visibilityState === 'visible' ? 1 : HIDDEN;
-  const bridges = clients.filter(isBridge).sort((a, b) => place(a) - place(b));
-  const seen = bridges.filter((bridge) => place(bridge) < HIDDEN);
-  const hidden = bridges.slice(seen.length, seen.length + MAX_BRIDGES);
-  const found = await askPages(ask, seen.slice(0, MAX_BRIDGES), signal);
-  return 'code' in found && found.code === NO_PAGE && hidden.length > 0 && !signal?.aborted ? askPages(ask, hidden, signal) : found;
-}
-
-/**
- * Whether a client is a bridge that the app has made. Only the app may frame that path, so what is nested there is
- * inside of it; a window that the site opens there is not.
- */
-function isBridge({ url, frameType }: BridgeClient): boolean {
-  return frameType === 'nested' && new URL(url).pathname === BRIDGE_PATH;
 }
 
 function refusal(scope: SiteScope, request: SiteFetch['request'], { code, message }: Nobody, place: string): Response {
@@ -161,12 +129,12 @@ function told(app: string, status: number, type: string, text: string, code?: st
 
 /** What the relay has for the frames of the app. */
 const LOADER: ReadonlySet<string> = new Set(['bridge', 'bridge.js', 'watch', 'watch.js', 'open.js'].map((name) => RESERVED + name));
-/** Bytes up to which a file is one chunk, which is read and verified whole. */
+/** Bytes up to which a file is one chunk, which is read and verified whole: it comes in one piece anyway. */
 const WHOLE_BYTES = 256 * 1024;
-/** The place of a tab that nobody looks at. */
-const HIDDEN = 2;
-/** Bridges asked for one request: tabs that show the same site. */
-const MAX_BRIDGES = 16;
+/** What browsers do nothing with before they have all of it, so that nothing is lost by waiting: no script runs that is half there. */
+const AT_ONCE: ReadonlySet<string> = new Set(['script', 'style', 'font', 'worker', 'sharedworker', 'manifest', 'track', 'xslt']);
+/** Bytes of such a file that are held in memory; the largest scripts of applications have some ten million. */
+const MAX_AT_ONCE = 32 * 1024 * 1024;
 /** Headers of an answer that reach the site's page; all others, such as cookies, do not. */
 const PASSED: ReadonlySet<string> = new Set([
   'accept-ranges',

@@ -18,6 +18,35 @@ export interface SiteAsk {
   readonly navigate: boolean;
   /** Those of {@link SITE_HEADERS_USED} that came, in lower case. */
   readonly headers: Readonly<Record<string, string>>;
+  /** The client that comes of it, a page or a script's worker, by its id; `''` if none does. */
+  readonly becomes: string;
+}
+
+/**
+ * Whose page makes a request? Asked of every bridge, with one `MessagePort`, where several tabs show the site: each of them shows the
+ * version that it has opened.
+ */
+export interface SiteWhose {
+  readonly gyre: typeof SITE_WHOSE;
+  /** {@link SITE_PROTOCOL}. */
+  readonly v: number;
+  readonly target: string;
+  readonly navigate: boolean;
+  /** The client that makes the request, by its id; `''` where the browser does not say. */
+  readonly client: string;
+  /** The client that comes of it; `''` if none does. */
+  readonly becomes: string;
+  /** Clients that show the page that the request says it comes from. */
+  readonly from: readonly string[];
+}
+
+/** What the app says to {@link SiteWhose}. */
+export interface SiteClaim {
+  readonly type: 'claim';
+  /** When this tab did what the request may come of, in milliseconds of the epoch: `Infinity` if it is certainly its, 0 if nothing says so. */
+  readonly at: number;
+  /** CID of the version that the tab shows; `''` while it is not known. */
+  readonly version: string;
 }
 
 /** What the app says to the window of a bridge or a watch once, with one `MessagePort` for all that follows. */
@@ -49,6 +78,8 @@ export type WatchSaid =
   | { readonly type: 'at'; readonly url: string; readonly title: string; readonly loader: boolean }
   /** The frame is nowhere in the site any more. */
   | { readonly type: 'astray' }
+  /** The frame is about to load a page. */
+  | { readonly type: 'departs' }
   /** The person followed a link that leads out of the site, or to a new window. */
   | { readonly type: 'leave'; readonly url: string }
   /** The answer to a `ping`. */
@@ -59,6 +90,8 @@ export type WatchWish = { readonly type: 'reload' } | { readonly type: 'ping' };
 
 /** Marks a question about a request. */
 export const SITE_ASK = 'site';
+/** Marks a question whose request one is. */
+export const SITE_WHOSE = 'whose';
 /** Marks the first message to a bridge. */
 export const BRIDGE = 'bridge';
 /** Marks the first message to a watch. */
@@ -77,6 +110,8 @@ export const WORKER_PATH = `${RESERVED}sw.js`;
 export const LINK_PATH = `${RESERVED}s/`;
 /** A file of the site to be saved, not shown: `/.gyre/d/<name>/<path>`. */
 export const SAVE_PATH = `${RESERVED}d/`;
+/** A page of the site for the tab that has this token, which leads on to the page itself: `/.gyre/t/<token>/<path>`. */
+export const TAB_PATH = `${RESERVED}t/`;
 /** The request headers that an answer depends on. */
 export const SITE_HEADERS_USED = ['range', 'if-range', 'if-none-match', 'if-match'] as const;
 /** A header of an answer that says that the person lets this site load from elsewhere; it stays in the worker. */
@@ -106,14 +141,45 @@ export function isHello(value: unknown, kind: Hello['gyre']): boolean {
 export function readSiteAsk(value: unknown): SiteAsk | null {
   if (!isObject(value) || value.gyre !== SITE_ASK || value.v !== SITE_PROTOCOL) return null;
   const { method, target, navigate, headers } = value;
-  if (typeof method !== 'string' || typeof target !== 'string' || !isObject(headers)) return null;
-  if (method.length > MAX_METHOD_LENGTH || target.length > MAX_URL_LENGTH || !target.startsWith('/')) return null;
+  if (typeof method !== 'string' || !isTarget(target) || !isObject(headers)) return null;
+  if (method.length > MAX_METHOD_LENGTH) return null;
   const used: Record<string, string> = {};
   for (const name of SITE_HEADERS_USED) {
     const text = headers[name];
     if (typeof text === 'string' && text.length <= MAX_HEADER_LENGTH) used[name] = text;
   }
-  return { gyre: SITE_ASK, v: SITE_PROTOCOL, method, target, navigate: navigate === true, headers: used };
+  return { gyre: SITE_ASK, v: SITE_PROTOCOL, method, target, navigate: navigate === true, headers: used, becomes: clientId(value.becomes) };
+}
+
+/** Reads a question whose request one is, `null` if it is none of this version. */
+export function readSiteWhose(value: unknown): SiteWhose | null {
+  if (!isObject(value) || value.gyre !== SITE_WHOSE || value.v !== SITE_PROTOCOL) return null;
+  const { target, navigate, client, becomes, from } = value;
+  if (!isTarget(target) || !Array.isArray(from)) return null;
+  return {
+    gyre: SITE_WHOSE,
+    v: SITE_PROTOCOL,
+    target,
+    navigate: navigate === true,
+    client: clientId(client),
+    becomes: clientId(becomes),
+    from: from.slice(0, MAX_FROM).map(clientId),
+  };
+}
+
+/** Reads the answer to it, `null` if it is none. */
+export function readSiteClaim(value: unknown): SiteClaim | null {
+  if (!isObject(value) || value.type !== 'claim' || typeof value.at !== 'number' || Number.isNaN(value.at)) return null;
+  return { type: 'claim', at: value.at, version: text(value.version, MAX_TEXT_LENGTH) };
+}
+
+/** Takes a path apart that is for the tab with a token: `null` if it is none. */
+export function readTabPath(path: string): { token: string; path: string } | null {
+  if (!path.startsWith(TAB_PATH)) return null;
+  const rest = path.slice(TAB_PATH.length);
+  const slash = rest.indexOf('/');
+  // Two slashes would name a host.
+  return slash < 0 ? null : { token: rest.slice(0, slash), path: `/${rest.slice(slash).replace(/^[/\\]+/, '')}` };
 }
 
 /** Reads what a bridge says, `null` if it is nothing known. */
@@ -137,7 +203,7 @@ export function readBridgeWish(value: unknown): BridgeWish | null {
 export function readWatchSaid(value: unknown): WatchSaid | null {
   if (!isObject(value)) return null;
   const { type, url, title } = value;
-  if (type === 'pong' || type === 'astray') return { type };
+  if (type === 'pong' || type === 'astray' || type === 'departs') return { type };
   if (typeof url !== 'string' || url.length > MAX_URL_LENGTH) return null;
   if (type === 'leave') return { type, url };
   if (type !== 'at') return null;
@@ -153,15 +219,27 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
+function isTarget(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_URL_LENGTH && value.startsWith('/');
+}
+
+function clientId(value: unknown): string {
+  return text(value, MAX_CLIENT_LENGTH);
+}
+
 function text(value: unknown, length: number): string {
   return typeof value === 'string' ? value.slice(0, length) : '';
 }
 
 /** Characters; the methods of HTTP are shorter. */
 const MAX_METHOD_LENGTH = 16;
-/** Characters of an address, as a site takes them (docs/sites.md). */
-const MAX_URL_LENGTH = 8192;
+/** Characters of an address, as a site takes them (docs/sites.md), with the token of a tab in front. */
+const MAX_URL_LENGTH = 8192 + 64;
 /** Characters; a range or a list of entity tags is far shorter. */
 const MAX_HEADER_LENGTH = 1024;
 /** Characters of a title or an explanation. */
 const MAX_TEXT_LENGTH = 300;
+/** Characters of a client's id; browsers give UUIDs. */
+const MAX_CLIENT_LENGTH = 64;
+/** Clients with one address that are named: tabs that show the same page. */
+export const MAX_FROM = 16;

@@ -10,10 +10,19 @@ import { appOrigin, isHello, LINK_PATH, readWatchWish, SAVE_PATH, WATCH, type Wa
 
 const app = appOrigin(location);
 const seen = new WeakSet<Document>();
+/** Those that were only beginning when they were seen: where they are is still to be told. */
+const seenEarly = new WeakSet<Document>();
 let port: MessagePort | null = null;
 let last = '';
 /** Looks in a row that found no page of the site. */
 let missed = 0;
+/** Goes round once for each turn that is left. */
+const turn = new MessageChannel();
+let turns = 0;
+turn.port1.onmessage = () => {
+  look(true);
+  if ((turns -= 1) > 0) turn.port2.postMessage(null);
+};
 
 window.addEventListener('message', (event) => {
   const [given] = event.ports;
@@ -24,7 +33,7 @@ window.addEventListener('message', (event) => {
     if (wish?.type === 'ping') say({ type: 'pong' });
     if (wish?.type === 'reload') frame()?.location.reload();
   };
-  setInterval(look, LOOK_MS);
+  setInterval(() => look(), LOOK_MS);
   look();
 });
 
@@ -45,33 +54,45 @@ function frame(): Window | null {
   return null;
 }
 
-function look(): void {
+function look(early = false): void {
   try {
     const shown = frame();
-    if (!shown && (missed += 1) % ASTRAY_LOOKS === 0) {
+    if (!shown && !early && (missed += 1) % ASTRAY_LOOKS === 0) {
       last = '';
       say({ type: 'astray' });
     }
     if (shown) missed = 0;
     const page = shown?.document;
-    // A page that is only beginning has the address of the one before.
-    if (!shown || !page || page.URL === 'about:blank' || !page.documentElement) return;
+    if (!shown || !page || page.URL === 'about:blank') return;
     const fresh = !seen.has(page);
     if (fresh) {
       seen.add(page);
       page.addEventListener('click', (event) => follow(event, shown), { capture: true });
       page.addEventListener('auxclick', (event) => follow(event, shown), { capture: true });
+      shown.addEventListener('beforeunload', (event) => event.isTrusted && say({ type: 'departs' }));
+      shown.addEventListener('pagehide', (event) => event.isTrusted && lookSoon());
+    }
+    // A page that is only beginning has the address of the one before.
+    if (!page.documentElement) {
+      seenEarly.add(page);
+      return;
     }
     const { href } = shown.location;
     const title = String(page.title);
     const loader = page.documentElement.dataset['gyre'] === 'open';
     const now = `${href}\n${title}\n${loader}`;
-    if (now === last && !fresh) return;
+    if (now === last && !fresh && !seenEarly.delete(page)) return;
     last = now;
     say({ type: 'at', url: href, title, loader });
   } catch {
     // The page went away while it was looked at; or it is in the way of it, to its own cost.
   }
+}
+
+/** Looks at the page that comes next as soon as it is there: in a tab that nobody sees timers are slow, and it may leave again at once. */
+function lookSoon(): void {
+  turns = SOON_TURNS;
+  turn.port2.postMessage(null);
 }
 
 /** Takes a click on a link that the frame could not follow. */
@@ -103,3 +124,5 @@ const LOOK_MS = 150;
 const ASTRAY_LOOKS = 8;
 /** Frames looked at; the app has one or two. */
 const MAX_FRAMES = 8;
+/** Turns of the event loop in which the page after one that is left is looked for; it is there in the first few. */
+const SOON_TURNS = 20;

@@ -78,11 +78,11 @@ export function body<A extends Asked>(
           if (bytes) {
             at += bytes.byteLength;
             controller.enqueue(bytes);
+            return;
           }
-          if (at >= end || !bytes) {
-            controller.close();
-            finish();
-          }
+          // Only here has the last piece been taken, too: until then there is work, and a worker without any may be ended.
+          controller.close();
+          finish();
         } catch (thrown) {
           if (!ended) controller.error(thrown);
           finish();

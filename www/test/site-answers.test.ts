@@ -3,14 +3,16 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { SiteHost, type SiteSource } from '../app/site/host.js';
-import { answerSite, isForSite, type BridgeClient, type SiteFetch, type SiteScope } from '../site/answers.js';
-import { readBridgeSaid, readSiteAsk, readWatchSaid } from '../site/messages.js';
+import { answerSite, isForSite, type SiteFetch, type SiteScope } from '../site/answers.js';
+import type { BridgeClient } from '../site/bridges.js';
+import { readBridgeSaid, readSiteAsk, readSiteClaim, readSiteWhose, readTabPath, readWatchSaid } from '../site/messages.js';
 import { contentPolicy } from '../site/policy.js';
 
 const HOST = 'k51abc.localhost:8080';
 
 /** Answers from a table of bodies; a path may be anything that `fetch` of a site can come to. */
 class FakeSite implements SiteSource {
+  cid = 'bafyone';
   readonly asked: { target: string; method: string; headers: Record<string, string> }[] = [];
   readonly files = new Map<string, () => Response | Promise<Response>>();
 
@@ -58,11 +60,40 @@ function scene(t: TestContext, outside = false): { site: FakeSite; host: SiteHos
   return { site, host, bridge, scope, bridges, left };
 }
 
-function fetched(path: string, init: { method?: string; headers?: Record<string, string>; mode?: RequestMode; destination?: string } = {}): SiteFetch {
-  const { mode = 'cors', destination = '', method = 'GET', headers = {} } = init;
-  const request = { url: `http://${HOST}${path}`, method, mode, destination, headers: new Headers(headers), signal: new AbortController().signal };
-  return { request: request as SiteFetch['request'], waitUntil: () => undefined };
+interface Made {
+  method?: string;
+  headers?: Record<string, string>;
+  mode?: RequestMode;
+  destination?: string;
+  client?: string;
+  becomes?: string;
+  referrer?: string;
 }
+
+function fetched(path: string, made: Made = {}): SiteFetch {
+  const { mode = 'cors', destination = '', method = 'GET', headers = {}, client = '', becomes = '', referrer = '' } = made;
+  const request = { url: `http://${HOST}${path}`, method, mode, destination, referrer, headers: new Headers(headers), signal: new AbortController().signal };
+  return { request: request as SiteFetch['request'], clientId: client, resultingClientId: becomes, waitUntil: () => undefined };
+}
+
+/** Two tabs that show two versions of one site; the second is the one that a person looks at. */
+function twoTabs(t: TestContext) {
+  const { site: older, host: first, bridge, bridges, scope } = scene(t);
+  const newer = new FakeSite();
+  newer.cid = 'bafytwo';
+  const begun: string[] = [];
+  const second = new SiteHost(Promise.resolve(newer), { outside: () => false, caughtUp: async () => void begun.push('second') });
+  t.after(() => second.stop());
+  const other = new FakeBridge('two', second);
+  bridge.visibilityState = 'hidden';
+  other.focused = true;
+  bridges.push(other);
+  for (const [site, word] of [[older, 'older'], [newer, 'newer']] as const) for (const path of ['/', '/a', '/b']) site.files.set(path, () => new Response(word));
+  const said = async (path: string, made: Made = {}): Promise<string> => (await answerSite(scope, fetched(path, made))).text();
+  return { older, newer, first, second, bridge, other, bridges, scope, said, begun };
+}
+
+const page = { mode: 'navigate', destination: 'iframe' } as const;
 
 test('a request goes through to the site and its answer back, with the limits of sites on it', async (t) => {
   const { site, scope } = scene(t);
@@ -208,6 +239,72 @@ test('hundreds of requests at once are all answered, some at a time', async (t) 
   assert.equal(host.sessions, 0);
 });
 
+test('of two tabs that show two versions each answers what its own pages ask for', async (t) => {
+  const { first, second, scope, said } = twoTabs(t);
+  // Shown by the app in a new frame: the address names the tab, and leads on.
+  for (const [host, id, word] of [[first, 'page-1', 'older'], [second, 'page-2', 'newer']] as const) {
+    const moved = await answerSite(scope, fetched(host.pathFor('/?x'), { ...page, becomes: id }));
+    assert.deepEqual([moved.status, moved.headers.get('location')], [302, '/?x']);
+    assert.equal(await said('/', { ...page, becomes: id }), word);
+    assert.equal(await said('/a', { client: id }), word);
+    // A worker of its scripts, and what that asks for.
+    assert.equal(await said('/b', { client: id, becomes: `${id}-worker` }), word);
+    assert.equal(await said('/a', { client: `${id}-worker` }), word);
+    // Where the browser tells who loads a page.
+    assert.equal(await said('/b', { ...page, client: id, becomes: `${id}-next` }), word);
+    assert.equal(await said('/a', { client: `${id}-next` }), word);
+  }
+});
+
+test('a page that some tab loads is that of the tab which has just begun to load one', async (t) => {
+  const { first, second, said, begun } = twoTabs(t);
+  first.expect();
+  assert.equal(await said('/a', { ...page, becomes: 'page-1' }), 'older');
+  assert.deepEqual(begun, ['second'], 'what the frames have begun is heard first');
+  assert.equal(await said('/b', { client: 'page-1' }), 'older');
+  // It has asked for its page: the next one is another tab’s.
+  second.expect();
+  assert.equal(await said('/a', { ...page, becomes: 'page-2' }), 'newer');
+  // Nothing tells: the tab that is looked at.
+  assert.equal(await said('/b', { ...page, becomes: 'page-3' }), 'newer');
+});
+
+test('a page within a page is of the tab that shows the outer one, the one that came last where both do', async (t) => {
+  const { first, second, bridges, said } = twoTabs(t);
+  const shows = (id: string, path: string): void => {
+    const client = new FakeBridge(id, first);
+    client.url = `http://${HOST}${path}`;
+    bridges.push(client);
+  };
+  first.expect();
+  assert.equal(await said('/a', { ...page, becomes: 'page-1' }), 'older');
+  shows('page-1', '/a#x');
+  const within = { ...page, referrer: `http://${HOST}/a` };
+  assert.equal(await said('/b', { ...within, becomes: 'inner-1' }), 'older');
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  second.expect();
+  assert.equal(await said('/a', { ...page, becomes: 'page-2' }), 'newer');
+  shows('page-2', '/a');
+  assert.equal(await said('/b', { ...within, becomes: 'inner-2' }), 'newer');
+});
+
+test('another tab answers in the place of the one asked only with the same version', async (t) => {
+  const { bridge, said } = twoTabs(t);
+  bridge.silent = true;
+  // Nobody is certain, and one is silent, as a frozen tab is: whoever is looked at.
+  assert.equal(await said('/a', { client: 'unknown' }), 'newer');
+  const again = twoTabs(t);
+  again.newer.files.set('/c', () => Promise.reject(Object.assign(new Error('nobody'), { code: 'NOT_FOUND' })));
+  again.older.files.set('/c', () => new Response('of another version'));
+  assert.match(await again.said('/c', { client: 'unknown' }), /^Nobody reachable/);
+  const same = twoTabs(t);
+  same.newer.cid = same.older.cid;
+  same.second.replace(Promise.resolve(same.newer));
+  same.newer.files.set('/c', () => Promise.reject(Object.assign(new Error('nobody'), { code: 'NOT_FOUND' })));
+  same.older.files.set('/c', () => new Response('of the same version'));
+  assert.equal(await same.said('/c', { client: 'unknown' }), 'of the same version');
+});
+
 test('the loader’s own files go to the relay, and nothing else of the origin does', () => {
   const scope = { location: { protocol: 'http:', host: HOST, hostname: 'k51abc.localhost', origin: `http://${HOST}` }, clients: { matchAll: async () => [] } };
   for (const path of ['/', '/a', '/.gyre/', '/.gyre/secret', '/.gyre/bridge?secret', '/.gyre/s/k51/x', '/.GYRE/bridge']) assert.equal(isForSite(scope, `http://${HOST}${path}`), true, path);
@@ -217,7 +314,16 @@ test('the loader’s own files go to the relay, and nothing else of the origin d
 
 test('what a stranger says is read or dropped', () => {
   const ask = { gyre: 'site', v: 1, method: 'GET', target: '/a', navigate: 1, headers: { range: 'x', cookie: 'y', 'if-match': 7 } };
-  assert.deepEqual(readSiteAsk(ask), { ...ask, navigate: false, headers: { range: 'x' } });
+  assert.deepEqual(readSiteAsk(ask), { ...ask, navigate: false, headers: { range: 'x' }, becomes: '' });
+  const whose = { gyre: 'whose', v: 1, target: '/a', navigate: true, client: 'x'.repeat(99), becomes: 7, from: ['a', 8, ...'x'.repeat(99)] };
+  assert.deepEqual(readSiteWhose(whose), { ...whose, client: 'x'.repeat(64), becomes: '', from: ['a', '', ...'x'.repeat(14)] });
+  for (const wrong of [null, ask, { ...whose, v: 2 }, { ...whose, target: 'a' }, { ...whose, from: 'a' }]) assert.equal(readSiteWhose(wrong), null);
+  assert.deepEqual(readSiteClaim({ type: 'claim', at: Infinity, version: 'b' }), { type: 'claim', at: Infinity, version: 'b' });
+  for (const wrong of [null, { type: 'here' }, { type: 'claim', at: '1' }, { type: 'claim', at: NaN }]) assert.equal(readSiteClaim(wrong), null);
+  assert.deepEqual(readTabPath('/.gyre/t/one/a?b#c'), { token: 'one', path: '/a?b#c' });
+  // Two slashes would name a host.
+  for (const path of ['/.gyre/t/one//evil.example/x', '/.gyre/t/one/\\evil.example/x']) assert.deepEqual(readTabPath(path), { token: 'one', path: '/evil.example/x' });
+  for (const wrong of ['/', '/.gyre/t/one', '/a/.gyre/t/one/a']) assert.equal(readTabPath(wrong), null, wrong);
   for (const wrong of [null, 1, {}, { ...ask, v: 2 }, { ...ask, target: 'a' }, { ...ask, target: `/${'x'.repeat(9000)}` }, { ...ask, headers: null }, { ...ask, method: 'G'.repeat(99) }]) assert.equal(readSiteAsk(wrong), null);
   assert.equal(readWatchSaid({ type: 'at', url: 7 }), null);
   assert.deepEqual(readWatchSaid({ type: 'at', url: 'x', title: 'y'.repeat(1000), loader: 'no' }), { type: 'at', url: 'x', title: 'y'.repeat(300), loader: false });

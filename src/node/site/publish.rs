@@ -117,7 +117,7 @@ impl<S: Store> Node<S> {
     ///
     /// # Errors
     /// `BadSite` for paths, media types or headers that no site may have, `BadOptions` if there is no file, `Source` if a file cannot be
-    /// read, `Store` if there is no room.
+    /// read, `Denied` if one of them is, `Store` if there is no room.
     pub async fn publish<'a>(
         &self,
         files: impl Stream<Item = Result<SiteFile<'a>, String>>,
@@ -191,6 +191,10 @@ impl<S: Store> Node<S> {
         let same = unchanged.filter(|previous| Diff::between(previous, &manifest).is_empty());
         let changed = same.is_none();
         let manifest = same.unwrap_or(manifest);
+        self.check_blob(manifest.hash())?;
+        for entry in manifest.entries() {
+            self.check_blob(entry.blob)?;
+        }
         self.keep_manifest(&manifest).await?;
         taking.keep_on_purpose().await?;
         drop(taking);

@@ -188,12 +188,17 @@ export class AppElement extends SessionElement {
   }
 }
 
+/** The code of the page that shows a site. */
+export function loadSitePage(): Promise<unknown> {
+  return import('../pages/site-page.js');
+}
+
 /** Pages whose code is loaded when they are asked for: few visits need it, and some of it is large. */
 const LATE_PAGES: Partial<Record<Route['page'], () => Promise<unknown>>> = {
   swarm: () => import('../pages/swarm-page.js'),
   sites: () => import('../pages/sites-page.js'),
   publish: () => import('../pages/publish-page.js'),
   keys: () => import('../pages/keys-page.js'),
-  site: () => import('../pages/site-page.js'),
+  site: loadSitePage,
   mail: () => import('../pages/mail-page.js'),
 };

@@ -181,6 +181,7 @@ export class SitePage extends SessionElement {
     const host = (this.#host = new SiteHost(opening, {
       outside: () => outsideAllowed.get(place.address) === true,
       onLeave: (url) => (this.leaving = url),
+      caughtUp: async () => this.#view?.caughtUp(),
     }));
     opening.catch(() => undefined);
     siteHost ??= askSiteHost(document.baseURI);

@@ -6,10 +6,12 @@
  */
 
 import { readWish, SIGN_OF_LIFE_MS, type Answer } from '../../sdk/stream-messages.js';
-import { OUTSIDE_HEADER, readSiteAsk, type SiteAsk } from '../../site/messages.js';
+import { OUTSIDE_HEADER, readSiteAsk, readSiteWhose, readTabPath, TAB_PATH, type SiteAsk, type SiteClaim, type SiteWhose } from '../../site/messages.js';
 
 /** What is needed of an opened site. */
 export interface SiteSource {
+  /** The version that it is. */
+  readonly cid: string;
   fetch(
     target: string,
     options: { method: string; headers: Record<string, string>; signal: AbortSignal },
@@ -22,6 +24,8 @@ export interface SiteHostOptions {
   readonly outside: () => boolean;
   /** The site sends its reader to another place of the web. */
   readonly onLeave?: (url: string) => void;
+  /** Resolves once all is known that the frame has begun by now. */
+  readonly caughtUp?: () => Promise<void>;
 }
 
 /** Answers what a site's worker asks. */
@@ -32,11 +36,18 @@ export class SiteHost {
   #running = 0;
   readonly #queue: (() => void)[] = [];
   #stopped = false;
+  #version = '';
+  /** Names this tab in the address of a page that its frame is to show. */
+  readonly #token = crypto.randomUUID();
+  /** The clients that this tab has answered, and when each came to be. */
+  readonly #clients = new Map<string, number>();
+  /** When the frame began to load a page that has not asked yet; 0 if there is none. */
+  #expected = 0;
 
   constructor(source: Promise<SiteSource>, options: SiteHostOptions) {
     this.#source = source;
     this.#options = options;
-    source.catch(() => undefined);
+    this.replace(source);
   }
 
   /** Requests that are being answered. */
@@ -53,13 +64,34 @@ export class SiteHost {
   /** Another version of the same site; what is being answered ends with the one before. */
   replace(source: Promise<SiteSource>): void {
     this.#source = source;
-    source.catch(() => undefined);
+    this.#version = '';
+    source.then(
+      ({ cid }) => source === this.#source && (this.#version = cid),
+      () => undefined,
+    );
+  }
+
+  /** The path of a page for a new frame of this tab: other tabs of the site leave it to this one. */
+  pathFor(path: string): string {
+    return `${TAB_PATH}${this.#token}${path}`;
+  }
+
+  /** The frame is about to load a page. */
+  expect(): void {
+    this.#expected = Date.now();
   }
 
   /** Takes a message that came through a bridge; false if it is no question. */
   take(data: unknown, port: MessagePort | undefined): boolean {
+    if (!port || this.#stopped) return false;
+    const question = readSiteWhose(data);
+    if (question) {
+      void this.#claim(question).then((claim) => port.postMessage(claim));
+      return true;
+    }
     const ask = readSiteAsk(data);
-    if (!ask || !port || this.#stopped) return false;
+    if (!ask) return false;
+    this.#note(ask);
     if (this.#sessions.size >= MAX_SESSIONS) {
       port.postMessage({ type: 'fail', code: 'ABORTED', message: 'Too many requests at once.' } satisfies Answer);
       port.close();
@@ -81,6 +113,24 @@ export class SiteHost {
   stop(): void {
     this.#stopped = true;
     for (const session of this.#sessions) session.letGo();
+  }
+
+  /** Whether a request is of this tab's frame. */
+  async #claim({ target, navigate, client, becomes, from }: SiteWhose): Promise<SiteClaim> {
+    const own = (id: string): boolean => this.#clients.has(id);
+    const certain = readTabPath(target)?.token === this.#token || own(becomes) || own(client);
+    if (!certain && navigate) await this.#options.caughtUp?.();
+    const known = from.map((id) => this.#clients.get(id) ?? 0);
+    const expected = navigate && this.#expected >= Date.now() - EXPECTED_MS ? this.#expected : 0;
+    return { type: 'claim', at: certain ? Infinity : Math.max(expected, ...known), version: this.#version };
+  }
+
+  #note({ target, navigate, becomes }: SiteAsk): void {
+    if (navigate && !readTabPath(target)) this.#expected = 0;
+    if (becomes === '' || this.#clients.has(becomes)) return;
+    this.#clients.set(becomes, Date.now());
+    const [eldest] = this.#clients.keys();
+    if (this.#clients.size > MAX_CLIENTS && eldest !== undefined) this.#clients.delete(eldest);
   }
 
   /** A page may ask for hundreds of files at once; so many are read at a time. */
@@ -127,6 +177,8 @@ class Session {
       if (signal.aborted) return;
       const site = await cutShort(this.#source, signal);
       const { target, method, headers } = this.#ask;
+      const there = readTabPath(target);
+      if (there) return this.#say({ type: 'head', status: 302, headers: [['location', there.path]], body: false });
       const response = await cutShort(site.fetch(target, { method, headers: { ...headers }, signal }), signal);
       await this.#answer(response);
     } catch (thrown) {
@@ -225,3 +277,7 @@ const MAX_RUNNING = 96;
 const MAX_PIECE = 1024 * 1024;
 /** Milliseconds that an answer may stand without being pulled. */
 const IDLE_SESSION_MS = 60_000;
+/** Pages and workers of one site that a tab knows as its own; a page of frames has some dozens. */
+const MAX_CLIENTS = 500;
+/** Milliseconds in which a page that the frame begins to load is asked for: the browser may have to start the worker. */
+const EXPECTED_MS = 5_000;

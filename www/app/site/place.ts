@@ -1,5 +1,7 @@
 /** Where sites are: their hosts, their addresses in the app, and how an address is shown. */
 
+import { readTabPath } from '../../site/messages.js';
+
 /** A site and a place in it. */
 export interface SitePlace {
   /** A name (`k51…`) or a version's CID (`bafyr4i…`). */
@@ -66,7 +68,9 @@ export function placeOf(url: string, address: string, origin: string): SitePlace
   if (!URL.canParse(url)) return null;
   const told = new URL(url);
   if (told.origin !== origin) return null;
-  return { address, path: told.pathname + told.search + told.hash };
+  const path = told.pathname + told.search + told.hash;
+  // Where no worker has led on from there yet.
+  return { address, path: readTabPath(path)?.path ?? path };
 }
 
 /** A path for people: decoded where nothing in it could be mistaken or hidden. */

@@ -59,6 +59,10 @@ export class SiteView {
   #answeredAt = 0;
   #askedAt = 0;
   #stuck = false;
+  /** What the watch was asked and has answered, in order. */
+  #pings = 0;
+  #pongs = 0;
+  readonly #catching = new Set<() => void>();
   /** The frame has shown a page of the site. */
   #arrived = false;
   /** The frame has shown something, if only the browser's word that it could not. */
@@ -105,6 +109,7 @@ export class SiteView {
     if (!frame) return;
     if (this.#astray || this.#reloading) return this.#show();
     this.#goingTo(place);
+    this.#options.host.expect();
     const url = this.#options.origin + place.path;
     if (replace) frame.contentWindow?.location.replace(url);
     else frame.src = url;
@@ -133,6 +138,25 @@ export class SiteView {
   /** Removes what the site has stored, and says what is left. */
   clear(): void {
     this.#tellBridge({ type: 'clear' });
+  }
+
+  /** Resolves once what the watch had seen until now is heard here, or it does not answer. */
+  caughtUp(): Promise<void> {
+    if (!this.#watch) return Promise.resolve();
+    this.#tellWatch({ type: 'ping' });
+    const wanted = this.#pings;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(limit);
+        this.#catching.delete(look);
+        resolve();
+      };
+      const look = (): void => {
+        if (this.#pongs >= wanted) done();
+      };
+      const limit = setTimeout(done, CAUGHT_UP_MS);
+      this.#catching.add(look);
+    });
   }
 
   /** Moves the keyboard into the site. */
@@ -202,7 +226,7 @@ export class SiteView {
     frame.setAttribute('sandbox', this.#options.outside ? `${SANDBOX} ${SANDBOX_OUTSIDE}` : SANDBOX);
     frame.allow = 'fullscreen';
     frame.referrerPolicy = 'no-referrer';
-    frame.src = this.#options.origin + this.#place.path;
+    frame.src = this.#options.origin + this.#options.host.pathFor(this.#place.path);
     frame.addEventListener('load', () => {
       if (this.#frame !== frame) return;
       this.#loaded = true;
@@ -223,8 +247,13 @@ export class SiteView {
     this.#answeredAt = performance.now();
     this.#setStuck(false);
     const said = readWatchSaid(data);
+    if (said?.type === 'pong') {
+      this.#pongs += 1;
+      for (const look of this.#catching) look();
+    }
     if (!said || said.type === 'pong' || !this.#frame) return;
     const { listener, origin } = this.#options;
+    if (said.type === 'departs') return this.#options.host.expect();
     if (said.type === 'astray') {
       // Before that, the page may only be slow.
       this.#astray = this.#arrived || this.#loaded;
@@ -280,6 +309,7 @@ export class SiteView {
   }
 
   #tellWatch(wish: WatchWish): void {
+    if (wish.type === 'ping') this.#pings += 1;
     this.#watch?.postMessage(wish);
   }
 
@@ -314,3 +344,5 @@ const GOING_MS = 5_000;
 const PULSE_MS = 1_000;
 /** Milliseconds without an answer after which the site counts as stuck; heavy pages take some seconds to build. */
 const STUCK_MS = 8_000;
+/** Milliseconds that the watch is waited for; a page that is busy for longer does not load another one meanwhile. */
+const CAUGHT_UP_MS = 250;
