@@ -48,7 +48,6 @@ export class FakeCustody implements MailNode {
     throw Object.assign(new Error('locked'), { code: this.keys === 'locked' ? 'LOCKED' : 'NO_KEYS' });
   };
   puzzleBits = (): number => 0;
-  custodyStats = () => ({ envelopes: 3, bytes: 49_152, blobs: 0, blobBytes: 0 });
   custodyNearest = async (): Promise<Uint8Array> => (this.online ? new Uint8Array(32) : new Uint8Array());
   custodyRelays = async (): Promise<Uint8Array> => (this.online ? new Uint8Array(32) : new Uint8Array());
   custodyOpen = (): void => undefined;

@@ -49,6 +49,7 @@ class BlobNode extends FakeNode {
     return new FakeFile(bytes, 100_000).asWasm();
   }
 
+  custodyStats = () => ({ envelopes: 3, bytes: 49_152, blobs: 0, blobBytes: 0 });
   override remove = async (cid: string): Promise<void> => void (this.list = this.list.filter((swarm: SwarmInfo) => swarm.cid !== cid));
 }
 
@@ -78,6 +79,7 @@ class Place {
       database: this.database,
       start: async () => ({ node: new LocalNode(this.node.asWasm(), null, office), network: { relays: [], stun: [] } }),
       prepare: async () => undefined,
+      prepareMail: async () => undefined,
     };
     const gyre = new Gyre(await SharedNode.join(starter, tab.platform), 'https://host.example/');
     this.gyres.push({ tab, gyre });
@@ -190,6 +192,33 @@ test('two people who are never there together write to each other, with attachme
   assert.equal((await ada.mail.state()).unread, 1);
   await ada.mail.mark([sent.thread], { read: true });
   assert.equal((await ada.mail.state()).unread, 0);
+});
+
+test('a letter whose attachments may not be sent from here says so, and nothing more when they may', async (t) => {
+  const [a, b] = [new Place(t, new World(), secret(1)), secret(2)];
+  a.custody.online = false;
+  const { mail } = await a.open();
+  await mail.create('Ada');
+  await mail.addContact(idOf(b), 'Bob');
+  const file = (bytes: number): File => new File([new Uint8Array(bytes)], 'file.bin');
+  const large = await mail.send(draft(idOf(b), { attachments: [file(300_000)] }));
+  const small = await mail.send(draft(idOf(b), { attachments: [file(300)] }));
+  const codes = async (): Promise<unknown[]> => {
+    const listed = (await mail.list('sent')).threads;
+    const told = async ({ thread }: { thread: string }): Promise<unknown> => [(await mail.thread(thread))[0]?.status[0]?.code, listed.find(({ id }) => id === thread)?.status?.code];
+    return Promise.all([told(large), told(small)]);
+  };
+  const nothing = [null, null];
+  a.node.uploadHold = 'refused';
+  assert.deepEqual(await codes(), [['UPLOADS_OFF', 'UPLOADS_OFF'], nothing]);
+  a.node.uploadHold = 'metered';
+  a.node.emit({ type: 'state' });
+  assert.deepEqual(await codes(), [['UPLOADS_HELD', 'UPLOADS_HELD'], nothing]);
+  const changed = new Promise<readonly string[]>((resolve) => mail.addEventListener('change', ({ detail }) => resolve(detail.threads), { once: true }));
+  a.node.uploadHold = null;
+  a.node.emit({ type: 'state' });
+  assert.deepEqual(await changed, [], 'any of them');
+  assert.deepEqual(await codes(), [nothing, nothing]);
 });
 
 test('what could not be made durable is neither answered nor deleted, and comes again', async (t) => {

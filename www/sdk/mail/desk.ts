@@ -16,7 +16,7 @@ import { ofLetter, partContent, withBody } from './incoming.js';
 import type { IdentitySaid, Input, Letter, MailModule, Output, Post, StatusSaid } from './module.js';
 import { Outgoing } from './outgoing.js';
 import { People } from './people.js';
-import type { StoredAttachment, StoredMail, StoredThread } from './records.js';
+import { withHold, type StoredAttachment, type StoredMail, type StoredThread } from './records.js';
 import { Search } from './search.js';
 import { hex, unhex } from './seal.js';
 import { searchStamp } from './stamp.js';
@@ -410,7 +410,7 @@ export class Desk {
     const others = mail.status.filter((other) => other.to !== to);
     await edit.change([{ ...mail, status: [...others, status] }]);
     after.push(() => {
-      this.#parts.news.status(status);
+      this.#parts.news.status(withHold(status, mail.enclosed, this.#parts.node.stats().uploadHold));
       this.#parts.news.changed([mail.thread]);
     });
   }

@@ -175,6 +175,7 @@ export class Outgoing {
         verified: 'device',
         messageId,
         pending: null,
+        ...(body || enclosures.length > 0 ? { enclosed: true } : {}),
       };
       const letter = {
         to,

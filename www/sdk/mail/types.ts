@@ -66,7 +66,10 @@ export interface SendStatus {
   readonly relays: number;
   /** 0 to 1 of the state's work where that is known. */
   readonly progress: number | null;
-  /** Why, where something is wrong. */
+  /**
+   * Why, where something is wrong. `UPLOADS_OFF`: something of it lies in the swarm, and the person lets nothing be sent from here
+   * (`setUpload`); `UPLOADS_HELD`: their limits do not now (`stats().uploadHold`).
+   */
   readonly code: string | null;
 }
 
