@@ -291,6 +291,39 @@ test('drafts keep their attachments, and end when they are sent', async (t) => {
   assert.equal((await mail.thread((await mail.list('sent')).threads[0]!.id))[0]?.id, message);
 });
 
+test('drafts and what was read, starred and moved are the same on both machines of a person', async (t) => {
+  const world = new World();
+  const [here, there] = await Promise.all([1, 2].map(async () => {
+    const { mail } = await new Place(t, world, secret(1)).open();
+    await mail.create('Ada');
+    for (const n of [1, 2]) await mail.import(new Blob([`Subject: number${n}\nMessage-ID: <${n}@x>\nFrom: C <c@x>\n\ntext${n}`]));
+    return mail;
+  }));
+  const [first, second] = (await here!.list('archive')).threads;
+  const file = new File([new Uint8Array(9)], 'nine.bin');
+  const id = await here!.saveDraft({ to: [], subject: 'half', text: 'a mail', attachments: [file] });
+  await here!.mark([first!.id], { starred: true, folder: 'inbox' });
+  await here!.mark([second!.id], { read: false });
+  await until('the draft', async () => (await there!.list('drafts')).total === 1);
+  const { subject, attachments, elsewhere } = await there!.draft(id);
+  assert.deepEqual([subject, attachments, elsewhere], ['half', [], ['nine.bin']]);
+  const [moved] = (await there!.list('inbox')).threads;
+  assert.deepEqual([moved?.id, moved?.starred], [first!.id, true]);
+  assert.deepEqual((await there!.list('archive')).threads.map(({ id, unread }) => [id, unread]), [[second!.id, true]]);
+  await assert.rejects(there!.send({ id, to: [idOf(secret(2))], subject, text: '', attachments }), { code: 'BAD_OPTIONS' });
+  // Changed there, it keeps here what is attached; and what is over there is over here.
+  await there!.saveDraft({ id, to: [], subject: 'whole', text: 'a mail', attachments: [] });
+  await there!.mark([second!.id], { read: true });
+  await there!.set({ readReceipts: true });
+  await until('the change', async () => (await here!.draft(id)).subject === 'whole');
+  const whole = await here!.draft(id);
+  assert.deepEqual([whole.attachments.map(({ size }) => size), whole.elsewhere], [[9], undefined]);
+  assert.equal((await here!.list('archive')).threads[0]?.unread, false);
+  await here!.deleteDraft(id);
+  await here!.set({ readReceipts: false });
+  await until('its end', async () => (await there!.list('drafts')).total === 0);
+});
+
 test('a letter that is given up leaves nothing behind', async (t) => {
   const place = new Place(t, new World(), secret(1));
   const { mail } = await place.open();

@@ -125,14 +125,17 @@ export class Office implements MailOffice {
       cancel: async (message) => (await open()).courier.told({ kind: 'cancel', message }),
       retry: async (message) => (await open()).courier.told({ kind: 'retry', message }),
       saveDraft: async (draft) => {
-        const id = await (await open()).drafts.save(draft.id ?? token, checkDraft(draft), this.#now());
+        const desk = await open();
+        const id = await desk.drafts.save(draft.id ?? token, checkDraft(draft), this.#now());
+        desk.draftsChanged();
         this.#tellChanged([id]);
         return id;
       },
       draft: async (id) => (await open()).drafts.get(id),
       deleteDraft: async (id) => {
-        const { box, drafts } = await open();
-        await box.edit((edit) => drafts.remove(edit, id));
+        const desk = await open();
+        await desk.box.edit((edit) => desk.drafts.remove(edit, id));
+        desk.draftsChanged();
         this.#tellChanged([id]);
       },
       mark: async (threads, flags) => (await open()).mark(threads, flags),

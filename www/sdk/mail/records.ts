@@ -79,6 +79,8 @@ export interface StoredThread {
   status: SendStatus | null;
   /** When the person last changed what the other devices are to know. */
   touched: number;
+  /** Time of the mail that the person marked as unread, if that was their last word of it. */
+  marked?: number;
 }
 
 /** A thread without mails. */
@@ -129,8 +131,8 @@ export function addToThread(thread: StoredThread, mail: StoredMail): void {
 
 /** A thread made anew of its mails, oldest first; what the person did to it stays. */
 export function rebuilt(thread: StoredThread, mails: readonly StoredMail[]): StoredThread {
-  const { starred, folder, request, touched } = thread;
-  const made = { ...emptyThread(thread.id), starred, folder, request, touched };
+  const { starred, folder, request, touched, marked } = thread;
+  const made = { ...emptyThread(thread.id), starred, folder, request, touched, ...(marked === undefined ? {} : { marked }) };
   for (const mail of mails) addToThread(made, mail);
   return made;
 }
@@ -167,7 +169,7 @@ export function furthestBehind(statuses: readonly SendStatus[]): SendStatus | nu
 
 /** A state with why it stays: where nothing may be sent, nobody can fetch what of a letter lies in the swarm. */
 export function withHold(status: SendStatus, enclosed: boolean | undefined, hold: Stats['uploadHold']): SendStatus {
-  if (!enclosed || hold === null || status.code !== null || !HELD.includes(status.state)) return status;
+  if (!enclosed || !hold || status.code !== null || !HELD.includes(status.state)) return status;
   return { ...status, code: hold === 'unasked' || hold === 'refused' ? 'UPLOADS_OFF' : 'UPLOADS_HELD' };
 }
 

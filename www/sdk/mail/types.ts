@@ -139,6 +139,11 @@ export interface Draft {
   readonly thread?: string;
   /** The message it answers. */
   readonly inReplyTo?: string;
+  /**
+   * Names of attachments that lie on another machine of this person; left out, nothing about them changes. A mail is sent only when
+   * there are none: attach them here, or leave their names out.
+   */
+  readonly elsewhere?: readonly string[];
 }
 
 /** Somebody whom the owner of the mailbox knows, or who asks to be known. */
