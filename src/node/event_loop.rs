@@ -446,10 +446,14 @@ impl<S: Store> EventLoop<S> {
             Event::Names(link, message) => self.on_names_message(link, message),
             Event::Holding { peer, bytes } => self.on_holding(peer, bytes),
             Event::Usage(usage) => {
+                let before = self.storage.quota;
                 self.storage = StorageInfo {
                     used: usage.used,
                     quota: usage.quota,
                 };
+                if before != usage.quota {
+                    self.review_room_for_others();
+                }
                 self.shrink_to(usage);
             }
             Event::NeedRoom { bytes, reply } => self.make_room(bytes, reply),

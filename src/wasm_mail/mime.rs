@@ -17,6 +17,17 @@ extern "C" {
     /// `MimeMail`
     #[wasm_bindgen(typescript_type = "MimeMail")]
     pub type MimeMail;
+    /// What the platform reads charsets with.
+    type TextDecoder;
+    #[wasm_bindgen(constructor, catch)]
+    fn new(label: &str) -> Result<TextDecoder, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn decode(this: &TextDecoder, bytes: &[u8]) -> Result<String, JsValue>;
+}
+
+/// All charsets of the WHATWG's list; what is not on it throws.
+fn tables(label: &str, bytes: &[u8]) -> Option<String> {
+    TextDecoder::new(label).ok()?.decode(bytes).ok()
 }
 
 /// Writes and reads mails.
@@ -38,12 +49,12 @@ impl Mime {
 
     /// Reads a mail; what is none is shown as text.
     pub fn parse(bytes: &[u8]) -> MimeMail {
-        write_mail(&mime::parse(bytes)).unchecked_into()
+        write_mail(&mime::parse_with(bytes, &tables)).unchecked_into()
     }
 
     /// The content of an attachment.
     pub fn attachment(bytes: &[u8], index: u32) -> Result<Uint8Array, JsValue> {
-        let content = mime::attachment(bytes, index);
+        let content = mime::attachment_with(bytes, index, &tables);
         let content = content.map_err(|_| error("no such attachment", NO_SUCH_PART))?;
         Ok(array(&content))
     }

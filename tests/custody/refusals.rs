@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use gyre::net::custody::key_of;
 use gyre::proto::custody::deposit::{Deposit, Expiry};
@@ -203,6 +204,18 @@ fn there_is_room_for_a_part_of_what_the_person_gives() {
         assert_eq!(taken.count(), 3, "{answers:?}");
         let full = |answer: &Message| matches!(answer, Message::Refused(_, Refusal::NoRoom));
         assert!(answers[3..].iter().all(full), "{answers:?}");
+        // Of more room a part counts as soon as the person gives it.
+        custodian.set_quota(2 * quota).await.unwrap();
+        loop {
+            let sent = letter(&mailbox, envelope(9), 0);
+            match client.ask(Message::Put(sent)).await {
+                Message::Receipt(..) => break,
+                Message::Refused(_, Refusal::NoRoom | Refusal::TooFast) => {
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     });
 }
 

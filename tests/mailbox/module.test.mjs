@@ -176,10 +176,16 @@ test('mails of every shape come in and go out byte for byte', async () => {
   assert.deepEqual([shown.get('nested').text.trim(), shown.get('nested').html.trim(), shown.get('nested').attachments], ['text', '<p>html</p>', [{ name: 'a.pdf', type: 'application/pdf', size: 5000, here: true, contentId: null }]]);
   assert.equal(shown.get('bytes').text.trim(), 'Привет');
   assert.equal(shown.get('headless').verified, 'imported');
+  for (const [name, said] of Object.entries(JSON.parse(readFileSync(join(root, 'tests/mail/charsets.json'), 'utf8')))) {
+    const { id, from, to, subject, text, attachments } = shown.get(`${name}.eml`);
+    assert.deepEqual([from.name, to[0].name, subject, text.replaceAll('\r\n', '\n').trimEnd()], [said.from, said.to ?? '', said.subject, said.text], name);
+    assert.deepEqual(attachments.map((one) => one.name), said.attachments.map(([one]) => one), name);
+    for (const [index, [, content]] of said.attachments.entries()) if (content) assert.equal(await (await here.call('attachment', id, index)).text(), content, name);
+  }
   const mbox = await here.call('export', 'mbox');
   const there = machine();
   await there.call('create', 'Bob');
   assert.deepEqual(await there.call('import', mbox), { mails: Object.keys(shapes).length, skipped: 0 });
-  assert.equal((await there.call('search', 'привет')).length, 1);
+  assert.equal((await there.call('search', 'привет')).length, 2);
   await Promise.all([here.stop(), there.stop()]);
 });

@@ -34,6 +34,7 @@ export const ERROR_CODES = [
   'DENIED',
   'NO_IDENTITY',
   'MAIL_EXISTS',
+  'NOT_LOADED',
   'INTERNAL',
 ] as const;
 

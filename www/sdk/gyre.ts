@@ -10,6 +10,7 @@ import { fetchBootstrap, type Bootstrap } from './bootstrap.js';
 import { GyreError, guarded, throwIfAborted } from './errors.js';
 import { GyreFile } from './file.js';
 import { checkSiteNumber, Keys } from './keys.js';
+import { loaded } from './lazy.js';
 import { defaultLinkBase, formatLink, formatSiteLink, parseLink, parseSiteLink, webSources, withSources } from './link.js';
 import { mailFace } from './mail/face.js';
 import type { Mailbox } from './mail/types.js';
@@ -64,7 +65,7 @@ export class Gyre extends EventTarget {
    * {@link setUpload}. Where another tab runs the peer, that tab's relays and `relayOnly` hold.
    *
    * @throws GyreError `STORE_BUSY` (a tab of another version runs the peer), `STORE_NEWER`,
-   * `STORE_FAILED`, `NO_RELAY`, `BAD_OPTIONS`, `UNSUPPORTED`, `ABORTED`, `INTERNAL`.
+   * `STORE_FAILED`, `NO_RELAY`, `BAD_OPTIONS`, `UNSUPPORTED`, `ABORTED`, `NOT_LOADED`, `INTERNAL`.
    */
   static async join(options: JoinOptions = {}): Promise<Gyre> {
     return guarded(async () => {
@@ -290,7 +291,7 @@ export class Gyre extends EventTarget {
       const asked = name !== null && options.previous === undefined;
       const previous = before?.address ?? (asked ? ((await this.#headOf(name, signal))?.cid ?? null) : null);
       let path: string | null = null;
-      const { siteSource } = await import(/* webpackChunkName: "gyre-publish" */ './publish.js');
+      const { siteSource } = await loaded('What publishes', import(/* webpackChunkName: "gyre-publish" */ './publish.js'));
       const source = siteSource(files, (reading) => (path = reading));
       const { name: title, index, missing, fallback } = options;
       const settings = { name: title, previous: previous ?? undefined, index, missing, fallback };
@@ -568,14 +569,19 @@ function starterOf(options: JoinOptions): Starter {
       ]);
       const node = await guarded(() => wasm.WasmNode.start({ ...network, ...nodeOptions(options), surroundings }));
       const office: OfficeMaker = async (local, custody, tell) => {
-        const { Office } = await import(/* webpackChunkName: "gyre-mail" */ './mail/office.js');
+        const { Office } = await openOffice();
         const linkBase = new URL(options.linkBase ?? defaultLinkBase(), globalThis.location.href).href;
         return new Office({ node: local, custody, database: options.databaseName ?? DATABASE, linkBase, tell });
       };
       return { node: new LocalNode(node, wasm.memory, office), network };
     },
     prepare: () => loadWasm(options.wasm),
+    prepareMail: async () => (await openOffice()).prepareMail(),
   };
+}
+
+function openOffice(): Promise<typeof import('./mail/office.js')> {
+  return loaded('The mailbox', import(/* webpackChunkName: "gyre-mail" */ './mail/office.js'));
 }
 
 async function findNetwork(options: JoinOptions): Promise<Network> {

@@ -7,6 +7,7 @@
  */
 
 import { GyreError, guarded } from './errors.js';
+import { loaded } from './lazy.js';
 import type { GyreNode } from './node.js';
 import type { KeyLock, KeyState } from './site-types.js';
 import type { KeyUnlock } from './wasm/gyre.js';
@@ -183,12 +184,12 @@ export function checkSiteNumber(site: number): number {
 
 const pageEdges: KeyEdges = {
   words: async () => {
-    const response = await fetch(new URL('./english.txt', import.meta.url));
-    if (!response.ok) throw new GyreError('INTERNAL', 'The list of words could not be loaded. Check the connection and try again.');
+    const response = await loaded('The list of words', fetch(new URL('./english.txt', import.meta.url)));
+    if (!response.ok) throw new GyreError('NOT_LOADED', 'The list of words could not be loaded. Check the connection and try again.');
     return response.text();
   },
   stretch: async (passphrase, lock) => {
-    const { stretch } = await import(/* webpackChunkName: "gyre-argon2" */ './argon2.js');
+    const { stretch } = await loaded('What opens keys', import(/* webpackChunkName: "gyre-argon2" */ './argon2.js'));
     return stretch(passphrase, lock);
   },
   makePasskey: async (salt) => (await passkeys()).makePasskey(salt),
@@ -196,7 +197,7 @@ const pageEdges: KeyEdges = {
 };
 
 function passkeys(): Promise<typeof import('./passkey.js')> {
-  return import(/* webpackChunkName: "gyre-passkey" */ './passkey.js');
+  return loaded('What asks for passkeys', import(/* webpackChunkName: "gyre-passkey" */ './passkey.js'));
 }
 
 function isPassphrase(lock: KeyLock): lock is PassphraseLock {

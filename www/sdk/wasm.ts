@@ -6,6 +6,7 @@
  */
 
 import { GyreError } from './errors.js';
+import { loaded } from './lazy.js';
 
 /** The generated module, instantiated. */
 export interface WasmModule {
@@ -18,9 +19,9 @@ export function loadWasm(location?: URL | string): Promise<WasmModule> {
   if (typeof WebAssembly !== 'object') {
     return Promise.reject(new GyreError('UNSUPPORTED', 'This browser cannot run WebAssembly.'));
   }
-  loading ??= instantiate(location).catch((cause: unknown) => {
+  loading ??= loaded('The peer', instantiate(location)).catch((thrown: unknown) => {
     loading = undefined;
-    throw new GyreError('INTERNAL', 'The peer could not be loaded. Check the connection and try again.', { cause });
+    throw thrown;
   });
   return loading;
 }

@@ -24,6 +24,9 @@ export class World {
   /** Blobs by CID, with who has them. */
   readonly blobs = new Map<string, Uint8Array>();
 
+  /** What machines tell the others of one person, by their names. */
+  readonly told = new Map<string, Map<string, Uint8Array>>();
+
   box(id: string): Map<string, Uint8Array> {
     const box = this.boxes.get(id) ?? new Map<string, Uint8Array>();
     this.boxes.set(id, box);
@@ -48,7 +51,6 @@ export class FakeCustody implements MailNode {
     throw Object.assign(new Error('locked'), { code: this.keys === 'locked' ? 'LOCKED' : 'NO_KEYS' });
   };
   puzzleBits = (): number => 0;
-  custodyStats = () => ({ envelopes: 3, bytes: 49_152, blobs: 0, blobBytes: 0 });
   custodyNearest = async (): Promise<Uint8Array> => (this.online ? new Uint8Array(32) : new Uint8Array());
   custodyRelays = async (): Promise<Uint8Array> => (this.online ? new Uint8Array(32) : new Uint8Array());
   custodyOpen = (): void => undefined;
@@ -61,7 +63,7 @@ export class FakeCustody implements MailNode {
 
   custodySend = (peer: Uint8Array, message: Uint8Array): void => {
     if (!this.online) throw new Error('offline');
-    const said = unpack<{ put?: { to: string; letter: Letter }; list?: string; remove?: { of: string; message: string } }>(message);
+    const said = unpack<{ put?: { to: string; letter: Letter }; list?: string; tell?: { of: string; device: string; data: Uint8Array }; remove?: { of: string; message: string } }>(message);
     const answer = (value: unknown): void => void setTimeout(() => this.#listener(peer, pack(value)));
     if (said.put) {
       const { to, letter } = said.put;
@@ -70,6 +72,11 @@ export class FakeCustody implements MailNode {
       answer({ receipt: { message: letter.message, to } });
     }
     if (said.list) for (const letter of this.world.box(said.list).values()) setTimeout(() => this.#listener(peer, pack({ letter: unpack(letter) })));
+    if (said.tell) {
+      const { of, device, data } = said.tell;
+      this.world.told.set(of, new Map(this.world.told.get(of)).set(device, data));
+    }
+    if (said.list) for (const [device, data] of this.world.told.get(said.list) ?? []) answer({ told: { device, data } });
     if (said.remove) this.world.box(said.remove.of).delete(said.remove.message);
   };
 }
@@ -86,6 +93,8 @@ class FakePost implements Post {
   readonly #saved: Saved;
   readonly #outputs: Output[] = [];
   readonly said: Input[] = [];
+  readonly #device = hex(crypto.getRandomValues(new Uint8Array(32)));
+  readonly #heard = new Map<string, string>();
 
   constructor(secret: Uint8Array, entries: [string, Uint8Array][]) {
     this.id = idOf(secret);
@@ -143,6 +152,8 @@ class FakePost implements Post {
         this.#save();
         return this.#ask({ remove: { of: this.id, message: input.message } });
       }
+      case 'sync':
+        return this.#ask({ tell: { of: this.id, device: this.#device, data: input.data } });
       case 'contact': {
         const { id, petname, state } = input;
         if (state === 'forgotten') delete contacts[id];
@@ -153,7 +164,12 @@ class FakePost implements Post {
       }
       case 'answer': {
         if (!input.message) return;
-        const said = unpack<{ receipt?: { message: string; to: string }; letter?: Letter }>(input.message);
+        const said = unpack<{ receipt?: { message: string; to: string }; letter?: Letter; told?: { device: string; data: Uint8Array } }>(input.message);
+        const { told } = said;
+        if (told && told.device !== this.#device && this.#heard.get(told.device) !== hex(told.data)) {
+          this.#heard.set(told.device, hex(told.data));
+          this.#outputs.push({ do: 'sync', ...told });
+        }
         if (said.letter && !letters[said.letter.message]) {
           letters[said.letter.message] = { letter: said.letter, stored: false };
           const { from } = said.letter;
@@ -225,7 +241,7 @@ class FakePost implements Post {
 
   #identity(): void {
     const { name } = this.#saved;
-    const devices = name === null ? [] : [{ key: 'd'.repeat(64), me: true, since: 1, seen: 1 }];
+    const devices = name === null ? [] : [true, false].map((me) => ({ key: (me ? 'd' : 'e').repeat(64), me, since: 1, seen: 1 }));
     this.#outputs.push({ do: 'identity', state: name === null ? 'none' : 'ready', devices, forks: 0, name: name ?? '' });
   }
 

@@ -139,6 +139,8 @@ export class FakeNode {
     return new FakeFile(pattern(10)).asWasm();
   }
 
+  uploadHold: Stats['uploadHold'] = 'unasked';
+
   pin = (cid: string): Promise<void> => this.run(`pin ${cid}`);
   unpin = (cid: string): Promise<void> => this.run(`unpin ${cid}`);
   pause = (cid: string): Promise<void> => this.run(`pause ${cid}`);
@@ -156,7 +158,7 @@ export class FakeNode {
     state: this.state,
     relays: [],
     uploadAllowed: null,
-    uploadHold: 'unasked',
+    uploadHold: this.uploadHold,
     limits: { upRate: null, downRate: null, upPerDay: null, sendOnMetered: false, pauseOnBattery: false, hideAddress: false },
     today: { up: 0, down: 0 },
     up: 0,

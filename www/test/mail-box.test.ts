@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import 'fake-indexeddb/auto';
 import { Box } from '../sdk/mail/box.js';
 import { foldersOf, furthestBehind, placeKey, snippetOf, emptyThread, type StoredMail } from '../sdk/mail/records.js';
+import { Drafts } from '../sdk/mail/drafts.js';
 import { Seal } from '../sdk/mail/seal.js';
+import { applyThread, heardOf, remember, touch, touchedThreads, type SharedDraft, type SharedThread } from '../sdk/mail/sync.js';
 import { crc32, Zip } from '../sdk/mail/zip.js';
 import type { SendStatus } from '../sdk/mail/types.js';
 
@@ -191,4 +193,82 @@ test('a ZIP archive is one for others, too', async () => {
   assert.equal(await first.getData(new TextWriter()), 'one');
   assert.deepEqual(await second.getData(new Uint8ArrayWriter()), new Uint8Array(70_000).fill(7));
   await reader.close();
+});
+
+test('machines that hear of each other in whatever order come to the same drafts and threads', async () => {
+  const seed = Math.trunc(Math.random() * 2 ** 31);
+  let state = seed;
+  const below = (n: number): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fff_ffff;
+    return (state >>> 8) % n;
+  };
+  let clock = 1_000;
+  const machines = await Promise.all([1, 2, 3].map(async () => {
+    const { box } = await openBox();
+    await box.edit(async (edit) => {
+      for (const id of ['a', 'b']) for (const at of [1, 2]) await edit.add(mail(`${id}${at}`, { thread: id, time: at }), null, keep);
+    });
+    // Clocks differ, and often say the same.
+    const behind = below(4);
+    return { box, drafts: new Drafts(box, () => clock - behind), now: () => clock - behind };
+  }));
+  type Machine = (typeof machines)[number];
+  const act = async ({ box, drafts, now }: Machine): Promise<void> => {
+    const id = ['x', 'y', 'z'][below(3)]!;
+    switch (below(4)) {
+      case 0:
+        return void (await drafts.save(id, { to: [], subject: `${below(100)}`, text: '', attachments: [new Blob(['1'.repeat(below(3))])] }, now()));
+      case 1:
+        return box.edit((edit) => drafts.remove(edit, id));
+      default:
+        return box.edit(async (edit) => {
+          const thread = (await edit.thread(['a', 'b'][below(2)]!))!;
+          thread.starred = below(2) === 0;
+          thread.folder = (['inbox', 'archive', 'trash'] as const)[below(3)]!;
+          thread.touched = Math.max(now(), thread.touched + 1);
+          const mails = await edit.mails(thread.id);
+          const read = below(2) === 0;
+          if (read) delete thread.marked;
+          else thread.marked = mails.at(-1)!.time;
+          await edit.change(read ? mails.map((one) => ({ ...one, read })) : mails.slice(-1).map((one) => ({ ...one, read })));
+          await touch(box, edit, [thread.id], thread.touched);
+        });
+    }
+  };
+  const says = async ({ box, drafts }: Machine): Promise<[SharedThread[], SharedDraft[]]> => [await touchedThreads(box), await drafts.shared()];
+  const hears = ({ box, drafts }: Machine, [threads, told]: [SharedThread[], SharedDraft[]]): Promise<void> =>
+    box.edit(async (edit) => {
+      for (const thread of threads) await applyThread(edit, thread);
+      for (const draft of told) await drafts.hear(edit, draft);
+    });
+  for (let round = 0; round < 60; round++) {
+    clock += below(3);
+    await act(machines[below(3)]!);
+    if (below(3) === 0) await hears(machines[below(3)]!, await says(machines[below(3)]!));
+  }
+  const last = async (): Promise<unknown[]> =>
+    Promise.all(machines.map(async ({ box, drafts }) => {
+      const threads = await box.threads(['a', 'b']);
+      const mails = (await Promise.all(['a', 'b'].map((id) => box.mails(id)))).flat();
+      return [threads.map(({ id, starred, folder, touched }) => [id, starred, folder, touched]), mails.map(({ id, read }) => [id, read]), (await drafts.shared()).filter(({ draft }) => draft).map(({ id, at, draft }) => [id, at, draft!.subject]).sort()];
+    }));
+  const all = await Promise.all(machines.map(says));
+  for (const [at, machine] of machines.entries()) for (const step of [1, 2]) await hears(machine, all[(at + step) % 3]!);
+  const [one, two, three] = await last();
+  assert.deepEqual(two, one, `seed ${seed}`);
+  assert.deepEqual(three, one, `seed ${seed}`);
+});
+
+test('what another machine said of a thread counts for a letter that comes later', async () => {
+  const { box } = await openBox();
+  const said: SharedThread = { id: 't', at: 50, readUntil: 10, starred: true, folder: 'archive', unread: 9 };
+  await box.edit(async (edit) => {
+    await remember(edit, [said]);
+    await remember(edit, [{ ...said, id: 'u' }]);
+  });
+  await box.edit((edit) => remember(edit, [{ ...said, at: 40, starred: false }]));
+  await box.edit(async (edit) => {
+    assert.deepEqual([await heardOf(edit, 't', 10), (await heardOf(edit, 'u', 9))?.unread], [said, 9]);
+    assert.deepEqual([await heardOf(edit, 't', 11), await heardOf(edit, 'v', 1)], [null, null]);
+  });
 });

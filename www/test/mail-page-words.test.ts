@@ -61,6 +61,8 @@ test('states say what is known and no more', () => {
   assert.match(statusWords(status('waiting')).long, /goes out by itself/);
   assert.match(statusWords(status('waiting', { code: 'NO_IDENTITY' })).long, /nobody reachable knows their keys/);
   assert.match(statusWords(status('stamping', { progress: 0.339 })).long, /33 %$/);
+  assert.deepEqual([statusWords(status('looking', { code: 'UPLOADS_OFF' })).short, statusWords(status('looking', { code: 'UPLOADS_OFF' })).tone], ['Held back', 'warm']);
+  assert.match(statusWords(status('looking', { code: 'UPLOADS_HELD' })).long, /your limits/);
   for (const state of ['expired', 'refused', 'failed'] as const) assert.equal(statusWords(status(state)).tone, 'bad');
   assert.match(statusWords(status('refused', { code: 'X_NEW' })).long, /X_NEW/, 'a reason that is not known is not hidden');
   for (const state of ['waiting', 'uploading', 'looking', 'stamping', 'stored'] as const) assert.deepEqual([isUnderway(status(state)), canRetry(status(state))], [true, false]);

@@ -49,6 +49,7 @@ class BlobNode extends FakeNode {
     return new FakeFile(bytes, 100_000).asWasm();
   }
 
+  custodyStats = () => ({ envelopes: 3, bytes: 49_152, blobs: 0, blobBytes: 0 });
   override remove = async (cid: string): Promise<void> => void (this.list = this.list.filter((swarm: SwarmInfo) => swarm.cid !== cid));
 }
 
@@ -78,6 +79,7 @@ class Place {
       database: this.database,
       start: async () => ({ node: new LocalNode(this.node.asWasm(), null, office), network: { relays: [], stun: [] } }),
       prepare: async () => undefined,
+      prepareMail: async () => undefined,
     };
     const gyre = new Gyre(await SharedNode.join(starter, tab.platform), 'https://host.example/');
     this.gyres.push({ tab, gyre });
@@ -192,6 +194,33 @@ test('two people who are never there together write to each other, with attachme
   assert.equal((await ada.mail.state()).unread, 0);
 });
 
+test('a letter whose attachments may not be sent from here says so, and nothing more when they may', async (t) => {
+  const [a, b] = [new Place(t, new World(), secret(1)), secret(2)];
+  a.custody.online = false;
+  const { mail } = await a.open();
+  await mail.create('Ada');
+  await mail.addContact(idOf(b), 'Bob');
+  const file = (bytes: number): File => new File([new Uint8Array(bytes)], 'file.bin');
+  const large = await mail.send(draft(idOf(b), { attachments: [file(300_000)] }));
+  const small = await mail.send(draft(idOf(b), { attachments: [file(300)] }));
+  const codes = async (): Promise<unknown[]> => {
+    const listed = (await mail.list('sent')).threads;
+    const told = async ({ thread }: { thread: string }): Promise<unknown> => [(await mail.thread(thread))[0]?.status[0]?.code, listed.find(({ id }) => id === thread)?.status?.code];
+    return Promise.all([told(large), told(small)]);
+  };
+  const nothing = [null, null];
+  a.node.uploadHold = 'refused';
+  assert.deepEqual(await codes(), [['UPLOADS_OFF', 'UPLOADS_OFF'], nothing]);
+  a.node.uploadHold = 'metered';
+  a.node.emit({ type: 'state' });
+  assert.deepEqual(await codes(), [['UPLOADS_HELD', 'UPLOADS_HELD'], nothing]);
+  const changed = new Promise<readonly string[]>((resolve) => mail.addEventListener('change', ({ detail }) => resolve(detail.threads), { once: true }));
+  a.node.uploadHold = null;
+  a.node.emit({ type: 'state' });
+  assert.deepEqual(await changed, [], 'any of them');
+  assert.deepEqual(await codes(), [nothing, nothing]);
+});
+
 test('what could not be made durable is neither answered nor deleted, and comes again', async (t) => {
   const world = new World();
   const [a, b] = [new Place(t, world, secret(1)), new Place(t, world, secret(2))];
@@ -260,6 +289,39 @@ test('drafts keep their attachments, and end when they are sent', async (t) => {
   assert.equal((await mail.list('drafts')).total, 0);
   await assert.rejects(mail.draft(id), { code: 'NOT_FOUND' });
   assert.equal((await mail.thread((await mail.list('sent')).threads[0]!.id))[0]?.id, message);
+});
+
+test('drafts and what was read, starred and moved are the same on both machines of a person', async (t) => {
+  const world = new World();
+  const [here, there] = await Promise.all([1, 2].map(async () => {
+    const { mail } = await new Place(t, world, secret(1)).open();
+    await mail.create('Ada');
+    for (const n of [1, 2]) await mail.import(new Blob([`Subject: number${n}\nMessage-ID: <${n}@x>\nFrom: C <c@x>\n\ntext${n}`]));
+    return mail;
+  }));
+  const [first, second] = (await here!.list('archive')).threads;
+  const file = new File([new Uint8Array(9)], 'nine.bin');
+  const id = await here!.saveDraft({ to: [], subject: 'half', text: 'a mail', attachments: [file] });
+  await here!.mark([first!.id], { starred: true, folder: 'inbox' });
+  await here!.mark([second!.id], { read: false });
+  await until('the draft', async () => (await there!.list('drafts')).total === 1);
+  const { subject, attachments, elsewhere } = await there!.draft(id);
+  assert.deepEqual([subject, attachments, elsewhere], ['half', [], ['nine.bin']]);
+  const [moved] = (await there!.list('inbox')).threads;
+  assert.deepEqual([moved?.id, moved?.starred], [first!.id, true]);
+  assert.deepEqual((await there!.list('archive')).threads.map(({ id, unread }) => [id, unread]), [[second!.id, true]]);
+  await assert.rejects(there!.send({ id, to: [idOf(secret(2))], subject, text: '', attachments }), { code: 'BAD_OPTIONS' });
+  // Changed there, it keeps here what is attached; and what is over there is over here.
+  await there!.saveDraft({ id, to: [], subject: 'whole', text: 'a mail', attachments: [] });
+  await there!.mark([second!.id], { read: true });
+  await there!.set({ readReceipts: true });
+  await until('the change', async () => (await here!.draft(id)).subject === 'whole');
+  const whole = await here!.draft(id);
+  assert.deepEqual([whole.attachments.map(({ size }) => size), whole.elsewhere], [[9], undefined]);
+  assert.equal((await here!.list('archive')).threads[0]?.unread, false);
+  await here!.deleteDraft(id);
+  await here!.set({ readReceipts: false });
+  await until('its end', async () => (await there!.list('drafts')).total === 0);
 });
 
 test('a letter that is given up leaves nothing behind', async (t) => {

@@ -216,6 +216,20 @@ impl Custodian {
         self.out.extend(self.deadline().map(Output::WakeAt));
     }
 
+    /// The person gives another amount of room: messages and bytes of attachments that are kept in all. Where it is less, what ends first goes.
+    pub fn set_room(&mut self, capacity: usize, blob_bytes: u64) {
+        (self.config.capacity, self.config.blob_bytes) = (capacity, blob_bytes);
+        for id in self.shelf.set_capacity(capacity) {
+            self.forget(id);
+        }
+        for id in self.shelf.by_end() {
+            if self.blobs.held() <= blob_bytes {
+                break;
+            }
+            self.let_go(id);
+        }
+    }
+
     /// Messages that are kept.
     pub fn len(&self) -> usize {
         self.shelf.len()

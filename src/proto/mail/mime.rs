@@ -15,7 +15,10 @@ use mail_parser::{Addr, HeaderValue, Message, MessageParser, MimeHeaders, PartTy
 use super::MailError;
 use crate::proto::share::{clean_media_type, clean_name};
 
+mod charset;
 pub mod mbox;
+
+pub use charset::Tables;
 
 /// Attachments that are listed of one mail. Ours: more is no mail that a person wrote.
 pub const MAX_PARTS: usize = 256;
@@ -147,9 +150,14 @@ pub fn build(draft: &Draft) -> Vec<u8> {
         .expect("writing to memory does not fail")
 }
 
-/// Reads a mail for showing it.
+/// Reads a mail for showing it, with the charsets that the parser knows: all of them natively, those of one byte in a page.
 pub fn parse(bytes: &[u8]) -> Mail {
-    let Some(message) = parser().parse(bytes) else {
+    parse_with(bytes, &|_, _| None)
+}
+
+/// Reads a mail for showing it, with somebody's tables for charsets.
+pub fn parse_with(bytes: &[u8], tables: Tables<'_>) -> Mail {
+    let Some(message) = message(bytes, tables) else {
         return plain(bytes);
     };
     let ids = |value: &HeaderValue<'_>| match value {
@@ -192,18 +200,29 @@ pub fn parse(bytes: &[u8]) -> Mail {
     }
 }
 
-/// The content of an attachment.
+/// The content of an attachment; of a text in UTF-8.
 ///
 /// # Errors
 /// `Malformed` if there is none of this index.
 pub fn attachment(bytes: &[u8], index: u32) -> Result<Vec<u8>, MailError> {
-    let message = parser().parse(bytes).ok_or(MailError::Malformed)?;
+    attachment_with(bytes, index, &|_, _| None)
+}
+
+/// The same with somebody's tables for charsets.
+///
+/// # Errors
+/// As of [`attachment`].
+pub fn attachment_with(bytes: &[u8], index: u32, tables: Tables<'_>) -> Result<Vec<u8>, MailError> {
+    let message = message(bytes, tables).ok_or(MailError::Malformed)?;
     let part = message.attachment(index).ok_or(MailError::Malformed)?;
     Ok(content(&message, part).to_vec())
 }
 
-fn parser() -> MessageParser {
-    MessageParser::default()
+fn message<'a>(bytes: &'a [u8], tables: Tables<'_>) -> Option<Message<'a>> {
+    let parser = MessageParser::default();
+    let mut message = parser.parse(bytes)?;
+    charset::read_again(&mut message, &parser, tables);
+    Some(message)
 }
 
 /// What is no mail, shown as one.

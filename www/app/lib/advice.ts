@@ -196,6 +196,8 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
         advice: 'Check each of the 24 words and their order.',
         remedy: 'retry',
       };
+    case 'NOT_LOADED':
+      return { title: 'Part of this page is missing', advice: `${message || 'It could not be loaded.'} If that does not help, reload the page.`, remedy: 'retry' };
     case 'BAD_OPTIONS':
     case 'INTERNAL':
       return { title: 'Something went wrong', advice: message || 'Reload the page and try again.', remedy: 'retry' };

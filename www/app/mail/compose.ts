@@ -37,6 +37,7 @@ export class MailComposeElement extends PlainElement {
   @state() private text = '';
   @state() private quote = '';
   @state() private files: readonly File[] = [];
+  @state() private elsewhere: readonly string[] = [];
   @state() private refused = '';
   @state() private wrong = '';
   @state() private problem: MailProblem | null = null;
@@ -122,11 +123,14 @@ export class MailComposeElement extends PlainElement {
   }
 
   private attachments(): unknown {
-    if (this.files.length === 0 && this.refused === '') return nothing;
+    if (this.files.length === 0 && this.refused === '' && this.elsewhere.length === 0) return nothing;
     return html`<ul class="attached" aria-label="Attachments" data-testid="compose-files">
         ${this.files.map((file, i) => html`<li class="attachment">${icon('file')}<span class="attachment-name"><span class="clip">${safeName(file.name)}</span><span class="soft">${formatBytes(file.size)}</span></span>
           <button type="button" class="icon-button" aria-label=${`Take ${file.name} off`} @click=${() => { this.files = this.files.filter((_, at) => at !== i); this.refused = ''; this.typed(); }}>${icon('close')}</button></li>`)}
+        ${this.elsewhere.map((name) => html`<li class="attachment" data-testid="compose-elsewhere">${icon('file')}<span class="attachment-name"><span class="clip">${safeName(name)}</span><span class="soft">on another of your machines</span></span>
+          <button type="button" class="icon-button" aria-label=${`Leave ${name} out`} @click=${() => { this.elsewhere = this.elsewhere.filter((other) => other !== name); this.typed(); }}>${icon('close')}</button></li>`)}
       </ul>
+      ${this.elsewhere.length > 0 ? html`<p class="hint">Only names come along from your other machines. Attach the files here too, or leave them out.</p>` : nothing}
       ${this.files.length > 1 ? html`<p class="hint tabular">${formatBytes(totalBytes(this.files))} in all</p>` : nothing}
       ${this.refused === '' ? nothing : html`<p class="hint bad" role="alert">${this.refused}</p>`}`;
   }
@@ -160,6 +164,7 @@ export class MailComposeElement extends PlainElement {
     this.subject = value.subject;
     this.text = value.text;
     this.files = asFiles(value.attachments);
+    this.elsewhere = value.elsewhere ?? [];
     this.#base = { ...(value.thread === undefined ? {} : { thread: value.thread }), ...(value.inReplyTo === undefined ? {} : { inReplyTo: value.inReplyTo }) };
     void this.updateComplete.then(() => this.area?.focus());
   }
@@ -173,6 +178,7 @@ export class MailComposeElement extends PlainElement {
     this.to = [];
     this.subject = this.text = this.quote = this.refused = this.wrong = '';
     this.files = [];
+    this.elsewhere = [];
     this.problem = null;
   }
 
@@ -197,7 +203,7 @@ export class MailComposeElement extends PlainElement {
   }
 
   private draft(): Draft {
-    return { to: this.recipients?.recipients ?? [], subject: this.subject, text: withQuote(this.text, this.quote), attachments: this.files, ...this.#base };
+    return { to: this.recipients?.recipients ?? [], subject: this.subject, text: withQuote(this.text, this.quote), attachments: this.files, elsewhere: this.elsewhere, ...this.#base };
   }
 
   private kept(): void {
@@ -209,6 +215,7 @@ export class MailComposeElement extends PlainElement {
 
   private attach(more: readonly File[]): void {
     const { files, refused } = addFiles(this.files, more);
+    this.elsewhere = this.elsewhere.filter((name) => !files.some((file) => file.name === name));
     this.files = files;
     this.refused = refused;
     this.typed();
@@ -247,6 +254,10 @@ export class MailComposeElement extends PlainElement {
     if (draft.text.trim() === '' && draft.subject.trim() === '' && draft.attachments.length === 0) {
       this.wrong = 'There is nothing in it yet.';
       return this.area?.focus();
+    }
+    if (this.elsewhere.length > 0) {
+      this.wrong = 'Some attachments lie on another of your machines. Attach them here, or leave them out.';
+      return;
     }
     await this.#keeper.flush();
     this.#abort = new AbortController();

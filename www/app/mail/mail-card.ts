@@ -5,6 +5,8 @@ import { html, nothing, type PropertyValues } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { icon } from './icons.js';
 import { PlainElement } from '../element.js';
+import { holdNote } from '../lib/limits.js';
+import { session } from '../session.js';
 import { watch } from '../watching.js';
 import './attached.js';
 import { plainBody } from './body.js';
@@ -13,7 +15,7 @@ import './html-body.js';
 import { nameList, personName, shortIdentity } from './people.js';
 import { desk } from './room.js';
 import { bareContentId, inlinePictures } from './pictures.js';
-import { canRetry, fullTime, isUnderway, listTime, statusWords } from './words.js';
+import { canRetry, fullTime, isHeld, isUnderway, listTime, statusWords } from './words.js';
 
 @customElement('gyre-mail-card')
 export class MailCardElement extends PlainElement {
@@ -108,13 +110,21 @@ export class MailCardElement extends PlainElement {
 
   private remedies(status: readonly SendStatus[]): unknown {
     const { id } = this.mail;
+    const held = status.find(isHeld);
     const retry = status.some(canRetry);
     const stop = status.some(isUnderway);
     if (!retry && !stop) return nothing;
     return html`<p class="row">
+      ${held ? this.allow(held) : nothing}
       ${retry ? html`<button class="button" data-testid="mail-retry" @click=${() => desk.run((box) => box.retry(id))}>${icon('retry')} Send again</button>` : nothing}
       ${stop ? html`<button class="text-button" data-testid="mail-cancel" @click=${() => desk.run((box) => box.cancel(id))}>Stop sending</button>` : nothing}
     </p>`;
+  }
+
+  private allow({ code }: SendStatus): unknown {
+    const note = code === 'UPLOADS_HELD' && session.stats ? holdNote(session.stats) : null;
+    const lift = (): Promise<boolean> => session.act((gyre) => (note ? gyre.setLimits(note.change) : gyre.setUpload(true)));
+    return html`<button class="button primary" data-testid="mail-allow" title="It uses your upload bandwidth, and the peers it links to see your IP address. You can change this in the settings." @click=${lift}>${note?.action ?? 'Allow sending'}</button>`;
   }
 
   private toggle(): void {

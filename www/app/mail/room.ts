@@ -18,9 +18,20 @@ export const undo = new Undo();
 desk.addEventListener('mail', (event) => void arrived((event as CustomEvent<ThreadSummary>).detail));
 desk.addEventListener('change', () => {
   const { state } = desk;
-  if (state?.state === 'ready') mailUse.set(true);
+  if (state?.state === 'ready') {
+    mailUse.set(true);
+    fetchLater ??= setTimeout(fetchParts, QUIET_MS);
+  }
   session.setUnread(state?.state === 'ready' ? state.unread : 0);
 });
+
+let fetchLater: ReturnType<typeof setTimeout> | undefined;
+
+/** Fetches what the page of an open mailbox loads late, so that it can go on without where it came from. */
+function fetchParts(): void {
+  const parts = [import('../pages/mail-page.js'), import(/* webpackChunkName: "mail-html" */ './sanitise.js'), import(/* webpackChunkName: "qr" */ 'qr'), import(/* webpackChunkName: "qr-read" */ 'qr/decode.js')];
+  void Promise.allSettled(parts);
+}
 
 /** Does something that can be undone, and offers that. */
 export async function doThenOffer(work: (box: Mailbox) => Promise<Done>): Promise<boolean> {
@@ -59,3 +70,6 @@ async function arrived(thread: ThreadSummary): Promise<void> {
     // Some mobile browsers let only a service worker notify; the count in the title tells as well.
   }
 }
+
+/** Milliseconds that what is shown first has for itself. */
+const QUIET_MS = 3_000;

@@ -14,6 +14,7 @@ export interface StatusWords {
 /** How far a letter has come. */
 export function statusWords(status: SendStatus, to = 'them'): StatusWords {
   const { state, peers, relays, code, progress } = status;
+  if (isHeld(status)) return { short: 'Held back', long: code === 'UPLOADS_OFF' ? HELD_OFF : HELD_NOW, tone: 'warm' };
   const part = progress === null ? '' : ` ${Math.floor(progress * 100)} %`;
   switch (state) {
     case 'waiting':
@@ -37,6 +38,11 @@ export function statusWords(status: SendStatus, to = 'them'): StatusWords {
     case 'failed':
       return { short: 'Not sent', long: failed(code), tone: 'bad' };
   }
+}
+
+/** Whether a letter waits because nothing may be sent from here. */
+export function isHeld({ code }: SendStatus): boolean {
+  return code === 'UPLOADS_OFF' || code === 'UPLOADS_HELD';
 }
 
 /** Whether a letter is still on its way, so that it can be stopped. */
@@ -124,6 +130,8 @@ function failed(code: string | null): string {
   return `Not sent${code === null ? '' : ` (${code})`}. It can be tried again`;
 }
 
+const HELD_OFF = 'Held back: what is attached lies in this browser, and it may not send. The mail goes out when you allow that, while this page is open.';
+const HELD_NOW = 'Held back: what is attached lies in this browser, and your limits let nothing be sent now. The mail goes out when they do, while this page is open.';
 const FOLDER_NAMES: Record<Folder, string> = { inbox: 'Inbox', requests: 'Requests', sent: 'Sent', drafts: 'Drafts', archive: 'Archive', trash: 'Trash' };
 const EMPTY: Record<Folder, string> = {
   inbox: 'No mail here. What people send you arrives while this page is open, and what came before is fetched when you come back.',

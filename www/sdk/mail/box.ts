@@ -288,6 +288,11 @@ export class Edit {
     this.changes.values.set(key, value ?? null);
   }
 
+  /** A value that stands alone, as it will be after what was changed so far. */
+  async value<T>(key: string): Promise<T | null> {
+    return this.changes.values.has(key) ? (this.changes.values.get(key) as T | null) : this.#box.value<T>(key);
+  }
+
   async mail(id: string): Promise<StoredMail | null> {
     const changed = this.changes.mails.get(id);
     return changed === undefined ? this.#box.mail(id) : changed;

@@ -16,11 +16,11 @@ import { ofLetter, partContent, withBody } from './incoming.js';
 import type { IdentitySaid, Input, Letter, MailModule, Output, Post, StatusSaid } from './module.js';
 import { Outgoing } from './outgoing.js';
 import { People } from './people.js';
-import type { StoredAttachment, StoredMail, StoredThread } from './records.js';
+import { withHold, type StoredAttachment, type StoredMail, type StoredThread } from './records.js';
 import { Search } from './search.js';
 import { hex, unhex } from './seal.js';
 import { searchStamp } from './stamp.js';
-import { applyThread, packShared, readShared, touch, touchedThreads } from './sync.js';
+import { applyThread, heardOf, packShared, readShared, remember, touch, touchedThreads } from './sync.js';
 import type { Contact, MailSettings, SendStatus } from './types.js';
 import { Wanted } from './wanted.js';
 
@@ -66,6 +66,7 @@ export class Desk {
   readonly #bodies = new Map<string, { retry: ReturnType<typeof setTimeout> | undefined; tries: number }>();
   #relays: Uint8Array;
   #syncing: ReturnType<typeof setTimeout> | undefined;
+  #syncDue = 0;
   /** Letters and contacts that came in this run. */
   came = { mails: 0, at: 0 };
   /** Whether others can look this mailbox up: its record was taken by somebody, in this run or one before. */
@@ -80,7 +81,7 @@ export class Desk {
     this.box = box;
     this.module = module;
     this.people = new People(module, post, met);
-    this.drafts = new Drafts(box);
+    this.drafts = new Drafts(box, now);
     this.search = new Search(box);
     this.#wanted = new Wanted(box, node, (message) => void this.#whole(message).catch(() => undefined));
     this.courier = new Courier(post, custody, {
@@ -175,10 +176,14 @@ export class Desk {
         if (!thread) continue;
         if (flags.starred !== undefined) thread.starred = flags.starred;
         if (flags.folder !== undefined) thread.folder = flags.folder;
-        thread.touched = this.#parts.now();
+        // A clock that is behind makes no change the earlier one.
+        thread.touched = Math.max(this.#parts.now(), thread.touched + 1);
         if (flags.read === undefined) continue;
         const mails = (await edit.mails(id)).filter((mail) => !mail.own);
         const changed = flags.read ? mails.filter((mail) => !mail.read) : mails.slice(-1);
+        const marked = flags.read ? undefined : changed[0]?.time;
+        if (marked === undefined) delete thread.marked;
+        else thread.marked = marked;
         if (flags.read) read.push(...changed.filter((mail) => mail.verified === 'device').map((mail) => mail.id));
         if (changed.length > 0) await edit.change(changed.map((mail) => ({ ...mail, read: flags.read ?? mail.read })));
       }
@@ -255,11 +260,20 @@ export class Desk {
   }
 
   /** Tells the other machines of this person how things are here, once for all changes of a while. */
-  syncSoon(): void {
-    this.#syncing ??= setTimeout(() => {
+  syncSoon(wait = SYNC_MS): void {
+    const due = performance.now() + wait;
+    if (this.#syncing !== undefined && this.#syncDue <= due) return;
+    clearTimeout(this.#syncing);
+    this.#syncDue = due;
+    this.#syncing = setTimeout(() => {
       this.#syncing = undefined;
       void this.#sync().catch((error: unknown) => console.error('mail: the other machines were not told', error));
-    }, SYNC_MS);
+    }, wait);
+  }
+
+  /** The same for drafts, which change with every few words. */
+  draftsChanged(): void {
+    this.syncSoon(SYNC_DRAFTS_MS);
   }
 
   async close(): Promise<void> {
@@ -303,7 +317,7 @@ export class Desk {
         return this.#status(edit, output, after);
       case 'sent': {
         const mail = await this.outgoing.sent(edit, output);
-        if (mail) after.push(() => this.#arrived([mail]));
+        if (mail) after.push(() => (this.#arrived([mail]), this.draftsChanged()));
         return;
       }
       case 'failed':
@@ -339,17 +353,23 @@ export class Desk {
       return;
     }
     if (!before) {
-      const mail = ofLetter(this.module, this.people, letter);
+      const fresh = ofLetter(this.module, this.people, letter);
+      // On another machine the person may have seen it.
+      const seen = await heardOf(edit, fresh.thread, fresh.time);
+      const mail = seen ? { ...fresh, read: own || fresh.time !== seen.unread } : fresh;
       await edit.add(mail, letter.mime ?? null, (thread, isNew) => {
         if (isNew) thread.request = request;
         else if (!request) thread.request = false;
-        if (!own && !muted && thread.folder !== 'inbox') thread.folder = 'inbox';
+        if (!seen && !own && !muted && thread.folder !== 'inbox') thread.folder = 'inbox';
         if (isNew && muted) thread.folder = 'archive';
+        if (seen && thread.touched < seen.at) {
+          Object.assign(thread, { starred: seen.starred, folder: seen.folder, touched: seen.at, ...(seen.unread === undefined ? {} : { marked: seen.unread }) });
+        }
       });
       after.push(() => {
         this.came = { mails: this.came.mails + 1, at: this.#parts.now() };
         this.#arrived([mail]);
-        if (!own && !muted && !body) this.#parts.news.mail(mail);
+        if (!mail.read && !muted && !body) this.#parts.news.mail(mail);
         if (!request) this.#wanted.try();
       });
       await this.#wanted.add(edit, message, letter.enclosures.map(({ hash }) => hash), !request);
@@ -389,7 +409,7 @@ export class Desk {
       });
       if (whole) {
         this.#arrived([whole]);
-        if (!whole.own) news.mail(whole);
+        if (!whole.read) news.mail(whole);
         await node.call('remove', cidOf(mail.pending.hash)).catch(() => undefined);
       }
     }
@@ -410,7 +430,7 @@ export class Desk {
     const others = mail.status.filter((other) => other.to !== to);
     await edit.change([{ ...mail, status: [...others, status] }]);
     after.push(() => {
-      this.#parts.news.status(status);
+      this.#parts.news.status(withHold(status, mail.enclosed, this.#parts.node.stats().uploadHold));
       this.#parts.news.changed([mail.thread]);
     });
   }
@@ -440,6 +460,8 @@ export class Desk {
     if (!shared) return;
     const changed: string[] = [];
     for (const thread of shared.threads) if (await applyThread(edit, thread)) changed.push(thread.id);
+    await remember(edit, shared.threads);
+    for (const draft of shared.drafts ?? []) if (await this.drafts.hear(edit, draft)) changed.push(draft.id);
     for (const { id, petname, state, met } of shared.contacts) {
       this.people.met.set(id, met);
       if (state === 'request' || this.people.contact(id)) continue;
@@ -472,6 +494,7 @@ export class Desk {
       contacts: this.people.contacts().map(({ id, petname, state, met }) => ({ id, petname, state, met })),
       // A machine that comes later has no threads to which this could apply.
       threads: several ? await touchedThreads(this.box) : [],
+      drafts: await this.drafts.shared(),
     });
     this.courier.tell({ kind: 'sync', data });
   }
@@ -532,6 +555,7 @@ const BODY_RETRY_MS = 15_000;
 const MAX_BODY_RETRY_MS = 1_800_000;
 /** Milliseconds in which changes are gathered before the other machines are told. */
 const SYNC_MS = 5_000;
+const SYNC_DRAFTS_MS = 20_000;
 /** Requests that are looked through when somebody is judged; the module lets fewer wait. */
 const MAX_REQUESTS = 1_000;
 /** Characters of a petname. */

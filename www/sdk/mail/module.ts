@@ -5,7 +5,7 @@
  * when a person uses mail.
  */
 
-import { GyreError } from '../errors.js';
+import { loaded } from '../lazy.js';
 
 /** An attachment in the swarm. */
 export interface Enclosure {
@@ -208,9 +208,9 @@ export interface MailModule {
 
 /** Fetches and instantiates the module once; a failed attempt may be repeated. */
 export function loadMailModule(): Promise<MailModule> {
-  loading ??= instantiate().catch((cause: unknown) => {
+  loading ??= loaded('The mail module', instantiate()).catch((thrown: unknown) => {
     loading = undefined;
-    throw new GyreError('INTERNAL', 'The mail module could not be loaded. Check the connection and try again.', { cause });
+    throw thrown;
   });
   return loading;
 }

@@ -7,22 +7,23 @@
 
 import { GyreError, throwIfAborted } from '../errors.js';
 import type { GyreNode } from '../node.js';
-import type { Progress } from '../types.js';
+import type { Progress, Stats } from '../types.js';
 import type { WasmNode } from '../wasm/gyre.js';
 import { cidOf } from './blobs.js';
 import { Box } from './box.js';
-import type { MailCall, MailOffice, MailWorkOf } from './calls.js';
+import type { MailCall, MailOffice, MailWorkOf, OfficeCall } from './calls.js';
 import type { CustodyNode } from './courier.js';
 import { Desk } from './desk.js';
 import { loadMailModule, type MailModule } from './module.js';
 import type { People } from './people.js';
-import { foldersOf, type StoredMail, type StoredThread } from './records.js';
+import { foldersOf, withHold, type StoredMail, type StoredThread } from './records.js';
 import { Seal } from './seal.js';
+import { loadWords } from './search.js';
 import { exportFile, importFile, type TransferParts } from './transfer.js';
 import type { Draft, Folder, Mail, Mailbox, MailSettings, MailState, ThreadSummary } from './types.js';
 
 /** What the node has for mail. */
-export type MailNode = CustodyNode & Pick<WasmNode, 'keyState' | 'mailSecret' | 'puzzleBits' | 'custodyStats'>;
+export type MailNode = CustodyNode & Pick<WasmNode, 'keyState' | 'mailSecret' | 'puzzleBits'>;
 
 /** What an office is given. */
 export interface OfficeParts {
@@ -38,6 +39,11 @@ export interface OfficeParts {
   readonly now?: () => number;
 }
 
+/** Fetches all that an open mailbox needs, so that the page can go on without where it came from. */
+export async function prepareMail(): Promise<void> {
+  await Promise.all([loadMailModule(), loadWords()]);
+}
+
 /** The one mailbox of an origin and a database. */
 export class Office implements MailOffice {
   readonly #parts: OfficeParts;
@@ -47,6 +53,7 @@ export class Office implements MailOffice {
   #changed: Set<string> | null = null;
   #stateSaid = '';
   #online = false;
+  #hold: Stats['uploadHold'] = null;
   #again: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
 
@@ -68,6 +75,10 @@ export class Office implements MailOffice {
     const online = this.#network() === 'online';
     const came = online && !this.#online;
     this.#online = online;
+    const { uploadHold } = this.#parts.node.stats();
+    // What is attached to letters that wait goes out now, or does not any more.
+    if (this.#hold !== uploadHold && this.#desk) this.#tellChanged([]);
+    this.#hold = uploadHold;
     void this.#desk?.network(came).catch(() => undefined);
     if (this.#desk) this.#tellState();
   }
@@ -85,7 +96,7 @@ export class Office implements MailOffice {
   }
 
   #calls(work: MailWorkOf): Calls {
-    const { custody, linkBase } = this.#parts;
+    const { linkBase } = this.#parts;
     const { token, signal, onProgress } = work;
     const open = (): Promise<Desk> => this.#ready();
     return {
@@ -97,30 +108,34 @@ export class Office implements MailOffice {
         const { box, drafts, people } = await open();
         if (folder === 'drafts') return draftPage(await drafts.list((id) => people.person(people.who(id))), before, limit);
         const page = await box.list(checkFolder(folder), before, Math.min(Math.max(1, limit), MAX_PAGE));
-        return { ...page, threads: page.threads.map((thread) => summary(thread, people, folder)) };
+        return { ...page, threads: page.threads.map((thread) => this.#summary(thread, people, folder)) };
       },
       thread: async (id) => {
         const { box, people } = await open();
         const here = this.#here();
-        return (await box.mails(id)).map((mail) => shown(mail, people, here));
+        const { uploadHold } = this.#parts.node.stats();
+        return (await box.mails(id)).map((mail) => shown(mail, people, here, uploadHold));
       },
       search: async (query, { limit = PAGE } = {}) => {
         const { box, people, search } = await open();
         const found = await box.threads(await search.find(query, 2 * Math.min(Math.max(1, limit), MAX_PAGE)));
-        return found.filter(({ folder }) => folder !== 'trash').slice(0, limit).map((thread) => summary(thread, people));
+        return found.filter(({ folder }) => folder !== 'trash').slice(0, limit).map((thread) => this.#summary(thread, people));
       },
       send: async (draft) => (await open()).outgoing.send(token, checkDraft(draft), { signal, onProgress }),
       cancel: async (message) => (await open()).courier.told({ kind: 'cancel', message }),
       retry: async (message) => (await open()).courier.told({ kind: 'retry', message }),
       saveDraft: async (draft) => {
-        const id = await (await open()).drafts.save(draft.id ?? token, checkDraft(draft), this.#now());
+        const desk = await open();
+        const id = await desk.drafts.save(draft.id ?? token, checkDraft(draft), this.#now());
+        desk.draftsChanged();
         this.#tellChanged([id]);
         return id;
       },
       draft: async (id) => (await open()).drafts.get(id),
       deleteDraft: async (id) => {
-        const { box, drafts } = await open();
-        await box.edit((edit) => drafts.remove(edit, id));
+        const desk = await open();
+        await desk.box.edit((edit) => desk.drafts.remove(edit, id));
+        desk.draftsChanged();
         this.#tellChanged([id]);
       },
       mark: async (threads, flags) => (await open()).mark(threads, flags),
@@ -155,10 +170,6 @@ export class Office implements MailOffice {
         return exportFile(this.#transfer(desk), format, threads, { signal, onProgress });
       },
       removeDevice: async (key) => (await open()).courier.told({ kind: 'removeDevice', key }),
-      kept: async () => {
-        const { envelopes, bytes, blobs, blobBytes } = await custody.custodyStats();
-        return { envelopes, bytes, attachments: blobs, attachmentBytes: blobBytes };
-      },
     };
   }
 
@@ -214,6 +225,7 @@ export class Office implements MailOffice {
     }
     this.#desk = desk;
     this.#online = this.#network() === 'online';
+    this.#hold = this.#parts.node.stats().uploadHold;
     await desk.work(this.#online);
     this.#tellState();
     return desk;
@@ -330,15 +342,16 @@ export class Office implements MailOffice {
     }, () => undefined);
   }
 
-  /** Gathers changes for a moment. */
+  /** Gathers changes for a moment; none are any. */
   #tellChanged(threads: readonly string[]): void {
     if (!this.#changed) {
       const gathered = (this.#changed = new Set());
       setTimeout(() => {
         this.#changed = null;
-        if (!this.#stopped) this.#parts.tell('change', { threads: gathered.size > MAX_TOLD ? [] : [...gathered] });
+        if (!this.#stopped) this.#parts.tell('change', { threads: gathered.has(ANY) || gathered.size > MAX_TOLD ? [] : [...gathered] });
       }, GATHER_MS);
     }
+    if (threads.length === 0) this.#changed.add(ANY);
     for (const thread of threads) this.#changed.add(thread);
   }
 
@@ -347,7 +360,7 @@ export class Office implements MailOffice {
     const desk = this.#desk;
     const thread = await desk?.box.thread(mail.thread);
     if (!desk || !thread) return;
-    const told = summary(thread, desk.people);
+    const told = this.#summary(thread, desk.people);
     this.#parts.tell('mail', told);
     if (!desk.settings.notifications || typeof Notification === 'undefined' || Notification.permission !== 'granted') return;
     if (document.visibilityState === 'visible') return;
@@ -357,6 +370,12 @@ export class Office implements MailOffice {
     } catch {
       // Some browsers show notifications from service workers alone.
     }
+  }
+
+  #summary(thread: StoredThread, people: People, shownIn?: Folder): ThreadSummary {
+    const { status, lastOwn } = thread;
+    const { uploadHold } = this.#parts.node.stats();
+    return summary({ ...thread, status: status && withHold(status, lastOwn?.enclosed, uploadHold) }, people, shownIn);
   }
 
   #here(): (hash: string) => boolean {
@@ -380,7 +399,7 @@ export class Office implements MailOffice {
 }
 
 /** The calls of a mailbox without what belongs to events and to work. */
-type Calls = { [K in MailCall]: (...args: Parameters<Mailbox[K]>) => Promise<Awaited<ReturnType<Mailbox[K]>>> };
+type Calls = { [K in OfficeCall]: (...args: Parameters<Mailbox[K]>) => Promise<Awaited<ReturnType<Mailbox[K]>>> };
 
 function summary(thread: StoredThread, people: People, shownIn?: Folder): ThreadSummary {
   const { id, subject, snippet, from, to, time, unread, count, starred, attachments, status } = thread;
@@ -389,7 +408,7 @@ function summary(thread: StoredThread, people: People, shownIn?: Folder): Thread
   return { id, subject, snippet, from: who.map((one) => people.person(one)), time, unread: unread > 0, count, starred, attachments, folder, status };
 }
 
-function shown(mail: StoredMail, people: People, here: (hash: string) => boolean): Mail {
+function shown(mail: StoredMail, people: People, here: (hash: string) => boolean, hold: Stats['uploadHold']): Mail {
   const { id, thread, from, to, time, subject, text, html, attachments, own, read, status, verified } = mail;
   return {
     id,
@@ -403,7 +422,7 @@ function shown(mail: StoredMail, people: People, here: (hash: string) => boolean
     attachments: attachments.map(({ name, type, size, enclosure, contentId }) => ({ name, type, size, here: enclosure === null || here(enclosure.hash), contentId: contentId ?? null })),
     own,
     read,
-    status,
+    status: status.map((one) => withHold(one, mail.enclosed, hold)),
     verified,
   };
 }
@@ -450,6 +469,8 @@ const PAGE = 50;
 const MAX_PAGE = 500;
 /** Milliseconds in which changes are gathered: five events a second, as of the node. */
 const GATHER_MS = 200;
+/** No thread has this id. */
+const ANY = '';
 /** Threads that one event names; more are any. */
 const MAX_TOLD = 100;
 /** Milliseconds until a mailbox that could not be written is opened again. */

@@ -108,11 +108,12 @@ export class Outgoing {
     draft: Draft,
     { signal, onProgress }: { signal?: AbortSignal | undefined; onProgress?: ((progress: Progress) => void) | undefined },
   ): Promise<Sent> {
-    const { box, module, node, post, people, now } = this.#parts;
+    const { box, module, node, post, people, drafts, now } = this.#parts;
     const before = await box.value<Sent>(sentKey(token));
     if (before) return { message: before.message, thread: before.thread };
     throwIfAborted(signal);
-    const to = checked(draft, (text) => people.resolve(text));
+    const away = draft.elsewhere ?? (draft.id === undefined ? [] : await drafts.elsewhere(draft.id));
+    const to = checked({ ...draft, elsewhere: away }, (text) => people.resolve(text));
     const total = draft.attachments.reduce((sum, { size }) => sum + size, 0);
     const begun = (await box.value<Begun>(sealingKey(token))) ?? { at: now(), blobs: [], enclosures: [] };
     const shared: Enclosure[] = begun.enclosures.map((enclosure) => ({ ...enclosure, key: Uint8Array.from(enclosure.key) }));
@@ -175,6 +176,7 @@ export class Outgoing {
         verified: 'device',
         messageId,
         pending: null,
+        ...(body || enclosures.length > 0 ? { enclosed: true } : {}),
       };
       const letter = {
         to,
@@ -235,6 +237,7 @@ function checked(draft: Draft, resolve: (text: string) => string): string[] {
   const to = [...new Set(draft.to.map(resolve))];
   if (to.length === 0) throw new GyreError('BAD_OPTIONS', 'Say to whom this mail goes.');
   if (to.length > MAX_RECIPIENTS) throw new GyreError('BAD_OPTIONS', `A mail goes to at most ${MAX_RECIPIENTS} people.`);
+  if (draft.elsewhere && draft.elsewhere.length > 0) throw new GyreError('BAD_OPTIONS', `On another of your machines: ${draft.elsewhere.join(', ')}. Attach it here, or leave it out.`);
   if (draft.attachments.length > MAX_ENCLOSURES) throw new GyreError('BAD_OPTIONS', `A mail has at most ${MAX_ENCLOSURES} attachments.`);
   const bytes = draft.attachments.reduce((sum, { size }) => sum + size, 0) + 2 * (draft.text.length + (draft.html?.length ?? 0));
   if (bytes > MAX_ENCLOSED_BYTES) throw new GyreError('BAD_OPTIONS', 'A mail has at most 25 MiB with its attachments.');

@@ -5,6 +5,7 @@
  * range of an index.
  */
 
+import type { Stats } from '../types.js';
 import type { Folder, Mail, PlainFolder, SendStatus } from './types.js';
 
 /** Somebody as a mail names them; petnames are put in when it is shown. */
@@ -53,6 +54,8 @@ export interface StoredMail {
   readonly messageId: string | null;
   /** The long body that has yet to be fetched. */
   readonly pending: StoredEnclosure | null;
+  /** Of one's own: something of it lies in the swarm, so that it waits until this machine may send. */
+  readonly enclosed?: boolean;
 }
 
 /** A thread, as its mails make it, and what the person did to it. */
@@ -72,10 +75,12 @@ export interface StoredThread {
   request: boolean;
   received: boolean;
   sent: boolean;
-  lastOwn: { readonly id: string; readonly time: number } | null;
+  lastOwn: { readonly id: string; readonly time: number; readonly enclosed?: boolean } | null;
   status: SendStatus | null;
   /** When the person last changed what the other devices are to know. */
   touched: number;
+  /** Time of the mail that the person marked as unread, if that was their last word of it. */
+  marked?: number;
 }
 
 /** A thread without mails. */
@@ -111,7 +116,7 @@ export function addToThread(thread: StoredThread, mail: StoredMail): void {
     thread.sent = true;
     thread.to = together(thread.to, mail.to);
     if (!thread.lastOwn || mail.time >= thread.lastOwn.time) {
-      thread.lastOwn = { id: mail.id, time: mail.time };
+      thread.lastOwn = { id: mail.id, time: mail.time, ...(mail.enclosed ? { enclosed: true } : {}) };
       thread.status = furthestBehind(mail.status);
     }
   } else {
@@ -126,8 +131,8 @@ export function addToThread(thread: StoredThread, mail: StoredMail): void {
 
 /** A thread made anew of its mails, oldest first; what the person did to it stays. */
 export function rebuilt(thread: StoredThread, mails: readonly StoredMail[]): StoredThread {
-  const { starred, folder, request, touched } = thread;
-  const made = { ...emptyThread(thread.id), starred, folder, request, touched };
+  const { starred, folder, request, touched, marked } = thread;
+  const made = { ...emptyThread(thread.id), starred, folder, request, touched, ...(marked === undefined ? {} : { marked }) };
   for (const mail of mails) addToThread(made, mail);
   return made;
 }
@@ -162,6 +167,12 @@ export function furthestBehind(statuses: readonly SendStatus[]): SendStatus | nu
   return behind;
 }
 
+/** A state with why it stays: where nothing may be sent, nobody can fetch what of a letter lies in the swarm. */
+export function withHold(status: SendStatus, enclosed: boolean | undefined, hold: Stats['uploadHold']): SendStatus {
+  if (!enclosed || !hold || status.code !== null || !HELD.includes(status.state)) return status;
+  return { ...status, code: hold === 'unasked' || hold === 'refused' ? 'UPLOADS_OFF' : 'UPLOADS_HELD' };
+}
+
 /** The beginning of a text on one line, without what is quoted. */
 export function snippetOf(text: string): string {
   const own = text.slice(0, 4 * SNIPPET_LENGTH).replace(/^>.*$/gm, '');
@@ -192,6 +203,8 @@ const ORDER: readonly SendStatus['state'][] = [
   'delivered',
   'read',
 ];
+/** Not stored yet. */
+const HELD: readonly SendStatus['state'][] = ['waiting', 'looking', 'stamping'];
 /** Characters of a snippet: two lines of a wide list. */
 const SNIPPET_LENGTH = 160;
 /** People that a summary names; a list shows three. */

@@ -5,6 +5,7 @@
  * be out of step with it; whoever searches before it is done waits for the rest.
  */
 
+import { loaded } from '../lazy.js';
 import type { Box } from './box.js';
 import type { StoredMail } from './records.js';
 import type { Words, WordsOf } from './words.js';
@@ -26,6 +27,7 @@ export class Search {
 
   /** Begins when the page has had time to draw. */
   prepare(): void {
+    void loadWords().catch(() => undefined);
     this.#idle = setTimeout(() => void this.#made().catch(() => undefined), REST_MS);
   }
 
@@ -62,7 +64,7 @@ export class Search {
   }
 
   async #make(): Promise<Words> {
-    const { Words } = await import(/* webpackChunkName: "gyre-mail-words" */ './words.js');
+    const { Words } = await loadWords();
     const words = (this.#begun = new Words());
     for (let at = 0; !this.#stopped; ) {
       const { mails, last } = await this.#box.mailsAfter(at, SLICE);
@@ -80,6 +82,11 @@ export class Search {
     this.#gone.clear();
     return words;
   }
+}
+
+/** The library of the index. @throws GyreError `NOT_LOADED`. */
+export function loadWords(): Promise<typeof import('./words.js')> {
+  return loaded('The search', import(/* webpackChunkName: "gyre-mail-words" */ './words.js'));
 }
 
 function wordsOf({ id, thread, subject, text, from, to, attachments }: StoredMail): WordsOf {

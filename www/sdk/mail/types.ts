@@ -66,7 +66,10 @@ export interface SendStatus {
   readonly relays: number;
   /** 0 to 1 of the state's work where that is known. */
   readonly progress: number | null;
-  /** Why, where something is wrong. */
+  /**
+   * Why, where something is wrong. `UPLOADS_OFF`: something of it lies in the swarm, and the person lets nothing be sent from here
+   * (`setUpload`); `UPLOADS_HELD`: their limits do not now (`stats().uploadHold`).
+   */
   readonly code: string | null;
 }
 
@@ -136,6 +139,11 @@ export interface Draft {
   readonly thread?: string;
   /** The message it answers. */
   readonly inReplyTo?: string;
+  /**
+   * Names of attachments that lie on another machine of this person; left out, nothing about them changes. A mail is sent only when
+   * there are none: attach them here, or leave their names out.
+   */
+  readonly elsewhere?: readonly string[];
 }
 
 /** Somebody whom the owner of the mailbox knows, or who asks to be known. */

@@ -9,7 +9,7 @@
  */
 
 import { GyreError, raced } from '../errors.js';
-import type { MailCall, MailWorkOf } from '../mail/calls.js';
+import { KEPT, type MailCall, type MailWorkOf } from '../mail/calls.js';
 import type {
   GyreNode,
   ImportOptions,
@@ -46,6 +46,8 @@ export interface Starter {
   start(known: Network | null): Promise<{ node: LocalNode; network: Network }>;
   /** Gets ready for a start without starting anything. */
   prepare(): Promise<unknown>;
+  /** Gets ready to open the mailbox. */
+  prepareMail(): Promise<unknown>;
 }
 
 /** The node of an origin, wherever it runs. */
@@ -82,6 +84,7 @@ export class SharedNode implements GyreNode {
   /** Whether a node was ever there: a first start that fails is the caller's to know of. */
   #joined = false;
   #prepared = false;
+  #mailPrepared = false;
 
   private constructor(starter: Starter, platform: Platform) {
     this.#starter = starter;
@@ -164,7 +167,9 @@ export class SharedNode implements GyreNode {
     return this.#attempt(async (node) => {
       tries += 1;
       try {
-        return await node.mail(name, args, work);
+        const result = await node.mail(name, args, work);
+        if (!WITHOUT_MAILBOX.includes(name)) this.#prepareMail();
+        return result;
       } catch (thrown) {
         // The mailbox that was lost may have been made.
         if (tries > 1 && name === 'create' && GyreError.from(thrown).code === 'MAIL_EXISTS') return undefined;
@@ -474,6 +479,13 @@ export class SharedNode implements GyreNode {
     this.#starter.prepare().catch(() => (this.#prepared = false));
   }
 
+  /** The same for the mailbox, once there is one. */
+  #prepareMail(): void {
+    if (this.#mailPrepared) return;
+    this.#mailPrepared = true;
+    this.#starter.prepareMail().catch(() => (this.#mailPrepared = false));
+  }
+
   // ── is anybody there? ──
 
   #heard = (): void => {
@@ -539,6 +551,8 @@ function storeName(database: string): string {
   return `gyre-store:${database}`;
 }
 
+/** Calls that are answered where there is no mailbox. */
+const WITHOUT_MAILBOX: readonly MailCall[] = ['state', KEPT];
 /** Leaders that one call may outlive; more in one call's life is a fault that another try does not mend. */
 const MAX_LEADERS = 8;
 /** Milliseconds between two tries to open a store that is about to be free. */

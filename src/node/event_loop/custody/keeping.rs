@@ -63,10 +63,7 @@ impl<S: Store> EventLoop<S> {
             return;
         };
         let mut config = self.custody.config.clone();
-        let part = self.storage.quota / PART_OF_QUOTA / ENVELOPE_LEN as u64;
-        config.capacity =
-            usize::try_from(part).map_or(config.capacity, |part| part.min(config.capacity));
-        config.blob_bytes = config.blob_bytes.min(self.storage.quota / PART_OF_QUOTA);
+        (config.capacity, config.blob_bytes) = self.room_for_others();
         let seed = u64::from_le_bytes(rt::random());
         let mut custodian = Custodian::new(signer, config, seed);
         let mut contents = Contents::read(heads);
@@ -76,6 +73,23 @@ impl<S: Store> EventLoop<S> {
         self.drain_custodian();
         self.clear_kept(rows);
         self.announce_custody();
+    }
+
+    /// The room that the person gives is another, or the browser offers another.
+    pub(in super::super) fn review_room_for_others(&mut self) {
+        let (capacity, blob_bytes) = self.room_for_others();
+        if let Some(custodian) = &mut self.custody.custodian {
+            custodian.set_room(capacity, blob_bytes);
+            self.drain_custodian();
+        }
+    }
+
+    /// Messages, and bytes of what is attached.
+    fn room_for_others(&self) -> (usize, u64) {
+        let config = &self.custody.config;
+        let part = self.storage.quota / PART_OF_QUOTA;
+        let messages = usize::try_from(part / ENVELOPE_LEN as u64).unwrap_or(usize::MAX);
+        (messages.min(config.capacity), part.min(config.blob_bytes))
     }
 
     /// Tells the indexes that mail can be left here, if it can.

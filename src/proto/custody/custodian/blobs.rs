@@ -72,6 +72,11 @@ impl Blobs {
         })
     }
 
+    /// The bytes of all that is kept, or on its way.
+    pub(super) fn held(&self) -> u64 {
+        self.known.values().map(|known| u64::from(known.size)).sum()
+    }
+
     /// Of which message this is the wish.
     pub(super) fn message_of(&self, id: MessageId) -> Option<MessageId> {
         self.messages.get(&id).copied()
@@ -133,8 +138,7 @@ impl Blobs {
                 None => (fresh, count) = (fresh + u64::from(blob.size), count + 1),
             }
         }
-        let held: u64 = self.known.values().map(|known| u64::from(known.size)).sum();
-        if held + fresh > capacity || self.known.len() + count > MAX_KEPT {
+        if self.held() + fresh > capacity || self.known.len() + count > MAX_KEPT {
             return Err(Refusal::NoRoom);
         }
         for blob in wish.keep.blobs() {

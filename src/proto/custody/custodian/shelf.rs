@@ -97,6 +97,22 @@ impl Shelf {
         }
     }
 
+    /// Sets how many are kept in all, and takes out what is more: those that end first.
+    pub(super) fn set_capacity(&mut self, capacity: usize) -> Vec<MessageId> {
+        self.capacity = capacity;
+        let mut gone = self.by_end();
+        gone.truncate(self.len().saturating_sub(capacity));
+        for id in &gone {
+            self.remove(*id);
+        }
+        gone
+    }
+
+    /// All of them, those that end first in front.
+    pub(super) fn by_end(&self) -> Vec<MessageId> {
+        self.ends.iter().map(|(_, id)| *id).collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.items.len()
     }

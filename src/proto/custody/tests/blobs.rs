@@ -176,6 +176,23 @@ fn what_is_over_a_quota_is_refused() {
     assert_eq!(keeper.ask(2, large(0)), []);
     refused(keeper.ask(3, large(1)), Refusal::NoRoom);
     refused(with(0).ask(2, large(0)), Refusal::NoRoom);
+    // More room counts at once; with less, what ends first goes.
+    let mut keeper = with(MAX_BYTES);
+    assert_eq!(keeper.ask(2, large(0)), []);
+    keeper.machine.set_room(100, 2 * MAX_BYTES);
+    assert_eq!(keeper.ask(3, large(1)), []);
+    for n in [0, 1] {
+        assert_eq!(fetched(&mut keeper, n, true).len(), 1);
+    }
+    let mut holds_in = |messages, bytes| {
+        keeper.machine.set_room(messages, bytes);
+        keeper.handle(Input::Tick);
+        (keeper.machine.len(), keeper.machine.blobs())
+    };
+    assert_eq!(holds_in(100, 2 * MAX_BYTES), (20, (2, 2 * MAX_BYTES)));
+    assert_eq!(holds_in(100, MAX_BYTES), (20, (1, MAX_BYTES)));
+    assert_eq!(holds_in(100, MAX_BYTES - 1), (20, (0, 0)));
+    assert_eq!(holds_in(10, MAX_BYTES), (10, (0, 0)));
     // And their number.
     let mut keeper = with(1 << 40);
     let mut wishes = 0;

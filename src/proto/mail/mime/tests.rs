@@ -136,6 +136,22 @@ proptest! {
     }
 
     #[test]
+    fn any_charset_is_read_without_panic(
+        field in "(=\\?|\\?=|\\?[bqBQ]\\?|big5|x|\\*[0-9]?\\*?=|''|%[0-9A-F]{2}|[;\" \\\\=_?*']|\r\n |[a-z]){0,40}",
+        text in prop::collection::vec(any::<u8>(), 0..60),
+    ) {
+        let tables = |_: &str, bytes: &[u8]| Some(String::from_utf8_lossy(bytes).into_owned());
+        for encoding in ["base64", "quoted-printable", "8bit"] {
+            let head = format!("Subject: {field}\r\nFrom: {field} <a@b>\r\nContent-Disposition: attachment; {field}\r\nContent-Transfer-Encoding: {encoding}\r\nContent-Type: text/plain; charset=big5; {field}\r\n\r\n");
+            let bytes = [head.as_bytes(), &text].concat();
+            let mail = parse_with(&bytes, &tables);
+            for part in mail.attachments {
+                prop_assert_eq!(attachment_with(&bytes, part.index, &tables).unwrap().len(), part.size);
+            }
+        }
+    }
+
+    #[test]
     fn any_text_arrives(subject in "\\PC{0,100}", text in "(\\PC|\n){0,200}", name in "\\PC{0,40}") {
         let draft = Draft { subject, text, from: Person { name, address: "a@example.org".into() }, message_id: "1@x".into(), ..Draft::default() };
         let mail = parse(&build(&draft));
