@@ -1,4 +1,4 @@
-// One person, two machines: drafts and what was read and starred are the same on both, also on one that began empty with the 24 words.
+// One person, two machines: what is being written on one is there on the other, which began empty with the 24 words, and mail comes to both.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -17,7 +17,7 @@ const drafts = (person) => person.ask(async (gyre) => Promise.all((await gyre.ma
   return { id, subject, text, attachments: attachments.map(({ name }) => name), elsewhere: elsewhere ?? [] };
 })));
 
-test('drafts, and what was read and starred, are the same on two machines of a person', { timeout: 1_800_000 }, async (t) => {
+test('a draft comes to a machine that began with the 24 words, and mail to both', { timeout: 1_800_000 }, async (t) => {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay({ args: ['--puzzle-bits', '0', '--mailboxes', '100MB'] }));
   const others = await launch('chromium');
@@ -43,18 +43,8 @@ test('drafts, and what was read and starred, are the same on two machines of a p
   await until(async () => `the draft on the empty machine; it has ${JSON.stringify(await drafts(second))}`, async () => (await drafts(second)).length === 1, { timeout: TOLD_MS, every: 500 });
   assert.deepEqual(await drafts(second), [{ id: draft, subject: 'half', text: 'a mail', attachments: [], elsewhere: ['x.txt'] }]);
 
-  // What Bob writes comes to both; what is done with it on one is done on the other.
+  // What Bob writes comes to both.
   await bob.send(await first.id(), [1]);
   const [[letter], [same]] = await Promise.all([first.receive(bobId, 1), second.receive(bobId, 1)]);
   assert.equal(letter.id, same.id);
-  await first.ask((gyre, thread) => gyre.mail.mark([thread], { read: true, starred: true, folder: 'archive' }), letter.thread);
-  await second.ask((gyre, id) => gyre.mail.saveDraft({ id, to: [], subject: 'whole', text: 'a mail', attachments: [] }), draft);
-  const archived = () => second.ask(async (gyre) => (await gyre.mail.list('archive')).threads.map(({ id, unread, starred }) => [id, unread, starred]));
-  await until(async () => `the letter to be archived there, too; there is ${JSON.stringify(await archived())}`, async () => (await archived()).length === 1, { timeout: TOLD_MS, every: 500 });
-  assert.deepEqual(await archived(), [[letter.thread, false, true]]);
-  await until('the draft as it was changed', async () => (await drafts(first))[0]?.subject === 'whole', { timeout: TOLD_MS, every: 500 });
-  assert.deepEqual((await drafts(first))[0].attachments, ['x.txt'], 'what is attached stays where it is');
-
-  await first.ask((gyre, id) => gyre.mail.deleteDraft(id), draft);
-  await until('the end of the draft there, too', async () => (await drafts(second)).length === 0, { timeout: TOLD_MS, every: 500 });
 });

@@ -36,13 +36,13 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
       return {
         title: 'The browser’s storage does not work',
         advice:
-          'Private windows and full disks can cause this. Free some space or use an ordinary window.',
+          'Free some space, or use a window that is not private.',
         remedy: 'retry',
       };
     case 'QUOTA_EXCEEDED':
       return {
         title: 'No room left',
-        advice: 'Remove something, or allow Gyre more room, then try again.',
+        advice: 'Remove something, or allow Gyre more room.',
         remedy: 'storage',
       };
     case 'BAD_LINK':
@@ -60,7 +60,7 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
     case 'WRONG_KEY':
       return {
         title: 'The key in this link does not fit',
-        advice: 'It was found, but this key does not open it. Ask for the whole link again.',
+        advice: 'Ask for the whole link again.',
         remedy: 'home',
       };
     case 'NOT_FOUND':
@@ -109,7 +109,7 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
     case 'RECORD_MALFORMED':
       return {
         title: 'What this address leads to cannot be read',
-        advice: 'What was received is no record of it. Gyre goes on asking others.',
+        advice: 'Gyre goes on asking others.',
         remedy: 'retry',
       };
     case 'RECORD_TOO_LARGE':
@@ -121,19 +121,19 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
     case 'RECORD_BAD_SIGNATURE':
       return {
         title: 'This was not signed by its owner',
-        advice: 'What was received is not from them. Gyre goes on asking others.',
+        advice: 'Gyre goes on asking others.',
         remedy: 'retry',
       };
     case 'RECORD_WRONG_NAME':
       return {
         title: 'This belongs to another address',
-        advice: 'What was received is signed for that. Gyre goes on asking others.',
+        advice: 'Gyre goes on asking others.',
         remedy: 'retry',
       };
     case 'RECORD_EXPIRED':
       return {
         title: 'This address has not been renewed',
-        advice: 'Ask its owner to publish again.',
+        advice: 'Ask its owner to publish.',
         remedy: 'retry',
       };
     case 'RECORD_STALE':
@@ -145,7 +145,7 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
     case 'RECORD_REFUSED':
       return {
         title: 'The address could not be kept anywhere',
-        advice: 'Nobody reachable has room for it now. Try again later.',
+        advice: 'Nobody reachable has room for it now.',
         remedy: 'retry',
       };
     case 'INVALID_RECORD':
@@ -157,19 +157,19 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
     case 'DENIED':
       return {
         title: 'This is on a denylist',
-        advice: 'A list that you have added says so. Others may open it.',
+        advice: 'A list that you have added says so.',
         remedy: 'lists',
       };
     case 'NO_KEYS':
       return {
         title: 'You have no keys here yet',
-        advice: 'Make some, or bring yours with the 24 words, then try again.',
+        advice: 'Make some, or bring yours with the 24 words.',
         remedy: null,
       };
     case 'KEYS_EXIST':
       return {
         title: 'There are keys here already',
-        advice: 'Keep a copy of those first: others would take their place.',
+        advice: 'Keep a copy of those first.',
         remedy: null,
       };
     case 'LOCKED':
