@@ -291,7 +291,7 @@ export class Gyre extends EventTarget {
       const asked = name !== null && options.previous === undefined;
       const previous = before?.address ?? (asked ? ((await this.#headOf(name, signal))?.cid ?? null) : null);
       let path: string | null = null;
-      const { siteSource } = await loaded('What publishes', import(/* webpackChunkName: "gyre-publish" */ './publish.js'));
+      const { siteSource } = await loaded(import(/* webpackChunkName: "gyre-publish" */ './publish.js'));
       const source = siteSource(files, (reading) => (path = reading));
       const { name: title, index, missing, fallback } = options;
       const settings = { name: title, previous: previous ?? undefined, index, missing, fallback };
@@ -575,13 +575,12 @@ function starterOf(options: JoinOptions): Starter {
       };
       return { node: new LocalNode(node, wasm.memory, office), network };
     },
-    prepare: () => loadWasm(options.wasm),
-    prepareMail: async () => (await openOffice()).prepareMail(),
+    prepare: (mail) => (mail ? openOffice().then((office) => office.prepareMail()) : loadWasm(options.wasm)),
   };
 }
 
 function openOffice(): Promise<typeof import('./mail/office.js')> {
-  return loaded('The mailbox', import(/* webpackChunkName: "gyre-mail" */ './mail/office.js'));
+  return loaded(import(/* webpackChunkName: "gyre-mail" */ './mail/office.js'));
 }
 
 async function findNetwork(options: JoinOptions): Promise<Network> {

@@ -183,13 +183,9 @@ export function checkSiteNumber(site: number): number {
 }
 
 const pageEdges: KeyEdges = {
-  words: async () => {
-    const response = await loaded('The list of words', fetch(new URL('./english.txt', import.meta.url)));
-    if (!response.ok) throw new GyreError('NOT_LOADED', 'The list of words could not be loaded. Check the connection and try again.');
-    return response.text();
-  },
+  words: () => loaded(fetch(new URL('./english.txt', import.meta.url)).then((response) => (response.ok ? response.text() : Promise.reject(response)))),
   stretch: async (passphrase, lock) => {
-    const { stretch } = await loaded('What opens keys', import(/* webpackChunkName: "gyre-argon2" */ './argon2.js'));
+    const { stretch } = await loaded(import(/* webpackChunkName: "gyre-argon2" */ './argon2.js'));
     return stretch(passphrase, lock);
   },
   makePasskey: async (salt) => (await passkeys()).makePasskey(salt),
@@ -197,7 +193,7 @@ const pageEdges: KeyEdges = {
 };
 
 function passkeys(): Promise<typeof import('./passkey.js')> {
-  return loaded('What asks for passkeys', import(/* webpackChunkName: "gyre-passkey" */ './passkey.js'));
+  return loaded(import(/* webpackChunkName: "gyre-passkey" */ './passkey.js'));
 }
 
 function isPassphrase(lock: KeyLock): lock is PassphraseLock {

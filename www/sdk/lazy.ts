@@ -3,11 +3,8 @@
 import { GyreError } from './errors.js';
 
 /** What loading gives. @throws GyreError `NOT_LOADED` if it cannot be had now, which may be tried again. */
-export async function loaded<T>(what: string, part: Promise<T>): Promise<T> {
-  try {
-    return await part;
-  } catch (cause) {
-    if (cause instanceof GyreError) throw cause;
-    throw new GyreError('NOT_LOADED', `${what} could not be loaded. Check the connection and try again.`, { cause });
-  }
+export function loaded<T>(part: Promise<T>): Promise<T> {
+  return part.catch((cause: unknown) => {
+    throw new GyreError('NOT_LOADED', 'Check the connection and try again, or reload the page.', { cause });
+  });
 }

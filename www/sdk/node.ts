@@ -8,8 +8,7 @@
  */
 
 import { GyreError } from './errors.js';
-import { KEPT, type MailCall, type MailOffice, type MailWorkOf } from './mail/calls.js';
-import type { Mailbox } from './mail/types.js';
+import type { MailCall, MailOffice, MailWorkOf } from './mail/calls.js';
 import type { SiteChange } from './site-types.js';
 import type { Opened } from './source.js';
 import type { PeerInfo, Stats, SwarmInfo } from './types.js';
@@ -195,7 +194,10 @@ export class LocalNode implements GyreNode {
   }
 
   async mail(name: MailCall, args: readonly unknown[], work: MailWorkOf): Promise<unknown> {
-    if (name === KEPT) return this.#kept();
+    if (name === 'kept') {
+      const { envelopes, bytes, blobs, blobBytes } = await this.#wasm.custodyStats();
+      return { envelopes, bytes, attachments: blobs, attachmentBytes: blobBytes };
+    }
     const open = this.#openOffice;
     if (!open || this.gone) throw new GyreError('UNSUPPORTED', 'There is no mail here.');
     this.#office ??= open(this, this.#wasm, (type, detail) => this.#tellMail(type, detail)).catch((thrown: unknown) => {
@@ -203,11 +205,6 @@ export class LocalNode implements GyreNode {
       throw thrown;
     });
     return (await this.#office).call(name, args, work);
-  }
-
-  async #kept(): ReturnType<Mailbox['kept']> {
-    const { envelopes, bytes, blobs, blobBytes } = await this.#wasm.custodyStats();
-    return { envelopes, bytes, attachments: blobs, attachmentBytes: blobBytes };
   }
 
   onMail(callback: MailNews): void {

@@ -19,7 +19,7 @@ export function loadWasm(location?: URL | string): Promise<WasmModule> {
   if (typeof WebAssembly !== 'object') {
     return Promise.reject(new GyreError('UNSUPPORTED', 'This browser cannot run WebAssembly.'));
   }
-  loading ??= loaded('The peer', instantiate(location)).catch((thrown: unknown) => {
+  loading ??= loaded(instantiate(location)).catch((thrown: unknown) => {
     loading = undefined;
     throw thrown;
   });

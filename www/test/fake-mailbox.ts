@@ -186,11 +186,11 @@ export class FakeMailbox extends EventTarget implements Mailbox {
     this.#changed([]);
   }
 
-  async resolve(text: string): Promise<{ id: string; contact: Contact | null; reachable: boolean | null }> {
+  async resolve(text: string): Promise<{ id: string; contact: Contact | null }> {
     await this.#called(`resolve ${text}`);
     const id = /([ybndrfg8ejkmcpqxot1uwisza345h769]{52})/.exec(text)?.[1];
     if (id === undefined) throw new GyreError('BAD_LINK', 'This is no link to a person.');
-    return { id, contact: this.people.find((one) => one.id === id) ?? null, reachable: null };
+    return { id, contact: this.people.find((one) => one.id === id) ?? null };
   }
 
   async card(): Promise<{ link: string; text: string; safety: string }> {

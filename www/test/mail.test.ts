@@ -79,7 +79,6 @@ class Place {
       database: this.database,
       start: async () => ({ node: new LocalNode(this.node.asWasm(), null, office), network: { relays: [], stun: [] } }),
       prepare: async () => undefined,
-      prepareMail: async () => undefined,
     };
     const gyre = new Gyre(await SharedNode.join(starter, tab.platform), 'https://host.example/');
     this.gyres.push({ tab, gyre });

@@ -40,7 +40,6 @@ class Origin {
         return { node: new LocalNode(node.asWasm()), network: { relays: ['/relay'], stun: [] } };
       },
       prepare: async () => void (this.prepared += 1),
-      prepareMail: async () => undefined,
     };
   }
 

@@ -29,20 +29,20 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
     case 'STORE_NEWER':
       return {
         title: 'Your files were kept by a newer version',
-        advice: 'This page is older than what is stored here. Reload to get the current version.',
+        advice: 'Reload to get the current version of this page.',
         remedy: 'reload',
       };
     case 'STORE_FAILED':
       return {
         title: 'The browser’s storage does not work',
         advice:
-          'Private windows and full disks can cause this. Free some space or use an ordinary window, then try again.',
+          'Free some space, or use a window that is not private.',
         remedy: 'retry',
       };
     case 'QUOTA_EXCEEDED':
       return {
         title: 'No room left',
-        advice: 'The storage set aside for Gyre is full. Remove something, or allow it more room, then try again.',
+        advice: 'Remove something, or allow Gyre more room.',
         remedy: 'storage',
       };
     case 'BAD_LINK':
@@ -54,19 +54,19 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
     case 'BAD_SITE':
       return {
         title: 'This site cannot be shown',
-        advice: message || 'What its publisher put together is not a site that Gyre can read.',
+        advice: message || 'It is not a site that Gyre can read.',
         remedy: 'home',
       };
     case 'WRONG_KEY':
       return {
         title: 'The key in this link does not fit',
-        advice: 'The file was found, but this key does not open it. Ask for the link again and copy all of it.',
+        advice: 'Ask for the whole link again.',
         remedy: 'home',
       };
     case 'NOT_FOUND':
       return {
         title: 'Nobody reachable has this file right now',
-        advice: 'It comes from other people’s browsers. Ask somebody who has it to open Gyre; this page looks again every minute.',
+        advice: 'Ask somebody who has it to open Gyre; this page looks again every minute.',
         remedy: 'retry',
       };
     case 'ABORTED':
@@ -90,14 +90,14 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
     case 'INTERRUPTED':
       return {
         title: 'The tab that did this was closed',
-        advice: 'Your files are kept by one tab at a time; it was closed before this was done. Try again.',
+        advice: 'One tab at a time keeps your files, and it was closed. Try again.',
         remedy: 'retry',
       };
     case 'UNSUPPORTED':
       return {
         title: 'This browser cannot take part',
         advice:
-          'Gyre needs WebRTC, IndexedDB and WebAssembly. A current Firefox, Chrome, Edge or Safari has them, unless an extension or a setting turns them off.',
+          'It has no WebRTC, IndexedDB or WebAssembly, or they are turned off. A current Firefox, Chrome, Edge or Safari has them.',
         remedy: null,
       };
     case 'BAD_NAME':
@@ -109,67 +109,67 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
     case 'RECORD_MALFORMED':
       return {
         title: 'What this address leads to cannot be read',
-        advice: 'Somebody sent bytes that are no record of it. Gyre goes on asking others.',
+        advice: 'Gyre goes on asking others.',
         remedy: 'retry',
       };
     case 'RECORD_TOO_LARGE':
       return {
         title: 'What this address leads to is too long',
-        advice: 'A record may have 10 KiB. Whoever publishes here has to make it shorter.',
+        advice: 'A record may have 10 KiB. Its publisher has to make it shorter.',
         remedy: 'home',
       };
     case 'RECORD_BAD_SIGNATURE':
       return {
         title: 'This was not signed by its owner',
-        advice: 'What was received is not from whoever owns this address. Gyre goes on asking others.',
+        advice: 'Gyre goes on asking others.',
         remedy: 'retry',
       };
     case 'RECORD_WRONG_NAME':
       return {
         title: 'This belongs to another address',
-        advice: 'What was received is signed for another address. Gyre goes on asking others.',
+        advice: 'Gyre goes on asking others.',
         remedy: 'retry',
       };
     case 'RECORD_EXPIRED':
       return {
         title: 'This address has not been renewed',
-        advice: 'What it led to was valid for some time only. Ask its owner to publish again.',
+        advice: 'Ask its owner to publish.',
         remedy: 'retry',
       };
     case 'RECORD_STALE':
       return {
         title: 'There is something newer already',
-        advice: 'A newer version than this one is known. Reload to see it.',
+        advice: 'Reload to see it.',
         remedy: 'reload',
       };
     case 'RECORD_REFUSED':
       return {
         title: 'The address could not be kept anywhere',
-        advice: 'Nobody who is reachable has room for it now. Try again later.',
+        advice: 'Nobody reachable has room for it now.',
         remedy: 'retry',
       };
     case 'INVALID_RECORD':
       return {
         title: 'This entry could not be published',
-        advice: 'It was not accepted as it is. Reload, then try again.',
+        advice: 'Reload, then try again.',
         remedy: 'reload',
       };
     case 'DENIED':
       return {
         title: 'This is on a denylist',
-        advice: 'A list that you have added says that this is not to be opened here. Others may open it.',
+        advice: 'A list that you have added says so.',
         remedy: 'lists',
       };
     case 'NO_KEYS':
       return {
         title: 'You have no keys here yet',
-        advice: 'Make some, or bring yours with the 24 words, then try again.',
+        advice: 'Make some, or bring yours with the 24 words.',
         remedy: null,
       };
     case 'KEYS_EXIST':
       return {
         title: 'There are keys here already',
-        advice: 'Keep a copy of those first: others would take their place.',
+        advice: 'Keep a copy of those first.',
         remedy: null,
       };
     case 'LOCKED':
@@ -187,7 +187,7 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
     case 'BAD_KEY_FILE':
       return {
         title: 'This is not a file of keys',
-        advice: 'Choose the file that you kept when you made your keys, unchanged.',
+        advice: 'Choose the file that you kept when you made your keys.',
         remedy: 'retry',
       };
     case 'BAD_PHRASE':
@@ -197,7 +197,7 @@ export function adviceFor(code: ErrorCode, message = ''): Advice {
         remedy: 'retry',
       };
     case 'NOT_LOADED':
-      return { title: 'Part of this page is missing', advice: `${message || 'It could not be loaded.'} If that does not help, reload the page.`, remedy: 'retry' };
+      return { title: 'Part of this page is missing', advice: 'Check the connection and try again, or reload the page.', remedy: 'retry' };
     case 'BAD_OPTIONS':
     case 'INTERNAL':
       return { title: 'Something went wrong', advice: message || 'Reload the page and try again.', remedy: 'retry' };

@@ -6,11 +6,8 @@ import type { Mailbox } from './types.js';
 /** A call of a {@link Mailbox}. */
 export type MailCall = Exclude<keyof Mailbox, keyof EventTarget>;
 
-/** One that asks the node alone: whoever keeps mail for others needs no mailbox. */
-export const KEPT = 'kept';
-
-/** A call that needs what is loaded with a mailbox. */
-export type OfficeCall = Exclude<MailCall, typeof KEPT>;
+/** A call that needs what is loaded with a mailbox: whoever keeps mail for others may have none. */
+export type OfficeCall = Exclude<MailCall, 'kept'>;
 
 /** What a call is given beside its arguments. */
 export interface MailWorkOf {

@@ -487,13 +487,12 @@ export class Desk {
     if (this.#closed.signal.aborted || this.#identity.state !== 'ready') return;
     const { readReceipts, stampBits, strangers } = this.#settings;
     const at = (await this.box.value<number>('settings-at')) ?? 0;
-    const several = this.#identity.devices.length > 1;
     const data = await packShared({
       version: 1,
       settings: at > 0 ? { readReceipts, stampBits, strangers, at } : null,
       contacts: this.people.contacts().map(({ id, petname, state, met }) => ({ id, petname, state, met })),
-      // A machine that comes later has no threads to which this could apply.
-      threads: several ? await touchedThreads(this.box) : [],
+      // Also for a machine that came without this one knowing.
+      threads: await touchedThreads(this.box),
       drafts: await this.drafts.shared(),
     });
     this.courier.tell({ kind: 'sync', data });

@@ -208,7 +208,7 @@ export interface MailModule {
 
 /** Fetches and instantiates the module once; a failed attempt may be repeated. */
 export function loadMailModule(): Promise<MailModule> {
-  loading ??= loaded('The mail module', instantiate()).catch((thrown: unknown) => {
+  loading ??= loaded(instantiate()).catch((thrown: unknown) => {
     loading = undefined;
     throw thrown;
   });

@@ -152,7 +152,7 @@ export class Office implements MailOffice {
       resolve: async (text) => {
         const { people } = await open();
         const id = people.resolve(text);
-        return { id, contact: people.contact(id), reachable: null };
+        return { id, contact: people.contact(id) };
       },
       card: async () => {
         const desk = await open();

@@ -86,7 +86,7 @@ export class Search {
 
 /** The library of the index. @throws GyreError `NOT_LOADED`. */
 export function loadWords(): Promise<typeof import('./words.js')> {
-  return loaded('The search', import(/* webpackChunkName: "gyre-mail-words" */ './words.js'));
+  return loaded(import(/* webpackChunkName: "gyre-mail-words" */ './words.js'));
 }
 
 function wordsOf({ id, thread, subject, text, from, to, attachments }: StoredMail): WordsOf {

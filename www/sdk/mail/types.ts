@@ -268,8 +268,8 @@ export interface Mailbox extends EventTarget {
   /** Takes a card or a link. @throws GyreError `BAD_LINK`. */
   addContact(cardOrLink: string, petname: string): Promise<Contact>;
   setContact(id: string, change: { readonly petname?: string; readonly state?: Contact['state'] }): Promise<void>;
-  /** Whom a link, an id or a petname means; `reachable` is `null` while that is not known. @throws GyreError `BAD_LINK`. */
-  resolve(text: string): Promise<{ readonly id: string; readonly contact: Contact | null; readonly reachable: boolean | null }>;
+  /** Whom a link, an id or a petname means. Whether they are there now nobody can tell: no machine is known to be theirs. @throws GyreError `BAD_LINK`. */
+  resolve(text: string): Promise<{ readonly id: string; readonly contact: Contact | null }>;
   /** One's own card: a link to show, the text in it, and the fingerprint that others see beside one's name. */
   card(): Promise<{ readonly link: string; readonly text: string; readonly safety: string }>;
 

@@ -9,7 +9,7 @@
  */
 
 import { GyreError, raced } from '../errors.js';
-import { KEPT, type MailCall, type MailWorkOf } from '../mail/calls.js';
+import type { MailCall, MailWorkOf } from '../mail/calls.js';
 import type {
   GyreNode,
   ImportOptions,
@@ -44,10 +44,8 @@ export interface Starter {
   readonly database: string;
   /** Starts the node; `known` are the relays that the leader before had. */
   start(known: Network | null): Promise<{ node: LocalNode; network: Network }>;
-  /** Gets ready for a start without starting anything. */
-  prepare(): Promise<unknown>;
-  /** Gets ready to open the mailbox. */
-  prepareMail(): Promise<unknown>;
+  /** Gets ready for a start without starting anything, or to open the mailbox. */
+  prepare(mail: boolean): Promise<unknown>;
 }
 
 /** The node of an origin, wherever it runs. */
@@ -83,8 +81,7 @@ export class SharedNode implements GyreNode {
   #alive: () => void = () => undefined;
   /** Whether a node was ever there: a first start that fails is the caller's to know of. */
   #joined = false;
-  #prepared = false;
-  #mailPrepared = false;
+  readonly #prepared = new Set<boolean>();
 
   private constructor(starter: Starter, platform: Platform) {
     this.#starter = starter;
@@ -168,7 +165,7 @@ export class SharedNode implements GyreNode {
       tries += 1;
       try {
         const result = await node.mail(name, args, work);
-        if (!WITHOUT_MAILBOX.includes(name)) this.#prepareMail();
+        if (name !== 'state' && name !== 'kept') this.#prepare(true);
         return result;
       } catch (thrown) {
         // The mailbox that was lost may have been made.
@@ -473,17 +470,11 @@ export class SharedNode implements GyreNode {
   }
 
   /** A tab that may lead one day fetches what it needs for that while it is quiet. */
-  #prepare(): void {
-    if (this.#prepared) return;
-    this.#prepared = true;
-    this.#starter.prepare().catch(() => (this.#prepared = false));
-  }
-
-  /** The same for the mailbox, once there is one. */
-  #prepareMail(): void {
-    if (this.#mailPrepared) return;
-    this.#mailPrepared = true;
-    this.#starter.prepareMail().catch(() => (this.#mailPrepared = false));
+  #prepare(mail = false): void {
+    const prepared = this.#prepared;
+    if (prepared.has(mail)) return;
+    prepared.add(mail);
+    this.#starter.prepare(mail).catch(() => prepared.delete(mail));
   }
 
   // ── is anybody there? ──
@@ -551,8 +542,6 @@ function storeName(database: string): string {
   return `gyre-store:${database}`;
 }
 
-/** Calls that are answered where there is no mailbox. */
-const WITHOUT_MAILBOX: readonly MailCall[] = ['state', KEPT];
 /** Leaders that one call may outlive; more in one call's life is a fault that another try does not mend. */
 const MAX_LEADERS = 8;
 /** Milliseconds between two tries to open a store that is about to be free. */

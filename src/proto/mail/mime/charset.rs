@@ -71,9 +71,8 @@ pub(super) fn read_again(message: &mut Message<'_>, parser: &MessageParser, tabl
             Encoding::QuotedPrintable => quoted_printable_decode(bytes),
         });
         let text = bytes.and_then(|bytes| tables(&charset, &bytes));
-        match (&mut part.body, text) {
-            (PartType::Text(body) | PartType::Html(body), Some(text)) => *body = text.into(),
-            _ => {}
+        if let (PartType::Text(body) | PartType::Html(body), Some(text)) = (&mut part.body, text) {
+            *body = text.into();
         }
     }
 }
