@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { relayGone, Scene, Visitor } from './lib/app.mjs';
-import { launch, until } from './lib/browser.mjs';
+import { launch, until, wait } from './lib/browser.mjs';
 import { holdsAll, pages } from './lib/publishing.mjs';
 import { startRelay } from './lib/relay.mjs';
 import { placeOf, publish } from './lib/sites.mjs';
@@ -35,6 +35,8 @@ test('three readers in browsers keep a site up for a fourth, without its publish
   await until(async () => `a link to a reader; there are ${JSON.stringify(await fourth.peers())}`, async () => (await linked()).length > 0, { timeout: 240_000 });
   assert.deepEqual(await fourth.node((gyre) => gyre.swarms().length), 0, 'it has nothing of the site');
 
+  // Meanwhile the app loads what shows a site, as it does once it has joined.
+  await wait(15_000);
   publisher.quiet();
   await publisher.leave();
   await relay.kill();
