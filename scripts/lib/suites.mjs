@@ -24,7 +24,7 @@ export const suites = [
     about: 'Chromium and Firefox, a real relay, real files',
     prepare: [ensureBrowsers],
     needs: ['app', 'test-relay'],
-    run: () => nodeTestFiles('tests/e2e', { atOnce: 4, first: ['mail-many', 'mail-recovery', 'mail-many-peers', 'publish', 'browse-isolation', 'browse'] }),
+    run: () => nodeTestFiles('tests/e2e', { atOnce: 4, first: ['mail-many', 'mail-devices', 'mail-many-peers', 'mail-recovery', 'publish', 'browse-isolation', 'browse'] }),
   },
   {
     name: 'check',
