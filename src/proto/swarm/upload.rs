@@ -401,18 +401,31 @@ impl Swarm {
         self.peers.values().filter(leech).count()
     }
 
-    /// As the only seed of several leeches: tells a leech which chunks nobody else was told of.
+    /// As the only seed of several leeches: tells a leech which chunks nobody else was told of. One that is left alone may ask for
+    /// anything from then on.
     pub(super) fn suggest(&mut self, key: PeerKey) {
-        if !self.upload_allowed || self.spread.exhausted || !self.is_lone_seed() {
+        let hinted = self.peers.get(&key).is_some_and(|peer| peer.client.hinted);
+        let over = self.spread.exhausted && !hinted;
+        if over || !self.upload_allowed || !self.is_lone_seed() {
             return;
         }
         let leeches = self.leeches();
+        if leeches < 2 && hinted {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                self.spread.take_back_hints(&mut peer.client);
+            }
+            return self.announce(key);
+        }
         let Some(ledger) = &self.ledger else { return };
         let availability = ledger.picker.availability();
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
         if leeches < 2 || peer.holds == Holds::All || peer.client.choked || peer.client.sleeps {
+            return;
+        }
+        // Who is given hints has to be told once more when they end.
+        if peer.announced_by_us + 1 >= self.config.announcements_max || self.spread.exhausted {
             return;
         }
         while peer.client.hints.len() < self.config.hints_per_peer {

@@ -60,7 +60,8 @@ export class Person {
 
   async forget() {
     await this.go();
-    rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
+    // What the browser started may still write for a moment.
+    rmSync(this.profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
   }
 
   ask(work, ...args) {

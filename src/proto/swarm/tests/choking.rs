@@ -243,3 +243,41 @@ fn what_was_hinted_to_one_that_wants_nothing_is_hinted_anew() {
         .collect();
     assert_eq!(told.len(), CHUNKS as usize, "nothing is lost between them");
 }
+
+#[test]
+fn one_that_is_left_alone_with_a_seed_that_gave_hints_may_ask_for_anything() {
+    let mut bench = Bench::new(true);
+    let size = bench.tree.size();
+    for peer in [1, 2] {
+        bench.modern(peer, Some(size));
+        bench.receive(peer, Message::Interested);
+    }
+    let hinted = |message: &Message| matches!(message, Message::Suggest { .. });
+    assert!(sent(&bench.log, 2).iter().any(hinted));
+    // The first was sent a chunk that nobody else has, and leaves with it.
+    let first = sent(&bench.log, 1).into_iter().find(hinted);
+    let Some(Message::Suggest { index }) = first else {
+        panic!("no hint");
+    };
+    bench.receive(1, Message::Request { index });
+    bench.log.clear();
+    bench.input(Input::Disconnected { peer: PeerKey(1) });
+    assert!(sent(&bench.log, 2).contains(&Message::HaveAll { size }));
+    bench.log.clear();
+    bench.receive(2, Message::Request { index });
+    assert!(!sent(&bench.log, 2).iter().any(hinted), "alone");
+    // With a third it is given hints again, as often as it may be told of the end of them.
+    for third in 3..40 {
+        bench.modern(third, Some(size));
+        bench.receive(third, Message::Interested);
+        bench.input(Input::Disconnected {
+            peer: PeerKey(third),
+        });
+    }
+    let all = sent(&bench.log, 2);
+    let last = all.iter().rposition(hinted);
+    let told = all
+        .iter()
+        .rposition(|message| *message == Message::HaveAll { size });
+    assert!(last.is_some() && last < told, "{last:?} {told:?}");
+}
