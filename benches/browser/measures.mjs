@@ -339,8 +339,8 @@ async function fetchAll(gyre, link) {
       return { done, rate: (swarm.down - first.bytes) / 1e3 / (done - first.at) };
     }
     if (swarm?.state === 'failed') throw new Error(swarm.error?.message ?? 'the fetch failed');
-    // Often enough to see the start, then seldom enough not to take part in what is measured.
-    await new Promise((resolve) => setTimeout(resolve, first ? 100 : 25));
+    // Often enough to see the start, seldom enough not to take part in what is measured.
+    await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
 

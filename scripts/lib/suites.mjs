@@ -50,8 +50,7 @@ export const suites = [
     turn: 'cargo',
     about: 'unit, property, simulation and integration tests, native',
     prepare: [ensureMailPeers],
-    // Tests of whole nodes wait most of the time, and two cores would run two of them.
-    run: () => cargoTests(['test', '--locked', ...nativeFeatures, '--no-fail-fast'], { env: { RUST_TEST_THREADS: '4' }, timeout: 40 * MINUTE }),
+    run: () => cargoTests(['test', '--locked', ...nativeFeatures, '--no-fail-fast'], { timeout: 40 * MINUTE }),
   },
   {
     name: 'sites',

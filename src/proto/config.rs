@@ -29,9 +29,8 @@ pub struct Config {
     /// Time that outstanding requests cover beyond the latency. Default 100 ms: two busy pages, each of which may be late by a
     /// few frames; without it the faster side of a fast link runs dry.
     pub pipeline_slack: Duration,
-    /// Bytes of chunk data a peer may send before it is granted more, less what came from it and is not durable yet. Default 12 MiB:
-    /// a pipeline of 4 MiB, as a browser gives no receive back-pressure, and what waits for the store meanwhile; the pipeline
-    /// raises it where rate x latency asks for it, and all peers together stay within `unstored_max`.
+    /// Bytes of chunk data a peer may send before it is granted more. Default 4 MiB: the top of the 1 to 4 MiB that a
+    /// browser needs since it gives no receive back-pressure; the pipeline raises it where rate x latency asks for it.
     pub credit_initial: u32,
     /// Bytes by which credit is topped up at least. Default 1 MiB: one small message for every four chunks.
     pub credit_step: u32,
@@ -129,7 +128,7 @@ impl Default for Config {
             pipeline_min: 1,
             pipeline_max: 64,
             pipeline_slack: Duration::from_millis(100),
-            credit_initial: 48 * CHUNK_SIZE as u32,
+            credit_initial: 16 * CHUNK_SIZE as u32,
             credit_step: 4 * CHUNK_SIZE as u32,
             unstored_max: 128 * CHUNK_SIZE,
             stall_min: Duration::from_secs(10),

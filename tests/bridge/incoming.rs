@@ -367,23 +367,22 @@ fn swaks_hands_mail_in_over_tls() {
         let tls = super::outgoing::certificate(files.path());
         let port = super::outgoing::with_tls(&mut scene, bridge(zone().serve().await), tls).await;
         let bob = known(&scene, "Bob").await;
-        let to = format!("{}@{DOMAIN}", bob.id());
-        let said = loop {
-            let output = tokio::process::Command::new("swaks")
-                .args(["--server", "127.0.0.1", "--port", &port.to_string()])
-                .args(["--tls", "--helo", "client.example"])
-                .args(["--from", "zoe@fine.example", "--to", &to])
-                .args(["--body", "Swaks was here.", "--h-Subject", "over TLS"])
-                .output()
-                .await
-                .unwrap();
-            let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            // As every mail server does, it comes again after such an answer.
-            if !said.contains("450 4.1.1") {
-                assert!(output.status.success(), "{said}");
-                break said;
-            }
-        };
+        let output = tokio::process::Command::new("swaks")
+            .args(["--server", "127.0.0.1", "--port", &port.to_string()])
+            .args([
+                "--tls",
+                "--helo",
+                "client.example",
+                "--from",
+                "zoe@fine.example",
+            ])
+            .args(["--to", &format!("{}@{DOMAIN}", bob.id())])
+            .args(["--body", "Swaks was here.", "--h-Subject", "over TLS"])
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}");
         assert!(
             said.contains("TLS started") && said.contains("~> ."),
             "{said}"

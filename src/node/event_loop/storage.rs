@@ -12,12 +12,12 @@ use crate::proto::types::{BlobHash, ChunkIndex, PeerKey};
 use crate::rt;
 use crate::store::{RowId, Store, StoreError, StoredChunk};
 
-/// Chunks in one transaction: 8 MiB. Measured for IndexedDB: several large values a transaction are ten times as fast as one.
-const BATCH: usize = 32;
+/// Chunks in one transaction. Measured for IndexedDB: several large values a transaction are ten times as fast as one.
+const BATCH: usize = 8;
 
 /// How long a chunk waits for others to share its transaction with, unless somebody waits for it. Every transaction costs
 /// the browser about as much as writing a chunk; others hear of the chunk this much later.
-const LINGER: Duration = Duration::from_millis(250);
+const LINGER: Duration = Duration::from_millis(100);
 
 /// Transactions of one blob under way at once: one is being written while the next fills.
 const MAX_WRITING: usize = 2;

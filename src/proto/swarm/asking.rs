@@ -11,12 +11,6 @@ use crate::proto::availability::Holds;
 use crate::proto::message::Message;
 use crate::proto::types::{ChunkIndex, PeerKey, Time};
 
-/// Requests that are sent together in a long pipeline: as many as a step of credit lets a peer answer.
-const REQUESTS_AT_ONCE: usize = 4;
-
-/// Requests of a pipeline that is long: what is still outstanding when the next are sent takes as long as they do.
-const LONG_PIPELINE: usize = 2 * REQUESTS_AT_ONCE;
-
 /// What became of a request that was to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
@@ -41,12 +35,12 @@ impl Swarm {
             Some(key) => vec![key],
             None => self.peers.keys().copied().collect(),
         };
-        able.retain(|key| self.has_room_for(self.begins_with(*key), *key, now));
+        able.retain(|key| self.has_room(*key, now));
         self.random.shuffle(&mut able);
         while !able.is_empty() {
             let mut still = Vec::with_capacity(able.len());
             for key in able {
-                if self.has_room_for(1, key, now)
+                if self.has_room(key, now)
                     && let Some(index) = self.choose(key, now)
                 {
                     match self.ask(key, index, now) {
@@ -64,25 +58,15 @@ impl Swarm {
         self.give_slots_back(whom);
     }
 
-    fn has_room_for(&self, more: usize, key: PeerKey, now: Time) -> bool {
+    fn has_room(&self, key: PeerKey, now: Time) -> bool {
         self.peers.get(&key).is_some_and(|peer| {
             let source = &peer.source;
             !source.choked
                 && (!source.dry || source.may_look(now))
                 && peer.holds != Holds::Nothing
-                && source.asked.len() + more <= source.depth(&self.config)
-                && source.asked.len() + more <= self.room(peer)
+                && source.asked.len() < source.depth(&self.config)
+                && source.asked.len() < self.room(peer)
         })
-    }
-
-    /// For how many requests there has to be room before any is sent: several go in one packet, and a long pipeline does not run
-    /// dry meanwhile.
-    fn begins_with(&self, key: PeerKey) -> usize {
-        let peer = self.peers.get(&key);
-        match peer.map_or(0, |peer| self.room(peer)) >= LONG_PIPELINE {
-            true => REQUESTS_AT_ONCE,
-            false => 1,
-        }
     }
 
     /// The next chunk to ask this peer for.

@@ -20,13 +20,11 @@ mod web;
 
 const CHUNKS: u32 = 40;
 
-/// The defaults, but for what would make the number of requests depend on how fast a test is, the slack, and for less credit than
-/// the blob is long.
+/// The defaults, but for what would make the number of requests depend on how fast a test is: the slack.
 fn exact() -> Config {
     Config {
         pipeline_min: 2,
         pipeline_slack: Duration::ZERO,
-        credit_initial: 16 * CHUNK_SIZE as u32,
         serving_min: 8,
         serving_per_peer: 4,
         serving_max: 8,
