@@ -110,8 +110,6 @@ export const WORKER_PATH = `${RESERVED}sw.js`;
 export const LINK_PATH = `${RESERVED}s/`;
 /** A file of the site to be saved, not shown: `/.gyre/d/<name>/<path>`. */
 export const SAVE_PATH = `${RESERVED}d/`;
-/** A page of the site for the tab that has this token, which leads on to the page itself: `/.gyre/t/<token>/<path>`. */
-export const TAB_PATH = `${RESERVED}t/`;
 /** The request headers that an answer depends on. */
 export const SITE_HEADERS_USED = ['range', 'if-range', 'if-none-match', 'if-match'] as const;
 /** A header of an answer that says that the person lets this site load from elsewhere; it stays in the worker. */
@@ -171,15 +169,6 @@ export function readSiteWhose(value: unknown): SiteWhose | null {
 export function readSiteClaim(value: unknown): SiteClaim | null {
   if (!isObject(value) || value.type !== 'claim' || typeof value.at !== 'number' || Number.isNaN(value.at)) return null;
   return { type: 'claim', at: value.at, version: text(value.version, MAX_TEXT_LENGTH) };
-}
-
-/** Takes a path apart that is for the tab with a token: `null` if it is none. */
-export function readTabPath(path: string): { token: string; path: string } | null {
-  if (!path.startsWith(TAB_PATH)) return null;
-  const rest = path.slice(TAB_PATH.length);
-  const slash = rest.indexOf('/');
-  // Two slashes would name a host.
-  return slash < 0 ? null : { token: rest.slice(0, slash), path: `/${rest.slice(slash).replace(/^[/\\]+/, '')}` };
 }
 
 /** Reads what a bridge says, `null` if it is nothing known. */

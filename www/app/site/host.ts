@@ -6,7 +6,7 @@
  */
 
 import { readWish, SIGN_OF_LIFE_MS, type Answer } from '../../sdk/stream-messages.js';
-import { OUTSIDE_HEADER, readSiteAsk, readSiteWhose, readTabPath, TAB_PATH, type SiteAsk, type SiteClaim, type SiteWhose } from '../../site/messages.js';
+import { OUTSIDE_HEADER, readSiteAsk, readSiteWhose, type SiteAsk, type SiteClaim, type SiteWhose } from '../../site/messages.js';
 
 /** What is needed of an opened site. */
 export interface SiteSource {
@@ -38,7 +38,6 @@ export class SiteHost {
   #stopped = false;
   #version = '';
   /** Names this tab in the address of a page that its frame is to show. */
-  readonly #token = crypto.randomUUID();
   /** The clients that this tab has answered, and when each came to be. */
   readonly #clients = new Map<string, number>();
   /** When the frame began to load a page that has not asked yet; 0 if there is none. */
@@ -69,11 +68,6 @@ export class SiteHost {
       ({ cid }) => source === this.#source && (this.#version = cid),
       () => undefined,
     );
-  }
-
-  /** The path of a page for a new frame of this tab: other tabs of the site leave it to this one. */
-  pathFor(path: string): string {
-    return `${TAB_PATH}${this.#token}${path}`;
   }
 
   /** The frame is about to load a page. */
@@ -116,17 +110,17 @@ export class SiteHost {
   }
 
   /** Whether a request is of this tab's frame. */
-  async #claim({ target, navigate, client, becomes, from }: SiteWhose): Promise<SiteClaim> {
+  async #claim({ navigate, client, becomes, from }: SiteWhose): Promise<SiteClaim> {
     const own = (id: string): boolean => this.#clients.has(id);
-    const certain = readTabPath(target)?.token === this.#token || own(becomes) || own(client);
+    const certain = own(becomes) || own(client);
     if (!certain && navigate) await this.#options.caughtUp?.();
     const known = from.map((id) => this.#clients.get(id) ?? 0);
     const expected = navigate && this.#expected >= Date.now() - EXPECTED_MS ? this.#expected : 0;
     return { type: 'claim', at: certain ? Infinity : Math.max(expected, ...known), version: this.#version };
   }
 
-  #note({ target, navigate, becomes }: SiteAsk): void {
-    if (navigate && !readTabPath(target)) this.#expected = 0;
+  #note({ navigate, becomes }: SiteAsk): void {
+    if (navigate) this.#expected = 0;
     if (becomes === '' || this.#clients.has(becomes)) return;
     this.#clients.set(becomes, Date.now());
     const [eldest] = this.#clients.keys();
@@ -177,8 +171,6 @@ class Session {
       if (signal.aborted) return;
       const site = await cutShort(this.#source, signal);
       const { target, method, headers } = this.#ask;
-      const there = readTabPath(target);
-      if (there) return this.#say({ type: 'head', status: 302, headers: [['location', there.path]], body: false });
       const response = await cutShort(site.fetch(target, { method, headers: { ...headers }, signal }), signal);
       await this.#answer(response);
     } catch (thrown) {

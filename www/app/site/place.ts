@@ -1,7 +1,5 @@
 /** Where sites are: their hosts, their addresses in the app, and how an address is shown. */
 
-import { readTabPath } from '../../site/messages.js';
-
 /** A site and a place in it. */
 export interface SitePlace {
   /** A name (`k51…`) or a version's CID (`bafyr4i…`). */
@@ -69,8 +67,7 @@ export function placeOf(url: string, address: string, origin: string): SitePlace
   const told = new URL(url);
   if (told.origin !== origin) return null;
   const path = told.pathname + told.search + told.hash;
-  // Where no worker has led on from there yet.
-  return { address, path: readTabPath(path)?.path ?? path };
+  return { address, path };
 }
 
 /** A path for people: decoded where nothing in it could be mistaken or hidden. */

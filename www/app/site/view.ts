@@ -226,7 +226,8 @@ export class SiteView {
     frame.setAttribute('sandbox', this.#options.outside ? `${SANDBOX} ${SANDBOX_OUTSIDE}` : SANDBOX);
     frame.allow = 'fullscreen';
     frame.referrerPolicy = 'no-referrer';
-    frame.src = this.#options.origin + this.#options.host.pathFor(this.#place.path);
+    this.#options.host.expect();
+    frame.src = this.#options.origin + this.#place.path;
     frame.addEventListener('load', () => {
       if (this.#frame !== frame) return;
       this.#loaded = true;
