@@ -240,7 +240,7 @@ test('hundreds of requests at once are all answered, some at a time', async (t) 
 });
 
 test('of two tabs that show two versions each answers what its own pages ask for', async (t) => {
-  const { first, second, scope, said } = twoTabs(t);
+  const { first, second, said } = twoTabs(t);
   // Shown by the app in a new frame.
   for (const [host, id, word] of [[first, 'page-1', 'older'], [second, 'page-2', 'newer']] as const) {
     host.expect();
