@@ -44,8 +44,8 @@ function testsIn(path) {
 
 /** Resolves with the exit code: 0 when all passed. */
 async function runIn(kind, folder) {
-  const server = await serveFolder(folder);
   const browser = await launch(kind);
+  const server = await serveFolder(folder);
   try {
     const tab = await browser.page(`${server.url}/`);
     const said = () => tab.evaluate(() => document.getElementById('output').textContent);

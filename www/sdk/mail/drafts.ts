@@ -8,18 +8,11 @@
 import { GyreError } from '../errors.js';
 import type { Box, Edit } from './box.js';
 import { snippetOf } from './records.js';
-import type { SharedDraft } from './sync.js';
+import type { DraftWords, SharedDraft } from './sync.js';
 import type { Draft, Person, ThreadSummary } from './types.js';
 
-interface StoredDraft {
+interface StoredDraft extends DraftWords {
   readonly id: string;
-  readonly to: readonly string[];
-  readonly subject: string;
-  readonly text: string;
-  readonly html: string | null;
-  readonly thread: string | null;
-  readonly inReplyTo: string | null;
-  readonly time: number;
   readonly parts: readonly Part[];
   /** Number of the change that made it so; none of before drafts were told. */
   readonly at?: number;

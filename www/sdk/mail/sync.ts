@@ -25,17 +25,21 @@ export interface SharedDraft {
   readonly id: string;
   /** Number of the change. */
   readonly at: number;
-  readonly draft: {
-    readonly to: readonly string[];
-    readonly subject: string;
-    readonly text: string;
-    readonly html: string | null;
-    readonly thread: string | null;
-    readonly inReplyTo: string | null;
-    readonly time: number;
+  readonly draft: (DraftWords & {
     /** What is attached, wherever it lies. */
     readonly parts: readonly { readonly name: string; readonly type: string; readonly size: number }[];
-  } | null;
+  }) | null;
+}
+
+/** A draft without what is attached. */
+export interface DraftWords {
+  readonly to: readonly string[];
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string | null;
+  readonly thread: string | null;
+  readonly inReplyTo: string | null;
+  readonly time: number;
 }
 
 /** What the person did to a thread. */
