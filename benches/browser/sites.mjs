@@ -14,6 +14,8 @@ import { median, p95 } from './statistics.mjs';
 const KIND = process.env.BENCH_BROWSER ?? 'chromium';
 /** Pages that hear of a new version at once. */
 const READERS = Number(process.env.BENCH_READERS ?? 20);
+/** Milliseconds between looks into a page: the time of a paint is the page's own, and looking costs it something. */
+const LOOK_MS = 200;
 /** Where a reader begins, and where they go on. */
 const FIRST = '/vis/docs/network/index.html';
 const FURTHER = [
@@ -158,7 +160,7 @@ async function walked(page, path) {
     location.href = to;
     return now;
   }, path);
-  const at = await until(`${path} by HTTP`, () => page.evaluate(`location.pathname === ${JSON.stringify(path)} && document.readyState !== 'loading' ? (${painted})() : null`).catch(() => null), { every: 20 });
+  const at = await until(`${path} by HTTP`, () => page.evaluate(`location.pathname === ${JSON.stringify(path)} && document.readyState !== 'loading' ? (${painted})() : null`).catch(() => null), { every: LOOK_MS });
   return at - began;
 }
 
@@ -168,7 +170,7 @@ function inFrame(reader, address, path, ask) {
   return until(`${path} in the site`, async () => {
     const frame = await siteFrame(reader, address);
     return frame.evaluate(`location.pathname === ${JSON.stringify(path)} && document.readyState !== 'loading' ? (${ask})() : null`).catch(() => null);
-  }, { every: 20, timeout: 120_000 });
+  }, { every: LOOK_MS, timeout: 120_000 });
 }
 
 /** One page changed: what its publisher sends to somebody who has the version before. */

@@ -4,6 +4,7 @@ import type { Nobody } from '../sw/ask.js';
 import { disposition } from '../sdk/stream-response.js';
 import { body } from '../sw/body.js';
 import { connect, type BridgeClients } from './bridges.js';
+import { isKept, Kept } from './kept.js';
 import {
   appLink,
   appOrigin,
@@ -14,6 +15,7 @@ import {
   SITE_HEADERS_USED,
   SITE_PROTOCOL,
   siteAddress,
+  VERSION_HEADER,
   type SiteAsk,
 } from './messages.js';
 import { NO_PAGE, notice, wordsFor } from './pages.js';
@@ -40,8 +42,8 @@ export function isForSite(scope: SiteScope, url: string): boolean {
   return origin === scope.location.origin && !(search === '' && LOADER.has(pathname));
 }
 
-/** Answers a request for the site. */
-export async function answerSite(scope: SiteScope, event: SiteFetch): Promise<Response> {
+/** Answers a request for the site; what is `kept` of it without asking anybody. */
+export async function answerSite(scope: SiteScope, event: SiteFetch, kept = new Kept()): Promise<Response> {
   const { request } = event;
   const url = new URL(request.url);
   const { search } = url;
@@ -51,20 +53,27 @@ export async function answerSite(scope: SiteScope, event: SiteFetch): Promise<Re
     const value = request.headers.get(name);
     if (value !== null) headers[name] = value;
   }
+  const target = pathname + search;
+  const again = saved === null && isKept(request.method, request.destination, headers);
+  const known = again ? kept.find(event.clientId, target) : null;
+  if (known) return new Response(known.body, { headers: [...known.headers] as [string, string][] });
   const navigate = request.mode === 'navigate';
-  const ask: SiteAsk = { gyre: SITE_ASK, v: SITE_PROTOCOL, method: request.method, target: pathname + search, navigate, headers, becomes: event.resultingClientId };
+  const ask: SiteAsk = { gyre: SITE_ASK, v: SITE_PROTOCOL, method: request.method, target, navigate, headers, becomes: event.resultingClientId };
   const origin = { client: event.clientId, referrer: request.referrer };
   const found = await connect(scope.clients, ask, origin, request.signal);
-  if ('code' in found) return refusal(scope, request, found, pathname + search);
+  if ('code' in found) return refusal(scope, request, found, target);
   const { line, head } = found;
-  const outside = head.headers.some(([name, value]) => name.toLowerCase() === OUTSIDE_HEADER && value === 'allowed');
+  const said = (wanted: string): string => head.headers.find(([name]) => name.toLowerCase() === wanted)?.[1] ?? '';
+  const outside = said(OUTSIDE_HEADER) === 'allowed';
+  const version = said(VERSION_HEADER);
+  kept.note(event.resultingClientId, version);
   const passed = new Headers(siteHeaders(appOrigin(scope.location), outside));
   // A second policy of the site itself only takes away: browsers enforce both.
   for (const [name, value] of head.headers) if (PASSED.has(name.toLowerCase())) passed.append(name, value);
   if (saved !== null) passed.set('Content-Disposition', disposition(saved, true));
   if (!head.body || BODILESS.has(head.status)) {
     line.close();
-    if (navigate && head.status >= 400) return absent(scope, head.status, pathname + search);
+    if (navigate && head.status >= 400) return absent(scope, head.status, target);
     return new Response(null, { status: head.status, headers: passed });
   }
   let end = (): void => undefined;
@@ -78,10 +87,12 @@ export async function answerSite(scope: SiteScope, event: SiteFetch): Promise<Re
     const pieces: BlobPart[] = [];
     const reader = stream.getReader();
     for (let next = await reader.read(); !next.done; next = await reader.read()) pieces.push(next.value as Uint8Array<ArrayBuffer>);
-    return new Response(new Blob(pieces), { status: head.status, headers: passed });
+    const whole = new Blob(pieces);
+    if (again && head.status === 200) kept.keep(version, target, { headers: [...passed], body: whole });
+    return new Response(whole, { status: head.status, headers: passed });
   } catch (thrown) {
     const [, code = 'INTERNAL', message = String(thrown)] = /^([A-Z_]{1,40}): (.*)$/s.exec((thrown as Error).message) ?? [];
-    return refusal(scope, request, { code, message }, pathname + search);
+    return refusal(scope, request, { code, message }, target);
   }
 }
 

@@ -114,6 +114,8 @@ export const SAVE_PATH = `${RESERVED}d/`;
 export const SITE_HEADERS_USED = ['range', 'if-range', 'if-none-match', 'if-match'] as const;
 /** A header of an answer that says that the person lets this site load from elsewhere; it stays in the worker. */
 export const OUTSIDE_HEADER = 'gyre-outside';
+/** A header of an answer that says of which version of the site it is, by its CID; it stays in the worker. */
+export const VERSION_HEADER = 'gyre-version';
 
 /** The origin of the app that shows the site at `location`: a site's name is one label in front of it. */
 export function appOrigin(location: { protocol: string; host: string }): string {

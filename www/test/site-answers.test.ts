@@ -5,6 +5,7 @@ import { test, type TestContext } from 'node:test';
 import { SiteHost, type SiteSource } from '../app/site/host.js';
 import { answerSite, isForSite, type SiteFetch, type SiteScope } from '../site/answers.js';
 import type { BridgeClient } from '../site/bridges.js';
+import { Kept, MAX_KEPT_BYTES, MAX_KEPT_PART } from '../site/kept.js';
 import { readBridgeSaid, readSiteAsk, readSiteClaim, readSiteWhose, readWatchSaid } from '../site/messages.js';
 import { contentPolicy } from '../site/policy.js';
 
@@ -88,7 +89,7 @@ function twoTabs(t: TestContext) {
   bridge.visibilityState = 'hidden';
   other.focused = true;
   bridges.push(other);
-  for (const [site, word] of [[older, 'older'], [newer, 'newer']] as const) for (const path of ['/', '/a', '/b']) site.files.set(path, () => new Response(word));
+  for (const [site, word] of [[older, 'older'], [newer, 'newer']] as const) for (const path of ['/', '/a', '/b']) site.files.set(path, () => new Response(word, { headers: { 'content-length': String(word.length) } }));
   const said = async (path: string, made: Made = {}): Promise<string> => (await answerSite(scope, fetched(path, made))).text();
   return { older, newer, first, second, bridge, other, bridges, scope, said, begun };
 }
@@ -302,6 +303,50 @@ test('another tab answers in the place of the one asked only with the same versi
   same.newer.files.set('/c', () => Promise.reject(Object.assign(new Error('nobody'), { code: 'NOT_FOUND' })));
   same.older.files.set('/c', () => new Response('of the same version'));
   assert.equal(await same.said('/c', { client: 'unknown' }), 'of the same version');
+});
+
+test('what pages of one version need again is asked for once', async (t) => {
+  const { older, newer, first, scope } = twoTabs(t);
+  const kept = new Kept();
+  const said = async (path: string, made: Made): Promise<string> => (await answerSite(scope, fetched(path, made), kept)).text();
+  const part = { destination: 'style' } as const;
+  for (const id of ['page-1', 'page-2']) {
+    first.expect();
+    assert.equal(await said('/', { ...page, becomes: id }), 'older');
+    assert.equal(await said('/a', { ...part, client: id }), 'older');
+  }
+  const asked = (site: FakeSite, path: string): number => site.asked.filter(({ target }) => target === path).length;
+  assert.deepEqual([asked(older, '/'), asked(older, '/a')], [2, 1], 'pages are asked for each time');
+  // Another version has parts of its own, and who is not known is answered by a tab.
+  assert.equal(await said('/', { ...page, becomes: 'page-3' }), 'newer');
+  assert.equal(await said('/a', { ...part, client: 'page-3' }), 'newer');
+  assert.equal(await said('/a', { ...part, client: 'unknown' }), 'newer');
+  assert.deepEqual([asked(older, '/a'), asked(newer, '/a')], [1, 2]);
+  // A page that was there before keeps what it had.
+  assert.equal(await said('/a', { ...part, client: 'page-1' }), 'older');
+  // What scripts fetch themselves, pieces, and what is not there are asked for.
+  for (const made of [{}, { ...part, headers: { range: 'bytes=0-1' } }, { ...part, method: 'HEAD' }]) await said('/a', { ...made, client: 'page-3' });
+  assert.equal(asked(newer, '/a'), 5);
+  for (let i = 0; i < 2; i++) assert.equal((await answerSite(scope, fetched('/none', { ...part, client: 'page-3' }), kept)).status, 404);
+  assert.equal(asked(newer, '/none'), 2);
+});
+
+test('what is kept of a site is bounded', () => {
+  const kept = new Kept();
+  kept.note('page', 'v');
+  const of = (size: number) => ({ headers: [], body: new Blob([new Uint8Array(size)]) });
+  const count = Math.ceil(MAX_KEPT_BYTES / MAX_KEPT_PART);
+  kept.keep('v', '/large', of(MAX_KEPT_PART + 1));
+  assert.equal(kept.find('page', '/large'), null);
+  for (let i = 0; i < count; i++) kept.keep('v', `/${i}`, of(MAX_KEPT_PART));
+  assert.ok(kept.find('page', '/0'), 'all fit, and this one was used last');
+  kept.keep('v', '/more', of(MAX_KEPT_PART));
+  assert.deepEqual(['/0', '/1', '/2', '/more'].map((path) => kept.find('page', path) !== null), [true, false, true, true]);
+  // Kept twice it counts once.
+  for (let i = 0; i < 3 * count; i++) kept.keep('v', '/more', of(MAX_KEPT_PART));
+  assert.ok(kept.find('page', '/0'));
+  for (let i = 0; i < 1_000; i++) kept.note(`other-${i}`, 'v');
+  assert.equal(kept.find('page', '/0'), null, 'a page that is long gone');
 });
 
 test('the loader’s own files go to the relay, and nothing else of the origin does', () => {

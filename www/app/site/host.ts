@@ -6,7 +6,7 @@
  */
 
 import { readWish, SIGN_OF_LIFE_MS, type Answer } from '../../sdk/stream-messages.js';
-import { OUTSIDE_HEADER, readSiteAsk, readSiteWhose, type SiteAsk, type SiteClaim, type SiteWhose } from '../../site/messages.js';
+import { OUTSIDE_HEADER, readSiteAsk, readSiteWhose, VERSION_HEADER, type SiteAsk, type SiteClaim, type SiteWhose } from '../../site/messages.js';
 
 /** What is needed of an opened site. */
 export interface SiteSource {
@@ -37,7 +37,6 @@ export class SiteHost {
   readonly #queue: (() => void)[] = [];
   #stopped = false;
   #version = '';
-  /** Names this tab in the address of a page that its frame is to show. */
   /** The clients that this tab has answered, and when each came to be. */
   readonly #clients = new Map<string, number>();
   /** When the frame began to load a page that has not asked yet; 0 if there is none. */
@@ -172,7 +171,7 @@ class Session {
       const site = await cutShort(this.#source, signal);
       const { target, method, headers } = this.#ask;
       const response = await cutShort(site.fetch(target, { method, headers: { ...headers }, signal }), signal);
-      await this.#answer(response);
+      await this.#answer(response, site.cid);
     } catch (thrown) {
       if (signal.aborted) return;
       const { code, message } = thrown as { code?: unknown; message?: unknown };
@@ -193,8 +192,8 @@ class Session {
     this.#cut.abort();
   }
 
-  async #answer(response: Response): Promise<void> {
-    const headers: [string, string][] = [...response.headers];
+  async #answer(response: Response, version: string): Promise<void> {
+    const headers: [string, string][] = [...response.headers, [VERSION_HEADER, version]];
     if (this.#options.outside()) headers.push([OUTSIDE_HEADER, 'allowed']);
     const location = response.headers.get('location');
     if (location !== null && /^https?:/i.test(location) && this.#ask.navigate) {
