@@ -7,7 +7,8 @@ import { cidOf, Visitor } from '../../tests/e2e/lib/app.mjs';
 import { launch, until } from '../../tests/e2e/lib/browser.mjs';
 import { serveFolder } from '../../tests/e2e/lib/files.mjs';
 import { startRelay } from '../../tests/e2e/lib/relay.mjs';
-import { installPeers, startTracker } from '../peers/webtorrent.mjs';
+import { installPeers } from '../peers/install.mjs';
+import { startTracker } from '../peers/webtorrent.mjs';
 import { chain } from './raw.mjs';
 import { median } from './statistics.mjs';
 

@@ -1,5 +1,5 @@
 // A real site of over a thousand files, from a peer's browser to a reader's: published, opened, walked through, brought up to date.
-// The yardstick is the same site from the relay by plain HTTP, in the same browser and the same run.
+// The yardsticks are the same site from the relay by plain HTTP, and from a gateway of IPFS in a service worker, in the same browser and the same run.
 
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,8 @@ import { Visitor } from '../../tests/e2e/lib/app.mjs';
 import { launch, until } from '../../tests/e2e/lib/browser.mjs';
 import { startRelay } from '../../tests/e2e/lib/relay.mjs';
 import { giveFolder, placeOf, siteFrame } from '../../tests/e2e/lib/sites.mjs';
+import { installPeers } from '../peers/install.mjs';
+import { startIpfs } from '../peers/ipfs.mjs';
 import { median, p95 } from './statistics.mjs';
 
 const KIND = process.env.BENCH_BROWSER ?? 'chromium';
@@ -27,9 +29,11 @@ export const siteMeasures = [
   {
     name: 'sites',
     needsApp: true,
-    about: 'a real site of over 1,000 files, from a peer, against plain HTTP',
+    about: 'a real site of over 1,000 files, from a peer, against plain HTTP and a service worker of IPFS',
     run: async ({ rounds, log }) => {
+      await installPeers();
       const folder = realSite();
+      const ipfs = await startIpfs(folder);
       const relay = await startRelay();
       const plain = await startRelay({ app: folder });
       const publisher = await Visitor.arrive(KIND, relay);
@@ -39,7 +43,7 @@ export const siteMeasures = [
         const first = await publish(publisher, 'whole');
         log(`${files} files, ${(first.bytes / 1e6).toFixed(1)} MB: published in ${(first.took / 1e3).toFixed(1)} s`);
         const small = await publish(publisher, 'small');
-        const [unlinked, linked, further, plainFirst, plainFurther] = [[], [], [], [], []];
+        const [unlinked, linked, further, plainFirst, plainFurther, ipfsNew, ipfsFirst, ipfsFurther] = [[], [], [], [], [], [], [], []];
         for (let round = 0; round < rounds; round++) {
           const context = await browser.context();
           const reader = await arrive(context, relay);
@@ -52,7 +56,15 @@ export const siteMeasures = [
           plainFirst.push(await walked(page, FIRST));
           for (const path of FURTHER) plainFurther.push(await walked(page, path));
           await other.close();
-          log(`round ${round + 1}: first page ${Math.round(linked.at(-1))} ms (${Math.round(unlinked.at(-1))} ms where nobody was linked), HTTP ${Math.round(plainFirst.at(-1))} ms; further ${Math.round(median(further.slice(-FURTHER.length)))} and ${Math.round(median(plainFurther.slice(-FURTHER.length)))} ms`);
+          ipfsNew.push(await withIpfs(browser, ipfs.elsewhere, (stranger) => walked(stranger, FIRST, ipfs.url)));
+          await withIpfs(browser, `${ipfs.url}/install`, async (warm) => {
+            await until('the worker of IPFS', () => warm.evaluate(() => window.installed));
+            ipfsFirst.push(await walked(warm, FIRST));
+            for (const path of FURTHER) ipfsFurther.push(await walked(warm, path));
+          });
+          const whole = (list) => Math.round(list.at(-1));
+          const middle = (list) => Math.round(median(list.slice(-FURTHER.length)));
+          log(`round ${round + 1}: first page ${whole(linked)} ms (${whole(unlinked)} ms where nobody was linked), HTTP ${whole(plainFirst)} ms, IPFS ${whole(ipfsFirst)} ms (${whole(ipfsNew)} ms where its worker was not installed); further ${middle(further)}, ${middle(plainFurther)} and ${middle(ipfsFurther)} ms`);
         }
         const change = await secondVersion(publisher, browser, relay, first, log);
         const seen = await updates(publisher, browser, relay, log);
@@ -68,7 +80,10 @@ export const siteMeasures = [
           ...change,
           ...ms('first paint, nobody linked yet', unlinked),
           ...ms('first paint, warm', linked, plainFirst, 1000),
+          ...ms('first paint, warm, against IPFS', linked, ipfsFirst),
+          ...ms('first paint, warm, against IPFS not installed', linked, ipfsNew),
           ...ms('paint of each further page', further, plainFurther, 150),
+          ...ms('paint of each further page, against IPFS', further, ipfsFurther),
           { what: `update offered to each of ${READERS} readers, three times`, ours: median(seen), unit: 'ms' },
           { what: `update offered to each of ${READERS} readers, p95`, ours: p95(seen), unit: 'ms', wanted: '< 2,000 ms', ok: p95(seen) < 2000 },
         ];
@@ -77,6 +92,7 @@ export const siteMeasures = [
         await browser.close();
         await relay.forget();
         await plain.forget();
+        await ipfs.close();
         rmSync(folder, { recursive: true, force: true });
       }
     },
@@ -152,15 +168,25 @@ async function followed(reader, address, path) {
   return (await inFrame(reader, address, path, painted)) - began;
 }
 
-/** The same by plain HTTP. */
-async function walked(page, path) {
+/** Runs `body` with a page that is at `url`, in a browser context of its own. */
+async function withIpfs(browser, url, body) {
+  const context = await browser.context();
+  try {
+    return await body(await context.page(url));
+  } finally {
+    await context.close();
+  }
+}
+
+/** The same in a page of its own, by plain HTTP or through the worker of its origin; `origin` is where it leads to, if not to the page's own. */
+async function walked(page, path, origin = '') {
   await settled(page);
   const began = await page.evaluate((to) => {
     const now = performance.timeOrigin + performance.now();
     location.href = to;
     return now;
-  }, path);
-  const at = await until(`${path} by HTTP`, () => page.evaluate(`location.pathname === ${JSON.stringify(path)} && document.readyState !== 'loading' ? (${painted})() : null`).catch(() => null), { every: LOOK_MS });
+  }, origin + path);
+  const at = await until(`${path} in a page`, () => page.evaluate(`location.pathname === ${JSON.stringify(path)} && document.readyState !== 'loading' ? (${painted})() : null`).catch(() => null), { every: LOOK_MS });
   return at - began;
 }
 

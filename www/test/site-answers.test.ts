@@ -47,10 +47,13 @@ class FakeBridge implements BridgeClient {
   }
 }
 
-function scene(t: TestContext, outside = false): { site: FakeSite; host: SiteHost; bridge: FakeBridge; scope: SiteScope; bridges: FakeBridge[]; left: string[] } {
+type Turns = (work: () => Promise<void>) => Promise<void>;
+const atOnce: Turns = (work) => work();
+
+function scene(t: TestContext, outside = false, turns = atOnce): { site: FakeSite; host: SiteHost; bridge: FakeBridge; scope: SiteScope; bridges: FakeBridge[]; left: string[] } {
   const site = new FakeSite();
   const left: string[] = [];
-  const host = new SiteHost(Promise.resolve(site), { outside: () => outside, onLeave: (url) => left.push(url) });
+  const host = new SiteHost(Promise.resolve(site), { outside: () => outside, onLeave: (url) => left.push(url), turns });
   t.after(() => host.stop());
   const bridge = new FakeBridge('one', host);
   const bridges = [bridge];
@@ -78,12 +81,12 @@ function fetched(path: string, made: Made = {}): SiteFetch {
 }
 
 /** Two tabs that show two versions of one site; the second is the one that a person looks at. */
-function twoTabs(t: TestContext) {
-  const { site: older, host: first, bridge, bridges, scope } = scene(t);
+function twoTabs(t: TestContext, turns = atOnce) {
+  const { site: older, host: first, bridge, bridges, scope } = scene(t, false, turns);
   const newer = new FakeSite();
   newer.cid = 'bafytwo';
   const begun: string[] = [];
-  const second = new SiteHost(Promise.resolve(newer), { outside: () => false, caughtUp: async () => void begun.push('second') });
+  const second = new SiteHost(Promise.resolve(newer), { outside: () => false, caughtUp: async () => void begun.push('second'), turns });
   t.after(() => second.stop());
   const other = new FakeBridge('two', second);
   bridge.visibilityState = 'hidden';
@@ -267,6 +270,29 @@ test('a page that some tab loads is that of the tab which has just begun to load
   assert.equal(await said('/a', { ...page, becomes: 'page-2' }), 'newer');
   // Nothing tells: the tab that is looked at.
   assert.equal(await said('/b', { ...page, becomes: 'page-3' }), 'newer');
+});
+
+test('frames that two tabs make at the same moment each show what their own tab has opened', async (t) => {
+  let last = Promise.resolve();
+  const turns = (work: () => Promise<void>): Promise<void> => (last = last.then(work));
+  const { first, second, said } = twoTabs(t, turns);
+  const got: Record<string, string> = {};
+  const frame = (id: string) => (): boolean => {
+    // The request reaches the worker a while after the frame was told to load.
+    setTimeout(() => void said('/', { ...page, becomes: id }).then((word) => (got[id] = word)), 5);
+    return true;
+  };
+  await Promise.all([first.begin(frame('one')), second.begin(frame('two'))]);
+  await Promise.all([second.begin(frame('four')), first.begin(frame('three'))]);
+  for (let wait = 0; Object.keys(got).length < 4 && wait < 100; wait++) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.deepEqual(got, { one: 'older', two: 'newer', four: 'newer', three: 'older' });
+  // One that never asks gives way to the next frame of its tab, and to others when its tab goes.
+  const idle = first.begin(() => true);
+  const next = first.begin(() => false);
+  const other = second.begin(() => true);
+  await Promise.all([idle, next]);
+  second.stop();
+  await other;
 });
 
 test('a page within a page is of the tab that shows the outer one, the one that came last where both do', async (t) => {

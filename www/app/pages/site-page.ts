@@ -20,7 +20,7 @@ import { noteVisit } from '../lib/visits.js';
 import { keepStorage } from '../persist.js';
 import { session } from '../session.js';
 import { outsideAllowed } from '../site/allowed.js';
-import { SiteHost } from '../site/host.js';
+import { inTurn, SiteHost } from '../site/host.js';
 import { makePaper, type Paper } from '../site/paper.js';
 import { askSiteHost, placeLink, siteOrigin, type SitePlace } from '../site/place.js';
 import { SiteView } from '../site/view.js';
@@ -182,6 +182,7 @@ export class SitePage extends SessionElement {
       outside: () => outsideAllowed.get(place.address) === true,
       onLeave: (url) => (this.leaving = url),
       caughtUp: async () => this.#view?.caughtUp(),
+      turns: (work) => inTurn(place.address, work),
     }));
     opening.catch(() => undefined);
     siteHost ??= askSiteHost(document.baseURI);

@@ -26,6 +26,22 @@ export interface SiteHostOptions {
   readonly onLeave?: (url: string) => void;
   /** Resolves once all is known that the frame has begun by now. */
   readonly caughtUp?: () => Promise<void>;
+  /** Runs work of all tabs that show this site one after the other. */
+  readonly turns?: (work: () => Promise<void>) => Promise<void>;
+}
+
+/**
+ * Runs `work` when no other tab of the app does the same for this site. It is not put off for longer than a page is expected: a tab may be frozen in
+ * its turn, and some browsers have no locks.
+ */
+export async function inTurn(address: string, work: () => Promise<void>): Promise<void> {
+  let begun = false;
+  const once = (): Promise<void> => {
+    begun = true;
+    return work();
+  };
+  await navigator.locks?.request(`gyre-frame-${address}`, { signal: AbortSignal.timeout(EXPECTED_MS) }, once).catch(() => undefined);
+  if (!begun) await work();
 }
 
 /** Answers what a site's worker asks. */
@@ -41,6 +57,8 @@ export class SiteHost {
   readonly #clients = new Map<string, number>();
   /** When the frame began to load a page that has not asked yet; 0 if there is none. */
   #expected = 0;
+  /** Ends the turn of a frame that has begun to load: its page has been asked for, or another frame takes its place. */
+  #turned = (): void => undefined;
 
   constructor(source: Promise<SiteSource>, options: SiteHostOptions) {
     this.#source = source;
@@ -74,6 +92,25 @@ export class SiteHost {
     this.#expected = Date.now();
   }
 
+  /**
+   * Lets a new frame load a page once no other tab of the site has one on its way: nothing in their requests tells them apart. `load` begins it, or
+   * says that the frame is not wanted any more.
+   */
+  begin(load: () => boolean): Promise<void> {
+    this.#turned();
+    return (this.#options.turns ?? ((work) => work()))(() => {
+      if (!load()) return Promise.resolve();
+      this.expect();
+      return new Promise<void>((resolve) => {
+        const limit = setTimeout(resolve, EXPECTED_MS);
+        this.#turned = () => {
+          clearTimeout(limit);
+          resolve();
+        };
+      });
+    });
+  }
+
   /** Takes a message that came through a bridge; false if it is no question. */
   take(data: unknown, port: MessagePort | undefined): boolean {
     if (!port || this.#stopped) return false;
@@ -105,6 +142,7 @@ export class SiteHost {
   /** Lets go of everything. */
   stop(): void {
     this.#stopped = true;
+    this.#turned();
     for (const session of this.#sessions) session.letGo();
   }
 
@@ -119,7 +157,10 @@ export class SiteHost {
   }
 
   #note({ navigate, becomes }: SiteAsk): void {
-    if (navigate) this.#expected = 0;
+    if (navigate) {
+      this.#expected = 0;
+      this.#turned();
+    }
     if (becomes === '' || this.#clients.has(becomes)) return;
     this.#clients.set(becomes, Date.now());
     const [eldest] = this.#clients.keys();

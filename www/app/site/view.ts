@@ -226,15 +226,18 @@ export class SiteView {
     frame.setAttribute('sandbox', this.#options.outside ? `${SANDBOX} ${SANDBOX_OUTSIDE}` : SANDBOX);
     frame.allow = 'fullscreen';
     frame.referrerPolicy = 'no-referrer';
-    this.#options.host.expect();
-    frame.src = this.#options.origin + this.#place.path;
     frame.addEventListener('load', () => {
       if (this.#frame !== frame) return;
       this.#loaded = true;
       this.#reloading = false;
       this.#going = null;
     });
-    this.#into.append(frame);
+    void this.#options.host.begin(() => {
+      if (this.#frame !== frame || this.#end.signal.aborted) return false;
+      frame.src = this.#options.origin + this.#place.path;
+      this.#into.append(frame);
+      return true;
+    });
     this.#arrived = false;
     this.#loaded = false;
     this.#astray = false;
