@@ -25,6 +25,8 @@ export async function build(wanted = everything, { fast = false, log, force } = 
 
 /** Of the native tests, and of what is built with them. */
 export const nativeFeatures = ['--features', 'relay,test-utils,mail,bridge'];
+/** What cargo is told of the tests in wasm. */
+export const wasmTestArgs = ['--features', 'test-utils,interop', '--target', wasmTarget, '--test', 'browser'];
 
 const rustInputs = ['Cargo.toml', 'Cargo.lock', '.cargo', 'src'];
 const optimising = ['leave-out', 'order', 'wasm'].map((name) => `scripts/lib/${name}.mjs`);
@@ -32,7 +34,7 @@ const rustVersion = once(() => ask('rustc', ['--version', '--verbose']));
 
 export function buildSteps({ fast = false } = {}) {
   const wasmProfile = fast ? 'dev' : 'wasm';
-  const relayProfile = fast ? 'dev' : 'release';
+  const relayProfile = fast ? 'dev' : 'relay';
   const rustKey = async () => `${await rustVersion()} ${process.env.RUSTFLAGS ?? ''} ${fast}`;
   const compiledWasm = join(artefacts, 'gyre.wasm');
   const glue = join(out, 'gyre', 'glue');
@@ -271,7 +273,7 @@ export function buildSteps({ fast = false } = {}) {
         for (const binary of [relayBinary, gyreBinary]) {
           // Removed first: a relay that is running keeps its old file.
           rmSync(binary, { force: true });
-          copyFileSync(join(cargoTarget, fast ? 'debug' : 'release', basename(binary)), binary);
+          copyFileSync(join(cargoTarget, fast ? 'debug' : relayProfile, basename(binary)), binary);
         }
       },
     },

@@ -2,7 +2,7 @@
 
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, nativeFeatures } from './build.mjs';
+import { build, nativeFeatures, wasmTestArgs } from './build.mjs';
 import { npm, root, testRelayBinary, wasmTarget } from './places.mjs';
 import { run } from './run.mjs';
 import { ensureBrowsers, ensureMailPeers } from './testing.mjs';
@@ -193,7 +193,7 @@ async function cargoTests(args, { env, timeout }) {
 }
 
 function wasmTests(browser) {
-  return cargoTests(['test', '--locked', '--features', 'test-utils', '--target', wasmTarget, '--test', 'browser'], {
+  return cargoTests(['test', '--locked', ...wasmTestArgs], {
     timeout: 30 * MINUTE,
     env: { GYRE_TEST_BROWSER: browser },
   });

@@ -5,6 +5,7 @@ import { copyFileSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { wasmTestArgs } from '../../scripts/lib/build.mjs';
 import { bindgenBinary, cargoTarget, npm, out, root, wasmTarget } from '../../scripts/lib/places.mjs';
 import { run } from '../../scripts/lib/run.mjs';
 import { bringUpToDate } from '../../scripts/lib/steps.mjs';
@@ -50,8 +51,9 @@ export async function bundle({ ours = true } = {}) {
       inputs: ['Cargo.toml', 'Cargo.lock', '.cargo', 'src'],
       outputs: ['target/interop/gyre/gyre.js'],
       run: async () => {
-        await run('cargo', ['build', '--lib', '--locked', '--target', wasmTarget, '--features', 'interop'], { cwd: root, label: 'cargo build --features interop' });
-        await run(bindgenBinary, [join(cargoTarget, wasmTarget, 'debug/gyre.wasm'), join(bundled, 'gyre'), 'gyre']);
+        // With the tests in wasm, which are made of the very same crates.
+        await run('cargo', ['test', '--no-run', '--locked', ...wasmTestArgs], { cwd: root, label: 'cargo test --no-run' });
+        await run(bindgenBinary, [join(cargoTarget, wasmTarget, 'debug/deps/gyre.wasm'), join(bundled, 'gyre'), 'gyre']);
       },
     },
   ], ['interop-page', ...(ours ? ['interop-gyre'] : [])]);
