@@ -15,7 +15,7 @@ import type { BarWish } from '../components/site-bar.js';
 import { SiteInfoElement } from '../components/site-info.js';
 import { SessionElement } from '../element.js';
 import { percent } from '../lib/format.js';
-import { readPetname, siteLabel } from '../lib/petnames.js';
+import { petnames, readPetname, siteLabel } from '../lib/petnames.js';
 import { noteVisit } from '../lib/visits.js';
 import { keepStorage } from '../persist.js';
 import { session } from '../session.js';
@@ -210,6 +210,22 @@ export class SitePage extends SessionElement {
     this.forked = site.head?.fork === true;
     site.addEventListener('fork', () => (this.forked = true));
     site.addEventListener('update', ({ detail }) => (this.newer = detail));
+    void this.moveOn(site);
+  }
+
+  /** A site whose owner has changed its key goes on under another name, if that can be opened. */
+  private async moveOn(site: Site): Promise<void> {
+    try {
+      const name = (await site.owner())?.name;
+      if (!name) return;
+      (await (await session.ready()).site(name, { follow: false })).close();
+      if (site !== this.site) return;
+      petnames.set(name, petnames.get(name) ?? petnames.get(site.address) ?? null);
+      location.replace(placeLink({ address: name, path: this.shown?.path ?? '/' }));
+      session.notify('This site has a new address: its owner has changed its key.');
+    } catch {
+      // Nobody vouches for another place now: what is here stays shown.
+    }
   }
 
   private build(place: SitePlace, origin: string, host: SiteHost): void {
