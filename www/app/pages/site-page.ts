@@ -54,6 +54,8 @@ export class SitePage extends SessionElement {
   #host: SiteHost | null = null;
   #abort: AbortController | null = null;
   #turning: AbortController | null = null;
+  /** The app goes on at another address. */
+  #moved = false;
   #mended = 0;
   #settling: ReturnType<typeof setTimeout> | undefined;
 
@@ -173,6 +175,7 @@ export class SitePage extends SessionElement {
 
   private async open(): Promise<void> {
     this.release();
+    this.#moved = false;
     const abort = (this.#abort = new AbortController());
     const { signal } = abort;
     const { place } = this;
@@ -220,6 +223,7 @@ export class SitePage extends SessionElement {
       if (!name) return;
       (await (await session.ready()).site(name, { follow: false })).close();
       if (site !== this.site) return;
+      this.#moved = true;
       petnames.set(name, petnames.get(name) ?? petnames.get(site.address) ?? null);
       location.replace(placeLink({ address: name, path: this.shown?.path ?? '/' }));
       session.notify('This site has a new address: its owner has changed its key.');
@@ -276,7 +280,8 @@ export class SitePage extends SessionElement {
     this.pageTitle = readPetname(title) ?? '';
     this.leaving = null;
     this.astray = false;
-    if (location.hash !== placeLink(now)) history.replaceState({ gyreSite: now.address }, '', placeLink(now));
+    // What still comes of the frames that are left does not lead back.
+    if (!this.#moved && location.hash !== placeLink(now)) history.replaceState({ gyreSite: now.address }, '', placeLink(now));
   }
 
   /** The app's address was changed: by hand, by a link, or by going back. */
