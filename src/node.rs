@@ -55,7 +55,9 @@ pub use file::{File, MAX_READ};
 pub use import::ImportOptions;
 #[cfg(target_arch = "wasm32")]
 pub use page::{PageExport, PageFile, PageNode, PageSite};
-pub use site::{Fetching, Holders, PublishOptions, Published, Publishing, Site, SiteFile};
+pub use site::{
+    Fetching, Holders, PublishOptions, Published, Publishing, Site, SiteFile, SiteOwner,
+};
 
 use command::Command;
 use event_loop::Shared;

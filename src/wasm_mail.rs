@@ -4,6 +4,7 @@
 //! node. Plain objects go in and come out; nothing here decides anything. `TYPES` is the contract, in TypeScript.
 
 mod enclosures;
+mod identity;
 mod inputs;
 mod mime;
 mod objects;

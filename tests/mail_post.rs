@@ -5,6 +5,8 @@
 
 #[path = "mail/forger.rs"]
 mod forger;
+#[path = "mail/renewal.rs"]
+mod renewal;
 #[path = "mail/world.rs"]
 mod world;
 

@@ -19,9 +19,11 @@ use crate::proto::types::{BlobHash, CHUNK_SIZE, ChunkIndex};
 use crate::rt;
 use crate::store::{BlobRow, Store, StoreError};
 
+mod owner;
 mod publish;
 pub(super) mod shelf;
 
+pub use owner::SiteOwner;
 pub use publish::{PublishOptions, Published, Publishing, SiteFile};
 
 /// Files fetched at once when a whole site is. Ours: enough that a small file's few round trips do not count, few enough that the

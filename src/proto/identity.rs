@@ -16,6 +16,7 @@ pub mod op;
 pub mod owner;
 pub mod petnames;
 pub mod record;
+pub mod site;
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
@@ -118,6 +119,9 @@ pub enum IdentityError {
     /// These are not the keys of this identity.
     #[error("these words do not hold the keys of this identity")]
     NotOurs,
+    /// What it would overrule counts for good: the window is over, or something stronger stands there.
+    #[error("this cannot be overruled any more")]
+    TooLate,
 }
 
 impl IdentityError {
@@ -140,6 +144,7 @@ impl IdentityError {
             Self::TooMany => "IDENTITY_TOO_MANY",
             Self::Ended => "IDENTITY_ENDED",
             Self::NotOurs => "IDENTITY_NOT_OURS",
+            Self::TooLate => "IDENTITY_TOO_LATE",
         }
     }
 }

@@ -141,6 +141,9 @@ pub enum MailError {
     /// The sender has blocked the recipient.
     #[error("the recipient is blocked")]
     Blocked,
+    /// The recipient has given their identity up.
+    #[error("the recipient has given this identity up")]
+    Ended,
     /// Its sender stopped it.
     #[error("stopped before it arrived")]
     Cancelled,
@@ -181,6 +184,7 @@ impl MailError {
             Self::UnknownRecipient => "MAIL_UNKNOWN_RECIPIENT",
             Self::Closed => "MAIL_CLOSED",
             Self::Blocked => "MAIL_BLOCKED",
+            Self::Ended => "MAIL_ENDED",
             Self::Cancelled => "MAIL_CANCELLED",
             Self::OutboxFull => "MAIL_OUTBOX_FULL",
             Self::StateDamaged => "MAIL_STATE_DAMAGED",

@@ -16,18 +16,45 @@ use super::source::{Cancel, next_value};
 use super::types::{JsKeepWork, JsPublishOptions, JsWork};
 use crate::node::{
     Error, Fetching, PageNode, PageSite, PublishOptions, Published, Publishing, Result, SiteFile,
+    SiteOwner,
 };
 use crate::proto::address::{Address, AddressError};
+use crate::proto::identity::site::Standing;
 use crate::proto::keeping::Verdict;
 use crate::proto::link::{manifest_cid, parse_manifest_cid};
 use crate::proto::manifest::Entry;
 use crate::proto::manifest::diff::Diff;
 use crate::proto::manifest::headers::Headers;
+use crate::proto::name::Name;
 use crate::proto::site::Answer;
 use crate::proto::types::BlobHash;
 
 /// Files that one call lists, and paths in each list of a change: what a page can show.
 const MAX_LISTED: usize = 1000;
+
+#[derive(Serialize)]
+struct OwnerInfo {
+    id: String,
+    site: u32,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+fn owner_info(owner: SiteOwner) -> OwnerInfo {
+    let (state, name) = match owner.standing {
+        Standing::Here => ("here", None),
+        Standing::Moved(name) => ("moved", Some(name.to_string())),
+        Standing::Withdrawn => ("withdrawn", None),
+        Standing::Unknown => ("unknown", None),
+    };
+    OwnerInfo {
+        id: owner.claim.id.to_string(),
+        site: owner.claim.site,
+        state,
+        name,
+    }
+}
 
 #[wasm_bindgen]
 impl WasmNode {
@@ -62,6 +89,20 @@ impl WasmNode {
             let entries = site.manifest().entries().skip(offset as usize).take(limit);
             let files: Vec<_> = entries.map(|entry| file_info(&entry)).collect();
             object(&files)
+        })
+    }
+
+    /// Whose the site under a name is; undefined if it does not say so.
+    #[wasm_bindgen(js_name = siteOwner, unchecked_return_type = "Promise<SiteOwner | undefined>")]
+    pub fn site_owner(&self, cid: String, name: String, work: Option<JsWork>) -> Promise {
+        let node = self.node();
+        let signal = work.and_then(|work| work.work_signal());
+        promise_until(signal, async move {
+            let site = node.site(parse(&cid)?).await?;
+            match node.site_owner(&site, Name::parse(&name)?).await? {
+                Some(owner) => object(&owner_info(owner)),
+                None => Ok(JsValue::UNDEFINED),
+            }
         })
     }
 

@@ -64,6 +64,7 @@ pub(super) fn write(output: Output) -> JsValue {
             petname,
             since,
             forked,
+            ended,
         } => out
             .with("do", "contact")
             .with("id", id.to_string())
@@ -72,12 +73,14 @@ pub(super) fn write(output: Output) -> JsValue {
             .with_some("petname", petname)
             .with("since", since as f64)
             .with("forked", forked)
+            .with("ended", ended)
             .with("safety", safety(id)),
         Output::Identity {
             stage,
             devices,
             forks,
             lost,
+            on_paper,
             name,
         } => {
             let all = Array::new();
@@ -96,11 +99,13 @@ pub(super) fn write(output: Output) -> JsValue {
                 IdentityStage::Ready if forks > 0 => "forked",
                 IdentityStage::Ready => "ready",
                 IdentityStage::Removed => "removed",
+                IdentityStage::Ended => "ended",
             };
             out.with("do", "identity")
                 .with("state", state)
                 .with("devices", all)
                 .with("forks", forks as f64)
+                .with("onPaper", on_paper)
                 .with("name", name)
         }
         Output::Sync(device, data) => out

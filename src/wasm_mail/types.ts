@@ -18,7 +18,8 @@ export type MailInput =
   | { kind: 'removeDevice'; key: string }
   | { kind: 'sync'; data: Uint8Array };
 export type MailSendState = 'waiting' | 'looking' | 'stamping' | 'stored' | 'delivered' | 'read' | 'expired' | 'refused';
-export interface MailContact { id: string; state: 'accepted' | 'request' | 'blocked' | 'muted' | 'forgotten'; name?: string; petname?: string; since: number; forked: boolean; safety: string }
+export interface MailContact { id: string; state: 'accepted' | 'request' | 'blocked' | 'muted' | 'forgotten'; name?: string; petname?: string; since: number; forked: boolean; ended: boolean; safety: string }
+export interface MailStep { act: 'begin' | 'rotate' | 'recover' | 'add' | 'remove' | 'mail' | 'site' | 'end'; time: number }
 export interface MailOutgoing { message: string; thread: string; timeMs: number; to: { id: string; state: MailSendState; peers: number; relays: number; why?: string }[] }
 export type MailOutput =
   | { do: 'nearest'; tag: Uint8Array }
@@ -36,7 +37,7 @@ export type MailOutput =
   | { do: 'sent'; token: string; message: string; thread: string }
   | { do: 'failed'; token: string; code: string }
   | ({ do: 'contact' } & MailContact)
-  | { do: 'identity'; state: 'none' | 'looking' | 'ready' | 'forked' | 'lost' | 'removed'; devices: { key: string; me: boolean; since: number; seen: number }[]; forks: number; name: string }
+  | { do: 'identity'; state: 'none' | 'looking' | 'ready' | 'forked' | 'lost' | 'removed' | 'ended'; onPaper: boolean; devices: { key: string; me: boolean; since: number; seen: number }[]; forks: number; name: string }
   | { do: 'sync'; data: Uint8Array; device: string }
   | { do: 'gone'; message: string }
   | { do: 'refused'; why: string };

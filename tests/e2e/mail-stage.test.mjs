@@ -348,6 +348,58 @@ for (const kind of kinds) {
     reader.quiet();
   });
 
+  test(`the keys of an identity go on paper, are changed, taken back and given up, in ${kind}`, async (t) => {
+    const paper = `${'abandon '.repeat(23)}art`;
+    const reader = await Reader.arrive(t, kind, { hash: '#/mail/settings' });
+    const called = (start) => until(`a call of ${start}`, () => reader.page.evaluate((start) => window.stage.mailbox.calls.findLast((call) => call.startsWith(start)) ?? null, start));
+    const answer = async () => {
+      await reader.says('recovery-list', /abandon.*art/);
+      await reader.click('recovery-written');
+      await until('two questions', async () => (await reader.page.$$('[data-testid="recovery-answer"]')).length === 2);
+      await reader.click('recovery-check');
+      await reader.says('recovery-note', /is another one/);
+      for (const field of await reader.page.$$('[data-testid="recovery-answer"]')) {
+        await field.focus();
+        const place = await field.evaluate((input) => Number(input.dataset.place));
+        await reader.page.keyboard.type(place === 23 ? 'art' : 'abandon');
+      }
+      await reader.click('recovery-check');
+    };
+    await reader.says('identity', /All keys of your identity are on this machine/);
+    await reader.click('identity-paper');
+    await answer();
+    assert.equal(await called('changeKeys'), `changeKeys - > ${paper}`);
+    await reader.says('identity-paper-made', /on your paper alone/);
+    // Changed, with the words of the paper and for a new one.
+    await reader.click('identity-change');
+    await reader.type('recovery-words', 'abandon art');
+    await reader.click('recovery-go');
+    await reader.says('recovery-note', /22 are missing/);
+    await reader.page.$eval('[data-testid="recovery-words"]', (field) => (field.value = ''));
+    await reader.type('recovery-words', paper);
+    await reader.click('recovery-go');
+    await answer();
+    assert.equal(await called(`changeKeys ${paper}`), `changeKeys ${paper} > ${paper}`);
+    // Left out, and taken back after the first step.
+    await reader.box((box) => box.setState({ standing: 'out' }));
+    await reader.click('identity-back');
+    await reader.page.select('[data-testid="identity-keep"]', '1');
+    await reader.type('recovery-words', paper);
+    await reader.click('recovery-go');
+    await answer();
+    assert.equal(await called(`changeKeys ${paper} > ${paper} after`), `changeKeys ${paper} > ${paper} after 1`);
+    // Nothing ends without the words, and without being asked once more.
+    await reader.click('identity-end');
+    await reader.type('recovery-words', paper);
+    await reader.click('recovery-go');
+    await reader.see('confirm-yes');
+    assert.equal(await reader.box((box) => box.calls.some((call) => call.startsWith('giveUp'))), false);
+    await reader.click('confirm-yes');
+    assert.equal(await called('giveUp'), `giveUp ${paper}`);
+    await reader.says('identity-ended', /Nobody sends to it any more/);
+    reader.quiet();
+  });
+
   test(`new mail is told of once, wherever one is, in ${kind}`, async (t) => {
     const reader = await Reader.arrive(t, kind);
     await reader.shows('Minutes', 'Supper', 'Garden');

@@ -50,6 +50,9 @@ pub struct Device {
     pub statuses: BTreeMap<(Ref, Id), Status>,
     pub contacts: BTreeMap<Id, Standing>,
     pub names: BTreeMap<Id, Option<String>>,
+    /// Whose identities contradict themselves, and who has given theirs up.
+    pub forked: BTreeMap<Id, bool>,
+    pub ended: BTreeMap<Id, bool>,
     pub sent: BTreeMap<String, Ref>,
     pub failed: Vec<&'static str>,
     pub refused: Vec<&'static str>,
@@ -59,6 +62,7 @@ pub struct Device {
     pub shares: BTreeSet<BlobHash>,
     pub stage: Option<IdentityStage>,
     pub devices: Vec<Key>,
+    pub on_paper: bool,
     pub stamps: usize,
     wake: Option<u64>,
     restart: Option<u64>,
@@ -122,6 +126,9 @@ impl World {
             statuses: BTreeMap::new(),
             contacts: BTreeMap::new(),
             names: BTreeMap::new(),
+            forked: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            on_paper: false,
             sent: BTreeMap::new(),
             failed: Vec::new(),
             refused: Vec::new(),
@@ -489,12 +496,25 @@ impl World {
             }
             Output::Failed { code, .. } => device.failed.push(code),
             Output::Contact {
-                id, standing, name, ..
+                id,
+                standing,
+                name,
+                forked,
+                ended,
+                ..
             } => {
+                device.forked.insert(id, forked);
+                device.ended.insert(id, ended);
                 device.contacts.insert(id, standing);
                 device.names.insert(id, name);
             }
-            Output::Identity { stage, devices, .. } => {
+            Output::Identity {
+                stage,
+                devices,
+                on_paper,
+                ..
+            } => {
+                device.on_paper = on_paper;
                 device.stage = Some(stage);
                 device.devices = devices.iter().map(|device| device.key).collect();
             }

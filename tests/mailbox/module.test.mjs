@@ -10,6 +10,7 @@ import { root } from '../../scripts/lib/places.mjs';
 let Office;
 let module;
 let databases = 0;
+const english = readFileSync(join(root, 'src/proto/keys/english.txt'), 'utf8');
 
 before(async () => {
   module = await import(join(root, 'pkg/wasm/gyre_mail.js'));
@@ -71,7 +72,7 @@ function machine(secret = crypto.getRandomValues(new Uint8Array(32)), database =
       return { size: bytes.length, read: async (at, length) => bytes.slice(at, at + Math.min(length, 100_000)), free: () => undefined };
     },
   };
-  const office = new Office({ node, custody, database, linkBase: 'https://host.example/', tell: () => undefined, module: async () => sealing });
+  const office = new Office({ node, custody, database, linkBase: 'https://host.example/', tell: () => undefined, module: async () => sealing, words: async () => english });
   open.add(office);
   let calls = 0;
   const call = (name, ...args) => office.call(name, args, { token: `token-of-call-${String((calls += 1)).padStart(8, '0')}` });
@@ -106,6 +107,46 @@ test('an identity is made, shown to others, and there in the next run', async ()
   const again = here.again();
   assert.equal((await again.call('state')).id, state.id);
   await Promise.all([again.stop(), there.stop()]);
+});
+
+test('the keys of an identity go on paper, are changed with it, and end it, also in the next run', async () => {
+  let here = machine();
+  await here.call('create', 'Ada');
+  const state = async () => {
+    const { standing, onPaper, id } = await here.call('state');
+    return { standing, onPaper, id };
+  };
+  const acts = async () => (await here.call('history')).map(({ act }) => act);
+  const before = await state();
+  assert.deepEqual([before.standing, before.onPaper], ['in', false]);
+  const [first, second] = [await here.call('recoveryWords'), await here.call('recoveryWords')];
+  assert.notEqual(first, second);
+  assert.equal(first.split(' ').length, 24);
+  await assert.rejects(here.call('changeKeys', { next: first.replace(/ \w+$/, '') }), { code: 'BAD_PHRASE' });
+  await here.call('changeKeys', { next: first });
+  assert.equal((await state()).onPaper, true);
+  await here.stop();
+  here = here.again();
+  await assert.rejects(here.call('changeKeys', { next: second }), { code: 'BAD_PHRASE' }, 'the machine alone changes nothing any more');
+  await assert.rejects(here.call('giveUp'), { code: 'BAD_PHRASE' });
+  await assert.rejects(here.call('changeKeys', { words: second, next: second }), { code: 'BAD_PHRASE' });
+  assert.deepEqual(await acts(), ['begin', 'add', 'mail', 'rotate']);
+  await here.call('changeKeys', { words: first, next: second });
+  assert.deepEqual(await acts(), ['begin', 'add', 'mail', 'rotate', 'rotate', 'mail']);
+  await here.stop();
+  here = here.again();
+  const name = 'k51qzi5uqu5dlsm4k5jyxx7djjc35v2vgc50emgce8qu6l94qu3mu0rm1sgmof';
+  await here.call('setSite', 0, name);
+  assert.equal((await acts()).at(-1), 'site', 'the keys of the epoch are there in the next run');
+  await assert.rejects(here.call('setSite', 0, 'nonsense'), { code: 'BAD_NAME' });
+  assert.deepEqual(await state(), { standing: 'in', onPaper: true, id: before.id });
+  await here.call('giveUp', second);
+  assert.deepEqual(await state(), { standing: 'ended', onPaper: true, id: before.id });
+  await assert.rejects(here.call('changeKeys', { words: second, next: first }), { code: 'BAD_OPTIONS' });
+  await here.stop();
+  here = here.again();
+  assert.equal((await state()).standing, 'ended');
+  await here.stop();
 });
 
 test('a letter without a connection waits in the outbox, with its attachment, and is sent once', async () => {

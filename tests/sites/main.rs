@@ -6,6 +6,7 @@
 #[path = "../kit/mod.rs"]
 mod kit;
 mod native;
+mod owner;
 mod readers;
 
 use std::collections::BTreeMap;

@@ -79,7 +79,7 @@ export const READING_CALLS: readonly PlainCall[] = [
  * Calls of plain values that may take long: their last argument is {@link Work}, and they may be made twice. What they tell
  * meanwhile is plain, too.
  */
-export const WORK_CALLS = ['siteInfo', 'siteRead', 'siteFetch', 'askKeepers', 'resolveName', 'watchName'] as const satisfies readonly (keyof WasmNode)[];
+export const WORK_CALLS = ['siteInfo', 'siteOwner', 'siteRead', 'siteFetch', 'askKeepers', 'resolveName', 'watchName'] as const satisfies readonly (keyof WasmNode)[];
 
 /** One of {@link WORK_CALLS}. */
 export type WorkCall = (typeof WORK_CALLS)[number];

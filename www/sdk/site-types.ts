@@ -152,6 +152,20 @@ export interface SiteInfo {
   readonly seenDay: number;
 }
 
+/** Whose a site is, by its own word and by the chain of who it names. */
+export interface SiteOwner {
+  /** The identity that the site names (docs/identity.md). */
+  readonly id: string;
+  /** Which of that identity's sites. */
+  readonly site: number;
+  /**
+   * `here`: signed by it; `moved`: it was, and is published under `name` now; `withdrawn`: it is not any more; `unknown`: nothing that could
+   * be found vouches for what the site says.
+   */
+  readonly state: 'here' | 'moved' | 'withdrawn' | 'unknown';
+  readonly name?: string;
+}
+
 /** One file of a site. */
 export interface SiteFileInfo {
   readonly path: string;

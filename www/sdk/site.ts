@@ -9,7 +9,7 @@ import { GyreError, guarded, throwIfAborted } from './errors.js';
 import { siteFileLink } from './link.js';
 import type { GyreNode } from './node.js';
 import { pulledStream } from './pulled.js';
-import type { KeepProgress, SiteAnswer, SiteEventMap, SiteFileInfo, SiteHead, SiteInfo, SiteVersionInfo } from './site-types.js';
+import type { KeepProgress, SiteAnswer, SiteEventMap, SiteFileInfo, SiteHead, SiteInfo, SiteOwner, SiteVersionInfo } from './site-types.js';
 import { siteResponse } from './site-response.js';
 import type { Head } from './wasm/gyre.js';
 
@@ -44,6 +44,14 @@ export class Site extends EventTarget {
   /** What it is, and how much of it is here. */
   async info(options: { signal?: AbortSignal } = {}): Promise<SiteInfo> {
     return guarded(() => this.#node().work('siteInfo', [this.cid], options));
+  }
+
+  /**
+   * Whose it is: what the site says in `/.well-known/gyre-identity`, held against that identity's chain of operations, which is looked
+   * up. `null` if it says nothing, or was opened by the CID of a version. `moved`: its owner has changed the site's key.
+   */
+  async owner(options: { signal?: AbortSignal } = {}): Promise<SiteOwner | null> {
+    return guarded(async () => (this.head && (await this.#node().work('siteOwner', [this.cid, this.head.name], options))) ?? null);
   }
 
   /** Its files in order of their paths, at most 1000 a call. */

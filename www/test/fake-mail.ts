@@ -135,6 +135,13 @@ class FakePost implements Post {
     return Object.values(this.#saved.contacts);
   }
 
+  renew(): void {}
+  rejoin(): void {}
+  end(): void {}
+  setSite(): void {}
+  history(): [] {
+    return [];
+  }
   free(): void {}
 
   handle(input: Input): void {
@@ -242,11 +249,11 @@ class FakePost implements Post {
   #identity(): void {
     const { name } = this.#saved;
     const devices = name === null ? [] : [true, false].map((me) => ({ key: (me ? 'd' : 'e').repeat(64), me, since: 1, seen: 1 }));
-    this.#outputs.push({ do: 'identity', state: name === null ? 'none' : 'ready', devices, forks: 0, name: name ?? '' });
+    this.#outputs.push({ do: 'identity', state: name === null ? 'none' : 'ready', devices, forks: 0, onPaper: false, name: name ?? '' });
   }
 
   #stranger(id: string): PostContact {
-    return { id, state: 'request', since: 1, forked: false, safety: '12345 12345 12345 12345 12345 12345' };
+    return { id, state: 'request', since: 1, forked: false, ended: false, safety: '12345 12345 12345 12345 12345 12345' };
   }
 }
 
@@ -383,5 +390,6 @@ export const fakeModule: MailModule = {
     if (!id) throw new Error('no card');
     return { id, name: '', hints: [] };
   },
+  wordsOf: () => '',
   safety: () => '12345 12345 12345 12345 12345 12345',
 };

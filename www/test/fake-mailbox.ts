@@ -5,6 +5,7 @@ import type {
   Contact,
   Draft,
   Folder,
+  IdentityStep,
   Mail,
   Mailbox,
   MailboxEventMap,
@@ -28,10 +29,11 @@ interface Flags {
 export const ME = 'y'.repeat(52);
 
 export class FakeMailbox extends EventTarget implements Mailbox {
-  now: MailState = { state: 'none', id: null, name: null, link: null, unread: 0, requests: 0, devices: [], forked: false, findable: true, network: 'online' };
+  now: MailState = { state: 'none', id: null, name: null, link: null, unread: 0, requests: 0, devices: [], forked: false, standing: 'in', onPaper: false, findable: true, network: 'online' };
   mails: Mail[] = [];
   people: Contact[] = [];
   chosen: MailSettings = { readReceipts: false, stampBits: 20, strangers: 'ask', notifications: false };
+  steps: IdentityStep[] = [{ act: 'begin', time: 0 }, { act: 'add', time: 1000 }];
   files = new Map<string, Blob[]>();
   /** What was asked, in order. */
   calls: string[] = [];
@@ -217,6 +219,34 @@ export class FakeMailbox extends EventTarget implements Mailbox {
     return new Blob(['From somebody']);
   }
 
+  async recoveryWords(): Promise<string> {
+    await this.#called('recoveryWords');
+    return `${'abandon '.repeat(23)}art`;
+  }
+
+  async changeKeys({ words, next, keep }: { words?: string; next: string; keep?: number }): Promise<void> {
+    await this.#called(`changeKeys ${words ?? '-'} > ${next}${keep === undefined ? '' : ` after ${keep}`}`);
+    this.setState({ onPaper: true, standing: 'in' });
+  }
+
+  async rejoin(words: string): Promise<void> {
+    await this.#called(`rejoin ${words}`);
+    this.setState({ standing: 'in' });
+  }
+
+  async giveUp(words?: string): Promise<void> {
+    await this.#called(`giveUp ${words ?? '-'}`);
+    this.setState({ standing: 'ended' });
+  }
+
+  async setSite(site: number, name: string | null): Promise<void> {
+    await this.#called(`setSite ${site} ${name}`);
+  }
+
+  async history(): Promise<IdentityStep[]> {
+    return this.steps;
+  }
+
   async removeDevice(key: string): Promise<void> {
     await this.#called(`removeDevice ${key}`);
     this.setState({ devices: this.now.devices.filter((device) => device.key !== key) });
@@ -318,7 +348,7 @@ export class FakeMailbox extends EventTarget implements Mailbox {
 
 /** A contact. */
 export function person(id: string, petname: string | null, change: Partial<Contact> = {}): Contact {
-  return { id, petname, name: petname, state: 'accepted', met: 'card', since: 0, safety: '31415 92653 58979 32384 62643 38327', forked: false, ...change };
+  return { id, petname, name: petname, state: 'accepted', met: 'card', since: 0, safety: '31415 92653 58979 32384 62643 38327', forked: false, ended: false, ...change };
 }
 
 /** An id that can be told from others. */

@@ -1,7 +1,7 @@
 /** A node that keeps sites, names and keys in memory, with the shape of the wasm module. */
 
 import { GyreError } from '../sdk/errors.js';
-import type { HeldSite, KeepProgress, KeyLock, KeyState, SiteAnswer, SiteChange, SiteFileInfo, SiteInfo } from '../sdk/site-types.js';
+import type { HeldSite, KeepProgress, KeyLock, KeyState, SiteAnswer, SiteChange, SiteFileInfo, SiteInfo, SiteOwner } from '../sdk/site-types.js';
 import type { Head, KeyUnlock, SitePiece, WasmFile, WasmPublishOptions, Work } from '../sdk/wasm/gyre.js';
 import { FakeFile, FakeNode } from './fake-node.js';
 
@@ -64,6 +64,9 @@ export class SiteNode extends FakeNode {
     return { cid, title, ...here, previous, time: 1_000, index: 'index.html', fallback: null, pinned, here, holders: 1, keepers: 0, seenHour: 2, seenDay: 3 };
   };
 
+  /** Whose sites are, by CID. */
+  readonly owners = new Map<string, SiteOwner>();
+  siteOwner = async (cid: string): Promise<SiteOwner | undefined> => this.owners.get(cid);
   siteFiles = async (cid: string, offset: number, limit: number): Promise<SiteFileInfo[]> =>
     this.site(cid)
       .files.slice(offset, offset + limit)

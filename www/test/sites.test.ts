@@ -68,6 +68,11 @@ for (const where of ['the tab of the node', 'another tab']) {
     assert.deepEqual((await site.files(1, 1)).map(({ path, size }) => [path, size]), [['ü/big.bin', 600_000]]);
     assert.deepEqual(await site.read('index.html', 3, 100), new TextEncoder().encode('hello'));
     await assert.rejects(site.read('none', 0, 1), { code: 'BAD_OPTIONS' });
+    assert.equal(await site.owner(), null, 'it says nothing');
+    const owner = { id: 'y'.repeat(52), site: 7, state: 'moved', name: `k51${'r'.repeat(59)}` } as const;
+    node.owners.set(made.cid, owner);
+    assert.deepEqual(await site.owner(), owner);
+    assert.equal(await (await gyre.site(made.cid)).owner(), null, 'a version has no name that could change');
 
     const page = await site.fetch('https://any.host/index.html?x');
     assert.deepEqual([page.status, await page.text()], [200, '<p>hello']);

@@ -139,7 +139,7 @@ impl Op {
     }
 
     /// What may overrule what: 2 for a recovery, 1 for what the next key signs, 0 for the rest.
-    pub(super) fn rank(&self) -> u8 {
+    pub fn rank(&self) -> u8 {
         match self.act {
             Act::Recover { .. } => 2,
             Act::Genesis(_) | Act::Rotate(_) | Act::Tombstone(_) => 1,

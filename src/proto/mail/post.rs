@@ -41,6 +41,7 @@ pub mod offer;
 mod outbox;
 mod people;
 mod record;
+mod renewal;
 mod sending;
 mod snapshot;
 mod state;
@@ -59,6 +60,7 @@ use self::vault::{Draw, Vault};
 pub use identity::Stage as IdentityStage;
 pub use outbox::{Kind, MAX_OUTGOING, ParcelView, Stage};
 pub use people::{MAX_PEOPLE, Standing, safety};
+pub use renewal::{Change, Step};
 pub use snapshot::MAX_SYNC;
 pub use types::{
     Contact, DeviceView, Draft, Forwarded, Input, Job, Letter, Output, Policy, Ref, Status,
@@ -185,6 +187,7 @@ impl Post {
             out: VecDeque::new(),
         };
         post.restore(entries)?;
+        post.mailbox = MailboxSecret::new(*post.mailbox_secret());
         post.tell_identity();
         post.start();
         post.pump();
@@ -236,6 +239,11 @@ impl Post {
             Input::Contact(contact) => self.contact(contact),
             Input::Policy(policy) => self.policy(policy),
             Input::RemoveDevice(key) => self.remove_device(key),
+            Input::Change(change) => {
+                if let Err(error) = self.changed(change) {
+                    self.out.push_back(Output::Refused(error.code()));
+                }
+            }
             Input::Sync(data) => self.sync(data),
         }
         self.pump();

@@ -1,6 +1,6 @@
 /** What is known of a shown site, and what the person decides about it. */
 
-import { GyreError, type Site, type SiteInfo, type SiteVersionInfo } from 'gyre';
+import { GyreError, type Site, type SiteInfo, type SiteOwner, type SiteVersionInfo } from 'gyre';
 import { html, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { SessionElement } from '../element.js';
@@ -23,6 +23,7 @@ export class SiteInfoElement extends SessionElement {
   @state() private info: SiteInfo | null = null;
   @state() private versions: readonly SiteVersionInfo[] | null = null;
   @state() private problem: GyreError | null = null;
+  @state() private owner: SiteOwner | null = null;
   /** Its key has signed two versions under one number. */
   @property({ type: Boolean }) fork = false;
   #asking: ReturnType<typeof setInterval> | undefined;
@@ -36,6 +37,8 @@ export class SiteInfoElement extends SessionElement {
     dialog.showModal();
     void this.look();
     void this.history();
+    this.owner = null;
+    void this.site?.owner().then((owner) => (this.owner = owner), () => undefined);
     this.#asking = setInterval(() => void this.look(), LOOK_MS);
     this.dispatchEvent(new CustomEvent('gyre-measure'));
   }
@@ -87,6 +90,7 @@ export class SiteInfoElement extends SessionElement {
               : 'This address stands for the content itself: it never changes, and nobody has to be believed.'
           }
         </p>
+        ${this.owner ? html`<p class="hint" data-testid="site-owner" data-state=${this.owner.state}>${ownerWords(this.owner)}</p>` : nothing}
         <div class="row"><gyre-copy .link=${this.link} .name=${info?.title ?? ''}></gyre-copy></div>
       </section>
       <section class="setting" data-testid="site-health">
@@ -181,6 +185,13 @@ export class SiteInfoElement extends SessionElement {
   private outside(event: MouseEvent): void {
     if (event.target === event.currentTarget) this.close();
   }
+}
+
+/** Whose it is, in one sentence. */
+function ownerWords({ state, id }: SiteOwner): unknown {
+  const who = html`<code class="wrap">dmail:${id}</code>`;
+  if (state === 'here') return html`Signed by the identity ${who}, which can change the key of this address and lead its readers on.`;
+  return state === 'unknown' ? html`It says that it is of ${who}, but nothing that could be found vouches for that.` : html`It was of ${who}, who does not publish it here any more.`;
 }
 
 /** Milliseconds between two looks at who has it, while the panel is open. */

@@ -9,6 +9,7 @@ import { PlainElement } from '../element.js';
 import { count, formatBytes } from '../lib/format.js';
 import { watch } from '../watching.js';
 import { icon } from './icons.js';
+import './identity-view.js';
 import './my-card.js';
 import { shortcutsOn } from './notify.js';
 import { desk } from './room.js';
@@ -39,6 +40,7 @@ export class MailSettingsElement extends PlainElement {
         ${mail?.forked ? html`<p class="note note-bad" role="alert" data-testid="mail-forked">${icon('alert')}<span>Somebody has used your keys against you: there are two versions of your identity. Tell your contacts by another way, and compare the safety numbers with them.</span></p>` : nothing}
         <section class="card" aria-labelledby="me-head"><h2 id="me-head">${mail?.name ?? 'You'}</h2><gyre-mail-mine></gyre-mail-mine></section>
         ${this.choices()} ${this.devices()}
+        <gyre-mail-identity></gyre-mail-identity>
         <section class="card" aria-labelledby="transfer-head"><h2 id="transfer-head">Import and export</h2><gyre-mail-transfer></gyre-mail-transfer></section>
         ${this.forOthers()} ${this.honest()}
       </div>`;

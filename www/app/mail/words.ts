@@ -119,8 +119,10 @@ function waiting(code: string | null): string {
   return 'Waiting for a connection. It goes out by itself; this page must be open for that.';
 }
 
-function refused(code: string | null, to: string): string {
+function refused(given: string | null, to: string): string {
+  const code = given?.replace(/^MAIL_/, '') ?? null;
   if (code === 'CLOSED' || code === 'STRANGERS_CLOSED') return `Refused: ${to} takes no mail from people they do not know`;
+  if (code === 'ENDED') return `Refused: ${to} has given this identity up`;
   if (code === 'FULL' || code === 'OVER_QUOTA') return `Refused: the mailbox of ${to} is full`;
   return `Refused${code === null ? '' : ` (${code})`}`;
 }

@@ -15,7 +15,7 @@ import type { BarWish } from '../components/site-bar.js';
 import { SiteInfoElement } from '../components/site-info.js';
 import { SessionElement } from '../element.js';
 import { percent } from '../lib/format.js';
-import { readPetname, siteLabel } from '../lib/petnames.js';
+import { petnames, readPetname, siteLabel } from '../lib/petnames.js';
 import { noteVisit } from '../lib/visits.js';
 import { keepStorage } from '../persist.js';
 import { session } from '../session.js';
@@ -54,6 +54,8 @@ export class SitePage extends SessionElement {
   #host: SiteHost | null = null;
   #abort: AbortController | null = null;
   #turning: AbortController | null = null;
+  /** The app goes on at another address. */
+  #moved = false;
   #mended = 0;
   #settling: ReturnType<typeof setTimeout> | undefined;
 
@@ -173,6 +175,7 @@ export class SitePage extends SessionElement {
 
   private async open(): Promise<void> {
     this.release();
+    this.#moved = false;
     const abort = (this.#abort = new AbortController());
     const { signal } = abort;
     const { place } = this;
@@ -211,6 +214,23 @@ export class SitePage extends SessionElement {
     this.forked = site.head?.fork === true;
     site.addEventListener('fork', () => (this.forked = true));
     site.addEventListener('update', ({ detail }) => (this.newer = detail));
+    void this.moveOn(site);
+  }
+
+  /** A site whose owner has changed its key goes on under another name, if that can be opened. */
+  private async moveOn(site: Site): Promise<void> {
+    try {
+      const name = (await site.owner())?.name;
+      if (!name) return;
+      (await (await session.ready()).site(name, { follow: false })).close();
+      if (site !== this.site) return;
+      this.#moved = true;
+      petnames.set(name, petnames.get(name) ?? petnames.get(site.address) ?? null);
+      location.replace(placeLink({ address: name, path: this.shown?.path ?? '/' }));
+      session.notify('This site has a new address: its owner has changed its key.');
+    } catch {
+      // Nobody vouches for another place now: what is here stays shown.
+    }
   }
 
   private build(place: SitePlace, origin: string, host: SiteHost): void {
@@ -261,7 +281,8 @@ export class SitePage extends SessionElement {
     this.pageTitle = readPetname(title) ?? '';
     this.leaving = null;
     this.astray = false;
-    if (location.hash !== placeLink(now)) history.replaceState({ gyreSite: now.address }, '', placeLink(now));
+    // What still comes of the frames that are left does not lead back.
+    if (!this.#moved && location.hash !== placeLink(now)) history.replaceState({ gyreSite: now.address }, '', placeLink(now));
   }
 
   /** The app's address was changed: by hand, by a link, or by going back. */

@@ -6,6 +6,7 @@
  */
 
 import { loaded } from '../lazy.js';
+import type { IdentityStep } from './types.js';
 
 /** An attachment in the swarm. */
 export interface Enclosure {
@@ -82,7 +83,9 @@ export interface Letter {
 /** Who this machine is. */
 export interface IdentitySaid {
   readonly do: 'identity';
-  readonly state: 'none' | 'looking' | 'ready' | 'forked' | 'lost' | 'removed';
+  readonly state: 'none' | 'looking' | 'ready' | 'forked' | 'lost' | 'removed' | 'ended';
+  /** The next key and the recovery key are on paper alone. */
+  readonly onPaper: boolean;
   readonly devices: readonly { readonly key: string; readonly me: boolean; readonly since: number; readonly seen: number }[];
   readonly forks: number;
   readonly name: string;
@@ -129,6 +132,7 @@ export interface PostContact {
   readonly petname?: string;
   readonly since: number;
   readonly forked: boolean;
+  readonly ended: boolean;
   readonly safety: string;
 }
 
@@ -145,6 +149,12 @@ export interface Post {
   room(draft: { to: string[]; enclosures: Enclosure[] }): number;
   card(): string;
   contacts(): PostContact[];
+  /** @throws with a code `IDENTITY_…` or `BAD_PHRASE`; nothing is changed then. */
+  renew(list: string, shown: string | undefined, heir: string, keep: number | undefined, nowMs: number): void;
+  rejoin(list: string, words: string, nowMs: number): void;
+  end(list: string, shown: string | undefined, nowMs: number): void;
+  setSite(site: number, name: string | undefined, nowMs: number): void;
+  history(): IdentityStep[];
   free(): void;
 }
 
@@ -204,6 +214,8 @@ export interface MailModule {
   readonly StampSearch: new (prefix: Uint8Array, bits: number) => { step(tries: number): bigint | undefined; readonly tried: bigint; free(): void };
   readonly readCard: (text: string) => { id: string; name: string; hints: string[] };
   readonly safety: (id: string) => string;
+  /** 32 random bytes as 24 words. */
+  readonly wordsOf: (list: string, random: Uint8Array) => string;
 }
 
 /** Fetches and instantiates the module once; a failed attempt may be repeated. */

@@ -14,6 +14,7 @@ import { Box } from './box.js';
 import type { MailCall, MailOffice, MailWorkOf, OfficeCall } from './calls.js';
 import type { CustodyNode } from './courier.js';
 import { Desk } from './desk.js';
+import { englishWords, identityCalls } from './identity.js';
 import { loadMailModule, type MailModule } from './module.js';
 import type { People } from './people.js';
 import { foldersOf, withHold, type StoredMail, type StoredThread } from './records.js';
@@ -36,6 +37,8 @@ export interface OfficeParts {
   /** Events of a {@link Mailbox}, for all tabs. */
   readonly tell: (type: string, detail: unknown) => void;
   readonly module?: () => Promise<MailModule>;
+  /** The list of words of a paper. */
+  readonly words?: () => Promise<string>;
   readonly now?: () => number;
 }
 
@@ -170,6 +173,7 @@ export class Office implements MailOffice {
         return exportFile(this.#transfer(desk), format, threads, { signal, onProgress });
       },
       removeDevice: async (key) => (await open()).courier.told({ kind: 'removeDevice', key }),
+      ...identityCalls(open, this.#parts.words ?? englishWords),
     };
   }
 
@@ -270,7 +274,7 @@ export class Office implements MailOffice {
     const desk = await this.#open();
     desk.came = { mails: 0, at: this.#now() };
     if (!HAVE.has(desk.identity.state)) await desk.courier.with((post, now) => post.recover('', now));
-    const found = await desk.identityIs(['ready', 'forked', 'lost', 'removed'], RECOVER_MS, signal);
+    const found = await desk.identityIs(['ready', 'forked', 'lost', 'removed', 'ended'], RECOVER_MS, signal);
     throwIfAborted(signal);
     if (!found || !HAVE.has(found.state)) return { found: false, mails: 0, contacts: 0 };
     const end = this.#now() + RECOVER_MS;
@@ -286,7 +290,7 @@ export class Office implements MailOffice {
   // ── what is said ──
 
   async #state(): Promise<MailState> {
-    const nothing = { id: null, name: null, link: null, unread: 0, requests: 0, devices: [], forked: false, findable: false, network: this.#network() };
+    const nothing = { id: null, name: null, link: null, unread: 0, requests: 0, devices: [], forked: false, standing: 'in', onPaper: false, findable: false, network: this.#network() } as const;
     if (!this.#desk) {
       const { state: keys, locks } = await this.#parts.custody.keyState();
       if (keys === 'missing') return { ...nothing, state: 'none' };
@@ -306,7 +310,7 @@ export class Office implements MailOffice {
     }
     const desk = this.#desk;
     if (!desk) return { ...nothing, state: 'starting' };
-    const { state, name, forks, devices } = desk.identity;
+    const { state, name, forks, devices, onPaper } = desk.identity;
     if (state === 'none' || state === 'lost') return { ...nothing, state: 'none' };
     const [unread, requests] = await Promise.all([desk.box.count('unread'), desk.box.count('requests')]);
     const id = desk.people.me;
@@ -319,6 +323,8 @@ export class Office implements MailOffice {
       requests,
       devices: devices.map(({ key, me, since }) => ({ key, me, since })),
       forked: forks > 0,
+      standing: state === 'ended' ? 'ended' : state === 'removed' ? 'out' : 'in',
+      onPaper,
       findable: desk.findable,
       network: this.#network(),
     };
@@ -462,7 +468,7 @@ function checkSettings({ readReceipts, stampBits, strangers, notifications }: Pa
 }
 
 /** With these there is an identity on this machine. */
-const HAVE: ReadonlySet<string> = new Set(['ready', 'forked', 'removed']);
+const HAVE: ReadonlySet<string> = new Set(['ready', 'forked', 'removed', 'ended']);
 const SEED_BYTES = 32;
 /** Threads of a page of a list, if nothing is said, and at most. */
 const PAGE = 50;

@@ -89,8 +89,8 @@ export class People {
     return this.read(text).id;
   }
 
-  #shown({ id, state, name, petname, since, forked, safety }: Known): Contact {
-    return { id, petname: petname ?? null, name: name ?? null, state, met: this.met.get(id) ?? 'mail', since, safety, forked };
+  #shown({ id, state, name, petname, since, forked, ended, safety }: Known): Contact {
+    return { id, petname: petname ?? null, name: name ?? null, state, met: this.met.get(id) ?? 'mail', since, safety, forked, ended };
   }
 }
 

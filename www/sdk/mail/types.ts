@@ -34,6 +34,13 @@ export interface MailState {
   readonly devices: readonly Device[];
   /** Somebody has used the keys of this identity against it; docs/identity.md says what counts then. */
   readonly forked: boolean;
+  /**
+   * `out`: this machine was removed, or the keys were changed elsewhere: {@link Mailbox.rejoin} brings it back. `ended`: the identity was
+   * given up. Both read what is here, and neither sends nor gets mail.
+   */
+  readonly standing: 'in' | 'out' | 'ended';
+  /** Whether the next key and the recovery key follow from words that are on no machine. */
+  readonly onPaper: boolean;
   /** Whether others can look this mailbox up: before that, nobody can write to it. */
   readonly findable: boolean;
   readonly network: 'online' | 'searching' | 'offline';
@@ -159,6 +166,8 @@ export interface Contact {
   /** A short fingerprint of who they are, which they see in their own card: for two people to compare. */
   readonly safety: string;
   readonly forked: boolean;
+  /** They have given their identity up: nothing is sent to it any more. */
+  readonly ended: boolean;
 }
 
 /** One machine of this identity. */
@@ -167,6 +176,13 @@ export interface Device {
   /** Whether it is this one. */
   readonly me: boolean;
   readonly since: number;
+}
+
+/** One operation of one's own identity (docs/identity.md). */
+export interface IdentityStep {
+  readonly act: 'begin' | 'rotate' | 'recover' | 'add' | 'remove' | 'mail' | 'site' | 'end';
+  /** By the clock of the machine that signed it; 0 for the first. */
+  readonly time: number;
 }
 
 /** What the owner of the mailbox has chosen; remembered, and the same on all their machines but for `notifications`. */
@@ -283,6 +299,30 @@ export interface Mailbox extends EventTarget {
 
   /** Takes a machine out of this identity: it gets no more mail. */
   removeDevice(key: string): Promise<void>;
+  /** 24 new words for a paper. They mean nothing before {@link changeKeys} is told them, and are kept nowhere. */
+  recoveryWords(): Promise<string>;
+  /**
+   * Changes the keys of the identity; from then on it takes the words `next` to change them again or to give it up. `words` are the ones
+   * of the paper that counts now; the first time they are left out. With them every other machine is left out until it is told them
+   * ({@link rejoin}), and the mailbox is a new one. `keep` takes an identity back: so many operations of {@link history} stay, what
+   * follows is undone, within 72 hours.
+   *
+   * @throws GyreError `BAD_PHRASE` (other words), `BAD_OPTIONS` (too late, or given up).
+   */
+  changeKeys(options: { readonly words?: string; readonly next: string; readonly keep?: number }): Promise<void>;
+  /** Brings this machine back with the words of the paper that was used last. @throws GyreError `BAD_PHRASE`, `BAD_OPTIONS`. */
+  rejoin(words: string): Promise<void>;
+  /** Gives the identity up for good; others are told, and send nothing more. `words` as for {@link changeKeys}. @throws GyreError `BAD_PHRASE`. */
+  giveUp(words?: string): Promise<void>;
+  /**
+   * Says under which name (`k51…`) one of this identity's sites is published from now on, or that it is no more (`null`). The site names
+   * the identity in its file `/.well-known/gyre-identity`: `dmail:<id> <number>` (docs/sites.md).
+   *
+   * @throws GyreError `BAD_NAME`, `BAD_OPTIONS` (too many, given up), `BAD_PHRASE` (this machine has not the keys that count).
+   */
+  setSite(site: number, name: string | null): Promise<void>;
+  /** What was done to the identity, the first first. */
+  history(): Promise<IdentityStep[]>;
   /** What this machine keeps for others. */
   kept(): Promise<{ readonly envelopes: number; readonly bytes: number; readonly attachments: number; readonly attachmentBytes: number }>;
 

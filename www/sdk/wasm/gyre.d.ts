@@ -15,6 +15,7 @@ import type {
   SiteAnswer,
   SiteChange,
   SiteFileInfo,
+  SiteOwner,
   SiteInfo,
 } from '../site-types.js';
 import type { Limits, PeerInfo, Stats, Surroundings, SwarmChart, SwarmInfo } from '../types.js';
@@ -61,6 +62,8 @@ export class WasmNode {
   /** Opens the site, waiting for its list of files, and says what it is. */
   siteInfo(cid: string, work?: Work<never>): Promise<SiteInfo>;
   siteFiles(cid: string, offset: number, limit: number): Promise<SiteFileInfo[]>;
+  /** Whose the site under a name is, by its own word and by that identity's chain. */
+  siteOwner(cid: string, name: string, work?: Work<never>): Promise<SiteOwner | undefined>;
   /** What the site answers to a request; fetches no file. */
   siteAnswer(cid: string, target: string): Promise<SiteAnswer>;
   /** Waits until those bytes are verified and stored; may return fewer than asked. */

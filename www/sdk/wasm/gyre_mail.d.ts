@@ -13,3 +13,4 @@ export const mboxEntry: MailModule['mboxEntry'];
 export const StampSearch: MailModule['StampSearch'];
 export const readCard: MailModule['readCard'];
 export const safety: MailModule['safety'];
+export const wordsOf: MailModule['wordsOf'];

@@ -16,6 +16,7 @@ use crate::proto::mail::prekey::Prekeys;
 use crate::proto::mail::record::MailRecord;
 use crate::proto::share::clean_name;
 
+use super::renewal::{Former, Turn};
 use super::types::Policy;
 
 /// Milliseconds after which one's own chain is looked up again: another device may have changed it.
@@ -30,8 +31,10 @@ pub enum Stage {
     Looking,
     /// It is there, and this device is one of its devices.
     Ready,
-    /// This device was removed, or the identity given up.
+    /// This device was removed, or the keys were changed elsewhere.
     Removed,
+    /// The identity was given up.
+    Ended,
 }
 
 /// One's own identity, and all that is not about a message or another person.
@@ -54,6 +57,10 @@ pub(super) struct Me {
     pub(super) held: Option<OpId>,
     /// Whether nothing was found so far.
     pub(super) lost: bool,
+    /// The keys of this epoch, if they follow from another secret than that of this machine.
+    pub(super) turn: Option<Turn>,
+    /// The mailbox before this one.
+    pub(super) former: Option<Former>,
 }
 
 impl Me {
@@ -76,6 +83,8 @@ impl Me {
             offered: Vec::new(),
             held: None,
             lost: false,
+            turn: None,
+            former: None,
         }
     }
 
@@ -136,8 +145,10 @@ impl Post {
             return;
         };
         let time = self.unix().max(chain.state().time);
-        let owner = Owner::new(&self.root, 0);
-        match owner.act(&mut chain, time, Act::RemoveDevice(key)) {
+        let signed = self
+            .signer(&chain)
+            .and_then(|signer| chain.sign(time, Act::RemoveDevice(key), &signer));
+        match signed {
             Ok(()) => self.bring(chain),
             Err(error) => self.out.push_back(Output::Refused(error.code())),
         }
@@ -193,23 +204,28 @@ impl Post {
     /// Sees to it that this device is one of the chain's that counts, unless it was removed.
     pub(super) fn review_identity(&mut self) {
         let Some(chain) = self.me.chain() else { return };
-        if !matches!(self.me.stage, Stage::Ready | Stage::Removed) {
+        if matches!(self.me.stage, Stage::None | Stage::Looking) {
             return;
         }
-        let mine = Key::from(self.me.key().name());
-        let removed = chain
-            .ops()
-            .iter()
-            .any(|op| *op.act() == Act::RemoveDevice(mine));
-        if removed || chain.state().ended {
-            if self.me.stage != Stage::Removed {
-                self.me.stage = Stage::Removed;
-                self.save_me();
-                self.tell_identity();
-                self.collect(Collecting::Read(Vec::new()));
+        let stage = self.stage_of(chain);
+        if self.me.stage != stage {
+            self.me.stage = stage;
+            self.save_me();
+            self.tell_identity();
+            self.reading = None;
+            match stage {
+                // What left it out was overruled.
+                Stage::Ready => self.read_mailboxes(),
+                _ => self.collect(Collecting::Read(Vec::new())),
             }
+        }
+        if stage == Stage::Ended {
+            self.put_chain();
+        }
+        if stage != Stage::Ready {
             return;
         }
+        let Some(chain) = self.me.chain() else { return };
         // Two devices that sign at the same time fork harmlessly: whose operation does not count signs again.
         let mut chain = chain.clone();
         let before = chain.head();
@@ -224,21 +240,21 @@ impl Post {
 
     /// Adds this device, and names the mail key, where that is not so already.
     fn join(&self, chain: &mut Chain) -> Result<(), IdentityError> {
-        let owner = Owner::new(&self.root, 0);
+        let signer = self.signer(chain)?;
         let device = Key::from(self.me.key().name());
-        let mail = Some(Key::from(self.root.mail_key(0, 0).name()));
+        let mail = Some(Key::from(self.mail_key().name()));
         let time = self.unix().max(chain.state().time);
         if !chain.state().devices.contains(&device) {
             if chain.state().devices.len() >= MAX_DEVICES
                 && let Some(oldest) = self.longest_silent(chain)
             {
-                owner.act(chain, time, Act::RemoveDevice(oldest))?;
+                chain.sign(time, Act::RemoveDevice(oldest), &signer)?;
             }
-            owner.act(chain, time, Act::AddDevice(device))?;
+            chain.sign(time, Act::AddDevice(device), &signer)?;
         }
         match chain.state().mail == mail {
             true => Ok(()),
-            false => owner.act(chain, time, Act::SetMail(mail)),
+            false => chain.sign(time, Act::SetMail(mail), &signer),
         }
     }
 
@@ -253,7 +269,7 @@ impl Post {
         devices.min_by_key(|key| (seen(key), place(key))).copied()
     }
 
-    fn become_ready(&mut self) {
+    pub(super) fn become_ready(&mut self) {
         self.me.stage = Stage::Ready;
         self.review_identity();
         self.save_me();
@@ -328,6 +344,7 @@ impl Post {
             devices,
             forks: forks.map_or(0, |forks| forks.len()),
             lost: self.me.lost,
+            on_paper: self.is_on_paper(),
             name: self.me.name.clone(),
         });
     }

@@ -90,8 +90,15 @@ impl Post {
         }
         let stranger = header.terms().lane() == Lane::Stranger;
         let (tag, until) = (header.tag(), header.expiry().unix());
-        let opened = Envelope::parse(deposit.envelope().clone())
-            .and_then(|envelope| envelope.open(self.id, &self.me.keys, Suite::X_WING));
+        let opened = Envelope::parse(deposit.envelope().clone()).and_then(|envelope| {
+            let opened = envelope.open(self.id, &self.me.keys, Suite::X_WING);
+            match &self.me.former {
+                Some(former) => {
+                    opened.or_else(|_| envelope.open(self.id, &former.keys, Suite::X_WING))
+                }
+                None => opened,
+            }
+        });
         match opened {
             Ok(_) if self.pending.len() >= MAX_PENDING => self.refuse(MailError::Full),
             Ok(unverified) => {

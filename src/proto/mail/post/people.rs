@@ -3,6 +3,7 @@
 //! Whoever the person wrote to, accepted or added by a card is a contact. What strangers send makes a request, which is one of a bounded
 //! queue until the person says what they are.
 
+use super::outbox::Stage;
 use super::types::Contact;
 use super::{Output, Post};
 use crate::proto::custody::CLOCK_ERROR;
@@ -10,11 +11,14 @@ use crate::proto::custody::tag::{Pass, Week};
 use crate::proto::identity::chain::Chain;
 use crate::proto::identity::fork::Lineage;
 use crate::proto::identity::{Id, record as index};
-use crate::proto::mail::Suite;
 use crate::proto::mail::record::MailRecord;
+use crate::proto::mail::{MailError, Suite};
 
 /// People that are remembered: as many as petnames.
 pub const MAX_PEOPLE: usize = 10_000;
+
+/// Milliseconds after which a contact's chain is looked up though nothing is written to them.
+const LOOK_CONTACTS: u64 = 24 * 60 * 60 * 1000;
 
 /// Strangers whose identities are remembered in a run: four for each request that waits.
 const MAX_STRANGERS: usize = 256;
@@ -83,6 +87,10 @@ impl Person {
         self.lineage
             .as_ref()
             .is_some_and(|lineage| lineage.branches().len() > 1)
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.chain().is_some_and(|chain| chain.state().ended)
     }
 
     /// What admits to their lane now: of the weeks in which they look often, the latest that has begun by somebody's clock.
@@ -206,6 +214,7 @@ impl Post {
             petname: person.petname.clone(),
             since: person.since,
             forked: person.forked(),
+            ended: person.ended(),
         });
     }
 
@@ -222,6 +231,7 @@ impl Post {
             petname: person.petname.clone(),
             since: person.since,
             forked: person.forked(),
+            ended: person.ended(),
         })
     }
 
@@ -237,16 +247,16 @@ impl Post {
     fn chains(&mut self, id: Id, key: &[u8], values: &[Vec<u8>]) {
         let now = self.unix();
         let mut good = false;
-        let (mut changed, mut forked) = (false, false);
+        let mut changed = false;
         let Some(person) = self.people.get_mut(&id) else {
             return;
         };
+        let before = (person.forked(), person.ended());
         for value in values {
             let Ok(chain) = index::validate(key, value, person.chain(), now) else {
                 continue;
             };
             good = true;
-            let before = person.forked();
             changed |= match &mut person.lineage {
                 Some(lineage) => {
                     let brought = lineage.bring(chain, now);
@@ -258,14 +268,41 @@ impl Post {
                     true
                 }
             };
-            forked |= !before && person.forked();
         }
+        let now = (person.forked(), person.ended());
         self.looked(key, good);
         if changed {
             self.save_person(id);
         }
-        if forked {
+        if now != before {
             self.tell_contact(id);
+        }
+        if now.1 && !before.1 {
+            self.stop_sending(id);
+        }
+    }
+
+    /// Somebody has given their identity up: nobody reads what is under way to them.
+    fn stop_sending(&mut self, to: Id) {
+        let to_them = self.outbox.iter().filter(|(_, outgoing)| {
+            let mut parcels = outgoing.parcels.iter();
+            parcels.any(|parcel| parcel.to == to && !parcel.stage.is_final())
+        });
+        let messages: Vec<_> = to_them.map(|(id, _)| *id).collect();
+        for message in messages {
+            self.settle_parcel(message, to, Stage::Refused, Some(MailError::Ended));
+        }
+    }
+
+    /// Looks one contact's identity up, if it was not for a day: who does not write to them still learns that their keys are others, or that
+    /// they have given it up.
+    pub(super) fn review_people(&mut self) {
+        let contacts = self.people.iter().filter(|(_, person)| person.is_contact());
+        let keys: Vec<_> = contacts.map(|(id, _)| index::routing_key(*id)).collect();
+        for key in keys {
+            if !self.look(&key, LOOK_CONTACTS) {
+                return;
+            }
         }
     }
 }

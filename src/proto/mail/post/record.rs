@@ -11,11 +11,14 @@ use crate::proto::mail::record::{self, Draft, MAX_VALIDITY, MailRecord, Prekey};
 use crate::proto::ordered::Set;
 
 /// Seconds for which a lane is read on after nobody is told of it any more: the 60 days of a record.
-const READ_ON: u64 = MAX_VALIDITY;
+pub(super) const READ_ON: u64 = MAX_VALIDITY;
 
-/// Former generations or prices that are read besides the current one. Ours: with more, a stream would be asked for more tags than
-/// custodians answer.
+/// Former generations or prices that are read besides the current one. Ours.
 const FORMER: usize = 1;
+
+/// Lanes that are read: those of contacts and of strangers, and as many former ones. With more, a stream would be asked for more tags than
+/// custodians answer.
+const LANES: usize = 2 * (1 + FORMER);
 
 /// Seconds in a day: mailboxes end and begin by weeks.
 const DAY: u64 = 24 * HOUR;
@@ -53,6 +56,11 @@ impl Post {
         self.me.generations.truncate(1 + FORMER);
         self.save_me();
         self.read_mailboxes();
+        self.give_all_passes();
+    }
+
+    /// The contacts who could write to us without a stamp can do so again.
+    pub(super) fn give_all_passes(&mut self) {
         let contacts: Vec<_> = self
             .people
             .iter()
@@ -90,19 +98,46 @@ impl Post {
         }
         self.reading = reading;
         let Week(next) = Week::of(unix + CLOCK_ERROR);
+        let former = self.me.former.as_ref().filter(|former| former.until > unix);
         let weeks = || (next.saturating_sub(WEEKS_BACK + 1)..=next).rev().map(Week);
-        let mut readings = Vec::new();
-        for (generation, _) in self
-            .me
-            .generations
-            .iter()
-            .filter(|(_, until)| *until > unix)
-        {
-            readings.extend(weeks().map(|week| self.mailbox.contacts(*generation, week)));
+        let current = |until: &u64| *until > unix;
+        let mailbox = &self.mailbox;
+        let mut lanes: Vec<Vec<_>> = Vec::new();
+        // Those that most is left in first.
+        for place in 0..=FORMER {
+            if let Some((generation, _)) = self
+                .me
+                .generations
+                .get(place)
+                .filter(|(_, until)| current(until))
+            {
+                lanes.push(
+                    weeks()
+                        .map(|week| mailbox.contacts(*generation, week))
+                        .collect(),
+                );
+            }
+            if let Some((bits, _)) = self
+                .me
+                .prices
+                .get(place)
+                .filter(|(_, until)| current(until))
+            {
+                lanes.push(weeks().map(|week| mailbox.strangers(*bits, week)).collect());
+            }
+            if let Some(former) = former.filter(|_| place == 0) {
+                let mailbox = former.secret();
+                let (generation, bits) = (former.generation, former.bits);
+                lanes.push(
+                    weeks()
+                        .map(|week| mailbox.contacts(generation, week))
+                        .collect(),
+                );
+                lanes.push(weeks().map(|week| mailbox.strangers(bits, week)).collect());
+            }
         }
-        for (bits, _) in self.me.prices.iter().filter(|(_, until)| *until > unix) {
-            readings.extend(weeks().map(|week| self.mailbox.strangers(*bits, week)));
-        }
+        lanes.truncate(LANES);
+        let mut readings: Vec<_> = lanes.into_iter().flatten().collect();
         readings.retain(|reading| reading.terms.latest() + CLOCK_ERROR > unix);
         self.collect(collector::Input::Read(readings));
     }
@@ -134,12 +169,16 @@ impl Post {
             return self.look_own();
         }
         if !self.is_ready() {
-            return;
+            // What left this machine out may be overruled; that the identity has ended, others may still have to hear.
+            self.look_own();
+            return self.review_identity();
         }
         self.look_own();
         self.publish();
         let keys = self.me.keys.to_bytes();
         self.me.keys.sweep(self.unix());
+        let unix = self.unix();
+        self.me.former.take_if(|former| former.until <= unix);
         if self.me.keys.to_bytes() != keys {
             self.save_me();
         }
@@ -147,6 +186,7 @@ impl Post {
         self.sweep_held();
         self.sweep_outbox();
         self.review_devices();
+        self.review_people();
     }
 
     /// Signs a record for this week, unless there is one that says all that it would.
@@ -195,7 +235,7 @@ impl Post {
             }],
             custody: custody.clone(),
         };
-        if let Ok(record) = MailRecord::sign(&self.root.mail_key(0, 0), says) {
+        if let Ok(record) = MailRecord::sign(&self.mail_key(), says) {
             self.me.record = Some(record);
             self.me.offered = custody;
             self.reads_price(bits);
@@ -235,7 +275,7 @@ impl Post {
     }
 
     pub(super) fn look_own_record(&mut self, age: u64) {
-        let key = Key::from(self.root.mail_key(0, 0).name());
+        let key = Key::from(self.mail_key().name());
         self.look(&record::routing_key(key), age);
     }
 
@@ -257,7 +297,7 @@ impl Post {
             });
         self.looked(key, best.is_some());
         let Some(record) = best else { return };
-        if owner == Key::from(self.root.mail_key(0, 0).name()) {
+        if owner == Key::from(self.mail_key().name()) {
             return self.own_record(record);
         }
         let id = record.says().id;

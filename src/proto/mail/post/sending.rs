@@ -78,7 +78,7 @@ impl Post {
         let unknown = MailError::UnknownRecipient;
         let mail = match self.people.get(&to).and_then(|person| person.chain()) {
             None => return Found::No(unknown),
-            Some(chain) if chain.state().ended => return Found::Never(MailError::OtherIdentity),
+            Some(chain) if chain.state().ended => return Found::Never(MailError::Ended),
             Some(chain) => chain.state().mail,
         };
         let Some(mail) = mail else {

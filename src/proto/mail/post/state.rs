@@ -160,12 +160,13 @@ impl Post {
 
     pub(super) fn save_me(&mut self) {
         let me = &self.me;
-        let mut out = begin(12);
+        let mut out = begin(14);
         out.uint(match me.stage {
             IdentityStage::None => 0,
             IdentityStage::Looking => 1,
             IdentityStage::Ready => 2,
             IdentityStage::Removed => 3,
+            IdentityStage::Ended => 4,
         });
         out.text(&me.name);
         out.bytes(&*me.device);
@@ -197,6 +198,26 @@ impl Post {
         out.bytes(me.record.as_ref().map_or(&[][..], MailRecord::bytes));
         out.bytes(&me.offered);
         out.bytes(me.held.as_ref().map_or(&[][..], |head| &head.0));
+        match &me.turn {
+            None => out.array(0),
+            Some(turn) => {
+                out.array(3);
+                out.bytes(&*turn.identity);
+                out.bytes(&*turn.mail);
+                out.bytes(&*turn.mailbox);
+            }
+        }
+        match &me.former {
+            None => out.array(0),
+            Some(former) => {
+                out.array(5);
+                out.bytes(&*former.mailbox);
+                out.bytes(&former.keys.to_bytes());
+                out.uint(former.generation.into());
+                out.uint(former.bits.into());
+                out.uint(former.until);
+            }
+        }
         let name = self.vault.name(ME, &[]);
         let plain = Zeroizing::new(out.0);
         self.save(name, &plain);

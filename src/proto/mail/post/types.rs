@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::identity::Stage as IdentityStage;
 use super::outbox::Stage;
 use super::people::Standing;
+use super::renewal::Change;
 use crate::proto::custody::region::Candidate;
 use crate::proto::custody::tag::Tag;
 use crate::proto::custody::{MessageId as DepositId, PeerId};
@@ -135,6 +136,8 @@ pub enum Input {
     Policy(Policy),
     /// A device of the person's is lost or sold.
     RemoveDevice(Key),
+    /// The person changes the keys of their identity, takes it back or gives it up.
+    Change(Change),
     /// What the other devices are to know: all of it.
     Sync(Vec<u8>),
 }
@@ -262,6 +265,8 @@ pub enum Output {
         since: u64,
         /// Whether their identity contradicts itself.
         forked: bool,
+        /// Whether they have given it up.
+        ended: bool,
     },
     /// How it stands with the person's identity.
     Identity {
@@ -273,6 +278,8 @@ pub enum Output {
         forks: usize,
         /// While it is looked for: whether nothing was found so far.
         lost: bool,
+        /// Whether the next key and the recovery key are on paper alone.
+        on_paper: bool,
         /// What the person calls themselves.
         name: String,
     },

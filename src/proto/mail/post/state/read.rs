@@ -6,6 +6,7 @@ use super::super::inbox::{Held, Lies, Owed};
 use super::super::notes::Notes;
 use super::super::outbox::{Kind, Outgoing, Parcel, Sealed, Stage};
 use super::super::people::{Person, Standing};
+use super::super::renewal::{Former, Turn};
 use super::super::snapshot::name;
 use super::super::types::{Policy, Ref};
 use super::{COUNTS, DEVICE, HELD, ME, OUTGOING, PERSON, SEALED, SYNC, VERSION};
@@ -40,14 +41,14 @@ pub(super) enum Entry {
 
 pub(super) fn read(name: &str, plain: &[u8]) -> Result<Entry, MailError> {
     let mut reader = Reader::new(plain);
-    reader.array()?;
+    let fields = reader.array()?;
     match reader.uint()? {
         VERSION => {}
         other => return Err(MailError::Version(other)),
     }
     let kind = name.chars().next().ok_or(MailError::Malformed)?;
     let entry = match kind {
-        ME => Entry::Me(Box::new(read_me(&mut reader)?)),
+        ME => Entry::Me(Box::new(read_me(&mut reader, fields)?)),
         COUNTS => Entry::Counts(
             reader.uint()?,
             reader.uint()?,
@@ -127,12 +128,13 @@ fn read_pairs(reader: &mut Reader<'_>) -> Result<Vec<(u64, u64)>, MailError> {
     }
 }
 
-fn read_me(reader: &mut Reader<'_>) -> Result<Me, MailError> {
+fn read_me(reader: &mut Reader<'_>, fields: usize) -> Result<Me, MailError> {
     let stage = match reader.uint()? {
         0 => IdentityStage::None,
         1 => IdentityStage::Looking,
         2 => IdentityStage::Ready,
         3 => IdentityStage::Removed,
+        4 => IdentityStage::Ended,
         _ => return Err(MailError::Malformed),
     };
     let name = reader.text()?.to_owned();
@@ -173,6 +175,48 @@ fn read_me(reader: &mut Reader<'_>) -> Result<Me, MailError> {
         },
         lineage,
         lost: false,
+        // Before there were these, all keys followed from the secret of the machine.
+        turn: match fields < FIELDS_WITH_TURN {
+            true => None,
+            false => read_turn(reader)?,
+        },
+        former: match fields < FIELDS_WITH_TURN {
+            true => None,
+            false => read_former(reader)?,
+        },
+    })
+}
+
+/// Fields of the identity since its keys may follow from another secret.
+const FIELDS_WITH_TURN: usize = 14;
+
+fn read_turn(reader: &mut Reader<'_>) -> Result<Option<Turn>, MailError> {
+    Ok(match reader.array()? {
+        0 => None,
+        fields => {
+            exactly(fields, 3)?;
+            Some(Turn {
+                identity: Zeroizing::new(reader.fixed_bytes()?),
+                mail: Zeroizing::new(reader.fixed_bytes()?),
+                mailbox: Zeroizing::new(reader.fixed_bytes()?),
+            })
+        }
+    })
+}
+
+fn read_former(reader: &mut Reader<'_>) -> Result<Option<Former>, MailError> {
+    Ok(match reader.array()? {
+        0 => None,
+        fields => {
+            exactly(fields, 5)?;
+            Some(Former {
+                mailbox: Zeroizing::new(reader.fixed_bytes()?),
+                keys: Prekeys::parse(reader.bytes()?)?,
+                generation: small(reader.uint()?)?,
+                bits: small(reader.uint()?)?,
+                until: reader.uint()?,
+            })
+        }
     })
 }
 
