@@ -3,8 +3,12 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used)]
 
+#[path = "mail/devices.rs"]
+mod devices;
 #[path = "mail/forger.rs"]
 mod forger;
+#[path = "mail/people.rs"]
+mod people;
 #[path = "mail/renewal.rs"]
 mod renewal;
 #[path = "mail/world.rs"]
@@ -16,11 +20,9 @@ use gyre::proto::custody::KEPT_MIN;
 use gyre::proto::custody::message::Message;
 use gyre::proto::custody::sign::{Signer, Subject};
 use gyre::proto::identity::Id;
-use gyre::proto::identity::owner::Owner;
-use gyre::proto::keys::RootSecret;
 use gyre::proto::mail::Suite;
 use gyre::proto::mail::enclosure::Enclosure;
-use gyre::proto::mail::post::{IdentityStage, Input, Stage, Standing};
+use gyre::proto::mail::post::{Input, Stage, Standing};
 use gyre::proto::share::ShareKey;
 use gyre::proto::types::BlobHash;
 use world::{DAY, HOUR, Habit, MINUTE, World, contact, draft};
@@ -362,130 +364,6 @@ fn what_nobody_fetches_expires_and_can_be_sent_again() {
 }
 
 #[test]
-fn two_devices_have_the_same_mail_and_delete_at_once() {
-    let (mut world, alice, bob) = acquainted(7);
-    let (a, b) = (world.id(alice), world.id(bob));
-    let phone = world.device("Bob's telephone", 2);
-    world.say(phone, Input::Recover(String::new()));
-    let ready = |world: &World| world.people[phone].stage == Some(IdentityStage::Ready);
-    assert!(world.until(HOUR, ready));
-    // The other device hears of it, and the contacts come over.
-    world.run(8 * HOUR);
-    assert_eq!(world.people[bob].devices.len(), 2);
-    assert_eq!(
-        world.people[phone].contacts.get(&a),
-        Some(&Standing::Accepted)
-    );
-    for number in 0..3 {
-        world.write_to(alice, vec![b], &format!("to both {number}"));
-    }
-    let here = |world: &World, n: usize| {
-        (0..3).all(|number| world.texts(n).contains(&format!("to both {number}")))
-    };
-    assert!(world.until(2 * HOUR, |world| here(world, bob) && here(world, phone)));
-    // What one sends, the other sees.
-    world.write_to(phone, vec![a], "from the telephone");
-    let seen = |world: &World| {
-        let own = world.people[bob]
-            .letters
-            .values()
-            .find(|letter| world::text(letter) == "from the telephone");
-        own.is_some_and(|own| own.own && own.to == [a])
-    };
-    assert!(world.until(2 * HOUR, seen));
-    assert!(world.until(2 * HOUR, |world| {
-        world.texts(alice).contains("from the telephone")
-    }));
-    // Removed on both in the same moment, and on one alone.
-    let letter = |world: &World, text: &str| {
-        let mut letters = world.people[bob].letters.values();
-        letters
-            .find(|letter| world::text(letter) == text)
-            .unwrap()
-            .message
-    };
-    let (first, second) = (letter(&world, "to both 0"), letter(&world, "to both 1"));
-    world.say(bob, Input::Remove(first));
-    world.say(phone, Input::Remove(first));
-    world.say(bob, Input::Remove(second));
-    assert!(world.until(2 * HOUR, |world| world.people[phone].gone.contains(&second)));
-    world.run(3 * HOUR);
-    assert!(!world.texts(phone).contains("to both 1"));
-    for n in [alice, bob, phone] {
-        assert_eq!(world.people[n].twice, 0);
-    }
-    // Every active device has everything: a note and a snapshot of each device are left, and Alice's snapshot.
-    let left = world.lying().len();
-    assert!(left <= 5, "{left} envelopes lie about");
-    // A device that is removed reads nothing more, and nobody waits for it.
-    let key = world.people[phone].post.as_ref().unwrap().device();
-    world.say(bob, Input::RemoveDevice(key));
-    world.run(8 * HOUR);
-    assert_eq!(world.people[phone].stage, Some(IdentityStage::Removed));
-    world.write_to(alice, vec![b], "for one");
-    assert!(world.until(2 * HOUR, |world| world.delivered(alice, "for one", b)));
-    assert!(!world.texts(phone).contains("for one"));
-}
-
-#[test]
-fn the_words_bring_everything_back_that_still_lies_somewhere() {
-    let (mut world, alice, bob) = acquainted(8);
-    let (a, b) = (world.id(alice), world.id(bob));
-    world.say(bob, Input::Sync(b"what the page knows".to_vec()));
-    world.run(2 * HOUR);
-    world.go_offline(bob);
-    world.write_to(alice, vec![b], "meanwhile");
-    assert!(world.until(HOUR, |world| world.stored(alice, "meanwhile", b)));
-    world.go_offline(alice);
-    world.run(3 * DAY);
-    world.people[bob].online = true;
-    world.wipe(bob);
-    world.people[bob].contacts.clear();
-    world.say(bob, Input::Recover("Bob".into()));
-    assert!(world.until(2 * HOUR, |world| world.texts(bob).contains("meanwhile")));
-    world.run(HOUR);
-    assert_eq!(
-        world.people[bob].contacts.get(&a),
-        Some(&Standing::Accepted)
-    );
-    assert_eq!(world.people[bob].synced, [b"what the page knows".to_vec()]);
-    assert_eq!(world.people[bob].devices.len(), 2);
-    // Written as to a contact, and taken for one's, though the passes are lost.
-    world.write_to(bob, vec![a], "I am back");
-    world.come_online(alice);
-    assert!(world.until(2 * HOUR, |world| world.texts(alice).contains("I am back")));
-    let mut letters = world.people[alice].letters.values();
-    assert!(!letters.any(|letter| letter.request));
-    // Words of nobody find nothing, and go on looking.
-    let nobody = world.device("nobody", 77);
-    world.say(nobody, Input::Recover(String::new()));
-    world.run(HOUR);
-    assert_eq!(world.people[nobody].stage, Some(IdentityStage::Looking));
-}
-
-#[test]
-fn what_changed_just_before_a_page_ended_is_told_in_its_next_run() {
-    let (mut world, alice, bob) = acquainted(12);
-    let a = world.id(alice);
-    world.run(HOUR);
-    world.say(bob, Input::Contact(contact(a, Standing::Muted)));
-    world.run(5_000);
-    world.stop(bob);
-    world.run(HOUR);
-    // There for four minutes only.
-    world.start(bob);
-    world.run(4 * MINUTE);
-    world.wipe(bob);
-    world.people[bob].contacts.clear();
-    world.say(bob, Input::Recover("Bob".into()));
-    let muted = Some(&Standing::Muted);
-    assert!(
-        world.until(2 * HOUR, |world| world.people[bob].contacts.get(&a)
-            == muted)
-    );
-}
-
-#[test]
 fn whoever_is_blocked_is_not_heard_and_others_get_new_passes() {
     let (mut world, alice, bob) = acquainted(9);
     let (a, b) = (world.id(alice), world.id(bob));
@@ -515,24 +393,6 @@ fn whoever_is_blocked_is_not_heard_and_others_get_new_passes() {
     world.write_to(alice, vec![c], "anybody?");
     assert!(world.until(HOUR, |world| world.stage(alice, "anybody?", c)
         == Some(Stage::Refused)));
-}
-
-#[test]
-fn two_devices_that_sign_at_the_same_time_agree() {
-    let (mut world, _, bob) = acquainted(10);
-    let phone = world.device("Bob's telephone", 2);
-    let tablet = world.device("Bob's tablet", 2);
-    for n in [phone, tablet] {
-        world.say(n, Input::Recover(String::new()));
-    }
-    world.run(DAY);
-    let devices: Vec<_> = [bob, phone, tablet]
-        .iter()
-        .map(|n| world.people[*n].devices.clone())
-        .collect();
-    assert_eq!(devices[0].len(), 3);
-    assert!(devices.iter().all(|other| *other == devices[0]));
-    assert_eq!(Owner::new(&RootSecret::new([2; 32]), 0).id(), world.id(bob));
 }
 
 #[test]

@@ -2,27 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Scene, Visitor } from './lib/app.mjs';
-import { launch, until } from './lib/browser.mjs';
-import { MAIL_TIMEOUT_MS, Person, STORED } from './lib/mail.mjs';
-import { startRelay } from './lib/relay.mjs';
+import { until } from './lib/browser.mjs';
+import { custody, MAIL_TIMEOUT_MS, people, STORED } from './lib/mail.mjs';
 
 /** Goes through the swarm. */
 const LARGE_BYTES = 300_000;
-/** Three keep what is attached; one more, as a page may be busy. */
-const CUSTODIANS = 4;
 
 test('a mail whose attachments may not be sent says so, and goes out when the person allows it', { timeout: 900_000 }, async (t) => {
-  const scene = new Scene(t);
-  const relay = await scene.add(startRelay({ args: ['--puzzle-bits', '0', '--mailboxes', '100MB'] }));
-  const others = await launch('chromium');
-  t.after(() => others.close());
-  for (let n = 0; n < CUSTODIANS; n++) {
-    const custodian = await Visitor.arrive('chromium', relay, { browser: await others.context() });
-    await custodian.node((gyre) => gyre.setUpload(true));
-  }
-  const [ada, bob] = [new Person('chromium', relay, 'Ada'), new Person('firefox', relay, 'Bob')];
-  t.after(() => Promise.all([ada.forget(), bob.forget()]));
+  const { relay } = await custody(t);
+  const [ada, bob] = people(t, relay, ['chromium', 'Ada'], ['firefox', 'Bob']);
   await bob.come();
   const card = await bob.card();
   await ada.come();

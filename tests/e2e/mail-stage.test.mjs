@@ -400,6 +400,24 @@ for (const kind of kinds) {
     reader.quiet();
   });
 
+  test(`an identity that contradicts itself is shown where its mail, its contact or its owner is, in ${kind}`, async (t) => {
+    const reader = await Reader.arrive(t, kind, { hash: '' });
+    await reader.box((box) => {
+      box.people = box.people.map((one) => (one.petname === 'Grace' ? { ...one, forked: true } : one));
+      box.now = { ...box.now, forked: true };
+    });
+    await reader.go('#/mail/inbox/T1');
+    await reader.says('sender-forked', /old keys of Grace/);
+    await reader.go('#/mail/inbox/T2');
+    await reader.gone('sender-forked');
+    await reader.go('#/mail/contacts');
+    await reader.says('contact-forked', /old keys of this person/);
+    assert.equal((await reader.page.$$('[data-testid="contact-forked"]')).length, 1, 'of Lin nothing is said');
+    await reader.go('#/mail/settings');
+    await reader.says('mail-forked', /two versions of your identity/);
+    reader.quiet();
+  });
+
   test(`new mail is told of once, wherever one is, in ${kind}`, async (t) => {
     const reader = await Reader.arrive(t, kind);
     await reader.shows('Minutes', 'Supper', 'Garden');

@@ -3,27 +3,18 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Scene, Visitor } from './lib/app.mjs';
-import { launch, until } from './lib/browser.mjs';
-import { MAIL_TIMEOUT_MS, Person, numberOf } from './lib/mail.mjs';
-import { startRelay } from './lib/relay.mjs';
+import { until } from './lib/browser.mjs';
+import { custody, MAIL_TIMEOUT_MS, numberOf, people } from './lib/mail.mjs';
 
 /** Goes through the swarm. */
 const LARGE_BYTES = 300_000;
 /** A letter is stored with five receipts; one more, as a page may be busy. */
-const CUSTODIANS = 6;
+const KEEPERS = 6;
 
 test('two people who are never there together write to each other, from two kinds of browsers', { timeout: 1_500_000 }, async (t) => {
-  const scene = new Scene(t);
-  const relay = await scene.add(startRelay({ args: ['--puzzle-bits', '0', '--mailboxes', '100MB'] }));
   // Other people's pages keep mail, and the relay.
-  const others = await launch('chromium');
-  t.after(() => others.close());
-  const custodians = await Promise.all(Array.from({ length: CUSTODIANS }, async () => Visitor.arrive('chromium', relay, { browser: await others.context() })));
-  const [custodian] = custodians;
-  for (const one of custodians) await one.node((gyre) => gyre.setUpload(true));
-  const [ada, bob] = [new Person('chromium', relay, 'Ada'), new Person('firefox', relay, 'Bob')];
-  t.after(() => Promise.all([ada.forget(), bob.forget()]));
+  const { relay, keepers: [keeper] } = await custody(t, KEEPERS);
+  const [ada, bob] = people(t, relay, ['chromium', 'Ada'], ['firefox', 'Bob']);
 
   await bob.come();
   const card = await bob.ask(async (gyre) => (await gyre.mail.card()).link);
@@ -60,7 +51,7 @@ test('two people who are never there together write to each other, from two kind
   const letters = await bob.receive(adaId, 4);
   assert.deepEqual(letters.map(numberOf).sort((a, b) => a - b), [1, 2, 3, 4], 'each is there once');
   for (const letter of letters) assert.equal(await bob.wrong(letter.id, numberOf(letter)), 0, letter.subject);
-  await until('every letter to be gone from the custodians', async () => (await custodian.node((gyre) => gyre.mail.kept())).envelopes === 0, { timeout: MAIL_TIMEOUT_MS });
+  await until('every letter to be gone from the custodians', async () => (await keeper.visitor.node((gyre) => gyre.mail.kept())).envelopes === 0, { timeout: MAIL_TIMEOUT_MS });
 
   // A large file comes from whoever has it, and stays with whoever got it.
   await ada.come();

@@ -50,9 +50,13 @@ pub struct Device {
     pub statuses: BTreeMap<(Ref, Id), Status>,
     pub contacts: BTreeMap<Id, Standing>,
     pub names: BTreeMap<Id, Option<String>>,
-    /// Whose identities contradict themselves, and who has given theirs up.
-    pub forked: BTreeMap<Id, bool>,
+    /// Those whose identities contradict themselves, and how often one's own does.
+    pub forked: BTreeSet<Id>,
+    pub forks: usize,
+    /// Who has given theirs up.
     pub ended: BTreeMap<Id, bool>,
+    /// Keys that were looked up, and when.
+    pub looked_up: Vec<(Vec<u8>, u64)>,
     pub sent: BTreeMap<String, Ref>,
     pub failed: Vec<&'static str>,
     pub refused: Vec<&'static str>,
@@ -126,9 +130,11 @@ impl World {
             statuses: BTreeMap::new(),
             contacts: BTreeMap::new(),
             names: BTreeMap::new(),
-            forked: BTreeMap::new(),
+            forked: BTreeSet::new(),
+            forks: 0,
             ended: BTreeMap::new(),
             on_paper: false,
+            looked_up: Vec::new(),
             sent: BTreeMap::new(),
             failed: Vec::new(),
             refused: Vec::new(),
@@ -181,6 +187,13 @@ impl World {
         self.people[n].post = None;
         self.people[n].wake = None;
         self.close_all(peer);
+    }
+
+    /// The page is loaded anew, after a second in which its streams end.
+    pub fn restart(&mut self, n: usize) {
+        self.stop(n);
+        self.run(1_000);
+        self.start(n);
     }
 
     pub fn go_offline(&mut self, n: usize) {
@@ -454,6 +467,7 @@ impl World {
             }
             Output::Ask(to, bytes) => self.request(peer, to, bytes),
             Output::Get(key) => {
+                device.looked_up.push((key.clone(), self.now));
                 let found = self.records.get(&key).filter(|_| online);
                 let values = found.cloned().into_iter().collect();
                 self.later(Event::ToDevice(n, run, Input::Records(key, values)));
@@ -503,19 +517,23 @@ impl World {
                 ended,
                 ..
             } => {
-                device.forked.insert(id, forked);
                 device.ended.insert(id, ended);
                 device.contacts.insert(id, standing);
                 device.names.insert(id, name);
+                if forked {
+                    device.forked.insert(id);
+                }
             }
             Output::Identity {
                 stage,
                 devices,
                 on_paper,
+                forks,
                 ..
             } => {
                 device.on_paper = on_paper;
                 device.stage = Some(stage);
+                device.forks = forks;
                 device.devices = devices.iter().map(|device| device.key).collect();
             }
             Output::Sync(_, data) => device.synced.push(data),

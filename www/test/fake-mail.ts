@@ -180,8 +180,8 @@ class FakePost implements Post {
         if (said.letter && !letters[said.letter.message]) {
           letters[said.letter.message] = { letter: said.letter, stored: false };
           const { from } = said.letter;
-          const isKnown = contacts[from]?.state === 'accepted';
-          said.letter = { ...said.letter, request: !isKnown };
+          const state = contacts[from]?.state;
+          said.letter = { ...said.letter, request: state !== 'accepted' && state !== 'muted', muted: state === 'muted' };
           const isNew = !contacts[from];
           if (isNew) contacts[from] = { ...this.#stranger(from), state: 'request', name: 'A stranger' };
           this.#save();

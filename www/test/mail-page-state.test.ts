@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Desk, gateOf, type MailProblem } from '../app/mail/desk.js';
 import { DraftKeeper, draftWords, isEmpty } from '../app/mail/drafts.js';
 import { archiveFrom, canArchive, markRead, move, starsOn, trashFrom, Undo } from '../app/mail/moves.js';
-import { announcement } from '../app/mail/notify.js';
+import { announcement, notify } from '../app/mail/notify.js';
 import { ThreadList } from '../app/mail/threads.js';
 import { GyreError } from '../sdk/errors.js';
 import type { Draft, Folder } from '../sdk/mail/types.js';
@@ -283,4 +283,43 @@ test('a notification says nothing that a stranger chose', async () => {
   const words = announcement(stranger!);
   assert.doesNotMatch(`${words.title} ${words.body}`, /bank|Pay/);
   assert.deepEqual(announcement((await box.list('inbox')).threads[0]!), { title: 'Grace', body: 'Mail 0' });
+});
+
+test('a notification is shown where the person wants it and the browser allows it, and leads to the thread', async (t) => {
+  const shown: FakeNotification[] = [];
+  class FakeNotification extends EventTarget {
+    static permission: NotificationPermission = 'granted';
+    static refuses = false;
+    closed = false;
+    constructor(readonly title: string, readonly options: NotificationOptions) {
+      super();
+      if (FakeNotification.refuses) throw new TypeError('only from a service worker');
+      shown.push(this);
+    }
+    close(): void {
+      this.closed = true;
+    }
+  }
+  const box = boxOf(1);
+  const [thread] = (await box.list('inbox')).threads;
+  let opened = 0;
+  const show = (wanted: boolean): void => notify(thread!, wanted, () => (opened += 1));
+  show(true);
+  Object.assign(globalThis, { Notification: FakeNotification });
+  t.after(() => void Reflect.deleteProperty(globalThis, 'Notification'));
+  show(false);
+  for (const permission of ['denied', 'default'] as const) {
+    FakeNotification.permission = permission;
+    show(true);
+  }
+  FakeNotification.permission = 'granted';
+  FakeNotification.refuses = true;
+  show(true);
+  FakeNotification.refuses = false;
+  assert.equal(shown.length, 0);
+  show(true);
+  const [note] = shown;
+  assert.deepEqual([shown.length, note?.title, note?.options], [1, 'Grace', { body: 'Mail 0', tag: 'gyre-mail-T0' }]);
+  note?.dispatchEvent(new Event('click'));
+  assert.deepEqual([opened, note?.closed], [1, true]);
 });

@@ -193,6 +193,42 @@ test('two people who are never there together write to each other, with attachme
   assert.equal((await ada.mail.state()).unread, 0);
 });
 
+test('mail of the muted comes without a word, short or long, and the SDK shows no notification of any', async (t) => {
+  const shown: string[] = [];
+  const notification = class {
+    static readonly permission = 'granted';
+    constructor(title: string) {
+      shown.push(title);
+    }
+  };
+  Object.assign(globalThis, { Notification: notification });
+  t.after(() => void Reflect.deleteProperty(globalThis, 'Notification'));
+  const world = new World();
+  const [a, b] = [new Place(t, world, secret(1)), new Place(t, world, secret(2))];
+  const [ada, bob] = [await a.open(), await b.open()];
+  await ada.mail.create('Your bank');
+  await bob.mail.create('Bob');
+  await bob.mail.set({ notifications: true });
+  const told: string[] = [];
+  bob.mail.addEventListener('mail', ({ detail }) => told.push(detail.subject));
+  const arrives = async (subject: string, folder: 'inbox' | 'requests' | 'archive', text = 'words'): Promise<void> => {
+    await ada.mail.send(draft(b.id, { subject, text }));
+    await until(subject, async () => (await bob.mail.list(folder)).threads.some((thread) => thread.subject === subject));
+    // A long text is here, and the letter done with, when its custodians have nothing of it any more.
+    await until(`the end of ${subject}`, () => world.box(b.id).size === 0);
+  };
+  await arrives('a stranger', 'requests');
+  await until('the event', () => told.length === 1);
+  await bob.mail.setContact(a.id, { state: 'muted' });
+  await arrives('quiet', 'archive');
+  await arrives('long and quiet', 'archive', 'x'.repeat(40_000));
+  await bob.mail.setContact(a.id, { state: 'accepted' });
+  await arrives('loud', 'inbox');
+  await until('the event', () => told.includes('loud'));
+  assert.deepEqual(told, ['a stranger', 'loud']);
+  assert.deepEqual(shown, []);
+});
+
 test('a letter whose attachments may not be sent from here says so, and nothing more when they may', async (t) => {
   const [a, b] = [new Place(t, new World(), secret(1)), secret(2)];
   a.custody.online = false;

@@ -120,6 +120,8 @@ struct Timers {
     receipts: Option<u64>,
     has: Option<u64>,
     snapshot: Option<u64>,
+    /// The next look-up for what waits for its sender's identity.
+    pending: Option<u64>,
     review: u64,
     woken: Option<u64>,
 }
@@ -398,6 +400,7 @@ impl Post {
             timers.receipts,
             timers.has,
             timers.snapshot,
+            timers.pending,
             Some(timers.review),
             self.lookups_due(),
         ];

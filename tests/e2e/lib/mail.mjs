@@ -3,8 +3,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Visitor } from './app.mjs';
-import { until } from './browser.mjs';
+import { Scene, Visitor } from './app.mjs';
+import { launch, until } from './browser.mjs';
+import { startRelay } from './relay.mjs';
 
 /** How long a letter may take from one machine to others, in milliseconds: generous, for two cores with four browsers. */
 export const MAIL_TIMEOUT_MS = 240_000;
@@ -17,6 +18,25 @@ export const ROOM = 200_000_000;
 
 /** Letters that others hold for sure. */
 export const STORED = ['stored', 'delivered', 'read'];
+
+/** Machines beside a relay that keeps mail, so that a letter is stored for sure: one more than are needed, as a page may be busy. */
+export const KEEPERS_BESIDE_RELAY = 4;
+
+/** A relay that keeps mail, and so many machines of others that do, all in one browser. They end with the test. */
+export async function custody(t, count = KEEPERS_BESIDE_RELAY) {
+  const relay = await new Scene(t).add(startRelay({ args: ['--puzzle-bits', '0', '--mailboxes', '100MB'] }));
+  const others = await launch('chromium');
+  t.after(() => others.close());
+  const keepers = await Promise.all(Array.from({ length: count }, () => Keeper.come(others, relay)));
+  return { relay, keepers };
+}
+
+/** People who end with the test; `[kind, name, options]` of each. */
+export function people(t, relay, ...all) {
+  const made = all.map(([kind, name, options]) => new Person(kind, relay, name, options));
+  t.after(() => Promise.all(made.map((person) => person.forget())));
+  return made;
+}
 
 /** One person: a browser whose profile outlives it. With `keeps: false` their machine keeps nothing for others. */
 export class Person {

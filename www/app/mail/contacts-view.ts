@@ -80,7 +80,7 @@ export class MailContactsElement extends PlainElement {
         ${contact.state === 'blocked' ? nothing : html`<a class="icon-button" href=${mailAddress({ view: 'write', draft: null, to: contact.id })} aria-label=${`Write to ${name}`} title="Write">${icon('pen')}</a>`}
         <button class="icon-button" aria-expanded=${open ? 'true' : 'false'} aria-label=${`More about ${name}`} title="More" data-testid="contact-more" @click=${() => (this.opened = open ? null : contact.id)}>${icon('down')}</button></div>
       ${contact.ended ? html`<p class="hint bad" data-testid="contact-ended">They have given this identity up: nothing is sent to it any more.</p>` : nothing}
-      ${contact.forked ? html`<p class="hint bad" role="alert">Somebody has used old keys of this person against them. Compare the safety number, by voice or in person, before you trust new mail.</p>` : nothing}
+      ${contact.forked ? html`<p class="hint bad" role="alert" data-testid="contact-forked">Somebody has used old keys of this person against them. Compare the safety number, by voice or in person, before you trust new mail.</p>` : nothing}
       ${open ? this.more(contact, name) : nothing}
     </li>`;
   }

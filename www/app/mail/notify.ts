@@ -1,4 +1,4 @@
-/** New mail in words, and whether mail is used in this browser at all. */
+/** New mail in words and by the system, and whether mail is used in this browser at all. */
 
 import type { ThreadSummary } from 'gyre';
 import { Kept } from '../lib/kept.js';
@@ -9,6 +9,21 @@ export function announcement(thread: ThreadSummary): { title: string; body: stri
   if (thread.folder === 'requests') return { title: 'A letter from somebody new', body: 'It waits under Requests.' };
   const from = thread.from.at(-1);
   return { title: from ? personName(from) : 'New mail', body: thread.subject || thread.snippet || 'No subject' };
+}
+
+/** Says through the system that mail came, if the person wants that and the browser allows it. `open` is called when they click it. */
+export function notify(thread: ThreadSummary, wanted: boolean, open: () => void): void {
+  if (!wanted || globalThis.Notification?.permission !== 'granted') return;
+  const { title, body } = announcement(thread);
+  try {
+    const note = new Notification(title, { body, tag: `gyre-mail-${thread.id}` });
+    note.addEventListener('click', () => {
+      open();
+      note.close();
+    });
+  } catch {
+    // Some mobile browsers let only a service worker notify; the count in the title tells as well.
+  }
 }
 
 const kept = new Kept<boolean>('gyre.mail', (value) => (value === true ? true : null), 1);

@@ -4,7 +4,7 @@ import { GyreError, type Mailbox, type ThreadSummary } from 'gyre';
 import { session } from '../session.js';
 import { Desk, type MailProblem } from './desk.js';
 import { move, Undo, type Done } from './moves.js';
-import { announcement, mailUse } from './notify.js';
+import { announcement, mailUse, notify } from './notify.js';
 import { mailAddress } from './place.js';
 
 /** An error of whatever kind, as views show it. */
@@ -55,20 +55,15 @@ export async function undoLast(): Promise<void> {
 
 /** Says that mail came: in the page to whoever looks at it, else through the system if the person wants that. */
 async function arrived(thread: ThreadSummary): Promise<void> {
-  const words = announcement(thread);
-  if (!document.hidden) return desk.tell(`${words.title}: ${words.body}`);
-  const settings = await desk.run((box) => box.settings());
-  if (settings?.value.notifications !== true || globalThis.Notification?.permission !== 'granted') return;
-  try {
-    const note = new Notification(words.title, { body: words.body, tag: `gyre-mail-${thread.id}` });
-    note.addEventListener('click', () => {
-      window.focus();
-      location.hash = mailAddress({ view: 'list', folder: thread.folder, thread: thread.id });
-      note.close();
-    });
-  } catch {
-    // Some mobile browsers let only a service worker notify; the count in the title tells as well.
+  if (!document.hidden) {
+    const { title, body } = announcement(thread);
+    return desk.tell(`${title}: ${body}`);
   }
+  const settings = await desk.run((box) => box.settings());
+  notify(thread, settings?.value.notifications === true, () => {
+    window.focus();
+    location.hash = mailAddress({ view: 'list', folder: thread.folder, thread: thread.id });
+  });
 }
 
 /** Milliseconds that what is shown first has for itself. */

@@ -179,7 +179,7 @@ export class MailThreadElement extends PlainElement {
 
   private muted(mail: Mail): unknown {
     const contact = desk.contact(mail.from.id);
-    if (contact?.forked) return html`<p class="note note-bad" role="alert">${icon('alert')}<span>Somebody has used old keys of ${personName(mail.from)} against them. Compare the safety number with them before you trust new mail. <a href="#/mail/contacts">Contacts</a></span></p>`;
+    if (contact?.forked) return html`<p class="note note-bad" role="alert" data-testid="sender-forked">${icon('alert')}<span>Somebody has used old keys of ${personName(mail.from)} against them. Compare the safety number with them before you trust new mail. <a href="#/mail/contacts">Contacts</a></span></p>`;
     if (contact?.state === 'muted') return html`<p class="hint">${personName(mail.from)} is muted: their mail comes without a word. <a href="#/mail/contacts">Contacts</a></p>`;
     if (contact?.state === 'blocked') return html`<p class="hint">${personName(mail.from)} is blocked. <a href="#/mail/contacts">Contacts</a></p>`;
     return nothing;

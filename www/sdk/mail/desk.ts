@@ -409,7 +409,8 @@ export class Desk {
       });
       if (whole) {
         this.#arrived([whole]);
-        if (!whole.read) news.mail(whole);
+        const { id: from } = whole.from;
+        if (!whole.read && !(from !== null && this.people.contact(from)?.state === 'muted')) news.mail(whole);
         await node.call('remove', cidOf(mail.pending.hash)).catch(() => undefined);
       }
     }

@@ -361,21 +361,11 @@ export class Office implements MailOffice {
     for (const thread of threads) this.#changed.add(thread);
   }
 
-  /** Tells of new mail, and shows it if the person wants that and looks at something else. */
+  /** Tells of new mail. How it is shown, and whether the person wants that, is for the page: it knows what is looked at. */
   async #announce(mail: StoredMail): Promise<void> {
     const desk = this.#desk;
     const thread = await desk?.box.thread(mail.thread);
-    if (!desk || !thread) return;
-    const told = this.#summary(thread, desk.people);
-    this.#parts.tell('mail', told);
-    if (!desk.settings.notifications || typeof Notification === 'undefined' || Notification.permission !== 'granted') return;
-    if (document.visibilityState === 'visible') return;
-    const { name, petname } = desk.people.person(mail.from);
-    try {
-      new Notification(petname ?? name, { body: thread.request ? 'Somebody new has written to you.' : mail.subject, tag: `gyre-mail-${thread.id}` });
-    } catch {
-      // Some browsers show notifications from service workers alone.
-    }
+    if (desk && thread) this.#parts.tell('mail', this.#summary(thread, desk.people));
   }
 
   #summary(thread: StoredThread, people: People, shownIn?: Folder): ThreadSummary {

@@ -193,7 +193,7 @@ export interface MailSettings {
   readonly stampBits: number;
   /** `ask`: first letters of strangers wait as requests; `closed`: they are not taken. */
   readonly strangers: 'ask' | 'closed';
-  /** Show a notification of the browser when mail comes; default `false`. */
+  /** The page is to show a notification of the browser at the event `mail`; remembered for it, default `false`. */
   readonly notifications: boolean;
 }
 

@@ -32,6 +32,10 @@ const KNOWN_FOR: u64 = 24 * 60 * 60 * 1000;
 /// Milliseconds after which an unknown device makes a sender's chain looked up anew.
 const LOOK_ANEW: u64 = 10 * 60 * 1000;
 
+/// The same for one's own chain: until then a new machine is not believed. Anybody who can leave mail here can claim to be one, so this is
+/// also how often they can have it looked up.
+const LOOK_OWN_ANEW: u64 = 60 * 1000;
+
 /// How a letter stands that lies at custodians, or lay there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lies {
@@ -123,6 +127,7 @@ impl Post {
 
     /// Goes on with what waits for its sender's identity.
     pub(super) fn look_out(&mut self) {
+        self.timers.pending = None;
         let waiting: Vec<_> = self.pending.keys().copied().collect();
         waiting.into_iter().for_each(|id| self.verify(id));
     }
@@ -132,7 +137,8 @@ impl Post {
             return;
         };
         let from = pending.unverified.from();
-        let too_long = pending.since + PENDING_FOR < self.now;
+        let since = pending.since;
+        let too_long = since + PENDING_FOR < self.now;
         let key = identities::routing_key(from);
         let known = self.is_me(from) || self.person(from).is_some();
         let looked = known && self.look(&key, KNOWN_FOR);
@@ -151,7 +157,13 @@ impl Post {
             }
             Some(Err(MailError::UnknownDevice)) | None => {
                 if looked {
-                    self.look_anew(&key, LOOK_ANEW);
+                    let pause = match self.is_me(from) {
+                        true => LOOK_OWN_ANEW,
+                        false => LOOK_ANEW,
+                    };
+                    let again = self.look_anew(&key, pause, since);
+                    let due = self.timers.pending.into_iter().chain(again).min();
+                    self.timers.pending = due;
                 }
                 if too_long {
                     self.pending.remove(&id);

@@ -85,14 +85,19 @@ impl Post {
         }
     }
 
-    /// Has a key looked up anew if the last answer is older than `age` milliseconds.
-    pub(super) fn look_anew(&mut self, key: &[u8], age: u64) {
+    /// Looks a key up anew for something that has waited `since` then, if the last answer is older than `pause` milliseconds; as nothing else
+    /// came of the answers so far, each time after twice as long. Says when it will be time, if it is not.
+    pub(super) fn look_anew(&mut self, key: &[u8], pause: u64, since: u64) -> Option<u64> {
         let now = self.now;
-        if let Some(look) = self.looks.get_mut(key)
-            && look.good.is_some_and(|at| at + age <= now)
-        {
-            look.good = None;
+        let look = self.looks.get_mut(key)?;
+        let good = look.good?;
+        let at = good + pause.max(good.saturating_sub(since));
+        if at > now {
+            return Some(at);
         }
+        look.good = None;
+        self.look(key, pause);
+        None
     }
 
     /// When somebody waits for the next try of a look-up.
