@@ -15,7 +15,7 @@ use gyre::node::snapshot::{JoinState, RelayState};
 use gyre::proto::keys::SiteKey;
 use gyre::proto::name::Name;
 use gyre::proto::name::follow::{Message, Refusal};
-use gyre::proto::name::record::{Draft, Record};
+use gyre::proto::name::record::{Draft, MAX_RECORD, Record};
 use gyre::proto::name::validity::Validity;
 use gyre::rt;
 use gyre::store::memory::MemoryStore;
@@ -106,8 +106,13 @@ impl Stranger {
 
     /// Puts a record into the relay's index; whether it was taken.
     async fn put(&mut self, record: &Record) -> bool {
+        self.put_bytes(record.name(), record.bytes()).await
+    }
+
+    /// The same with any bytes.
+    async fn put_bytes(&mut self, name: Name, bytes: &[u8]) -> bool {
         let index = self.swarm.behaviour_mut().index.get_mut();
-        index.write(record, vec![self.relay]);
+        index.put(&name.routing_key(), bytes, vec![self.relay]);
         loop {
             let Some(SwarmEvent::Behaviour(BehaviourEvent::Index(events))) =
                 self.swarm.next().await
@@ -143,6 +148,12 @@ impl Stranger {
 
     /// Says this on a stream of the names' protocol, and reads one answer.
     async fn say(&mut self, message: Message) -> Message {
+        let said = self.say_bytes(&message.encode()).await;
+        said.expect("the relay answers")
+    }
+
+    /// The same with any bytes; nothing if the stream is closed instead.
+    async fn say_bytes(&mut self, bytes: &[u8]) -> Option<Message> {
         let names = self.swarm.behaviour_mut().names.get_mut();
         names.open(self.relay, session::OpenId(1));
         let mut stream = loop {
@@ -158,13 +169,13 @@ impl Stranger {
             }
         };
         let talk = async move {
-            stream.write_all(&message.encode()).await.unwrap();
-            stream.flush().await.unwrap();
+            stream.write_all(bytes).await.ok()?;
+            stream.flush().await.ok()?;
             let mut length = [0; 2];
-            stream.read_exact(&mut length).await.unwrap();
+            stream.read_exact(&mut length).await.ok()?;
             let mut body = vec![0; Message::length(length).unwrap()];
             stream.read_exact(&mut body).await.unwrap();
-            Message::decode(&body).unwrap()
+            Some(Message::decode(&body).unwrap())
         };
         tokio::pin!(talk);
         loop {
@@ -278,6 +289,107 @@ fn a_relay_refuses_what_is_forged_stale_over_or_of_another_kind() {
             panic!("{follow:?}");
         };
         assert_eq!(Record::verify(name, &held).unwrap().sequence(), 5);
+    });
+}
+
+/// A record with `padding` more bytes in a key of its document that nobody reads, signed as it stands.
+fn padded(seed: u8, sequence: u64, padding: usize) -> Vec<u8> {
+    let plain = record(seed, sequence, 1);
+    // The signature (field 8) has 64 bytes; what follows it is field 9, with a length of two bytes.
+    let document = &plain.bytes()[2 + 64 + 3..];
+    assert_eq!(document[0], 0xa5, "a map of five keys");
+    let mut longer = vec![0xa6];
+    longer.extend_from_slice(&document[1..]);
+    // The longest key stands last.
+    longer.push(0x6d);
+    longer.extend_from_slice(b"nobodyReadsIt");
+    longer.push(0x59);
+    longer.extend_from_slice(&u16::try_from(padding).unwrap().to_be_bytes());
+    longer.resize(longer.len() + padding, 7);
+    let signature = key(seed).sign(&[b"ipns-signature:", longer.as_slice()].concat());
+    let mut out = vec![0x42, 64];
+    out.extend_from_slice(&signature);
+    let length = longer.len();
+    out.extend_from_slice(&[0x4a, length as u8 | 0x80, (length >> 7) as u8]);
+    out.extend_from_slice(&longer);
+    out
+}
+
+#[test]
+fn a_record_over_ten_kibibytes_is_refused_however_well_it_is_signed() {
+    run(async |scene| {
+        let mut stranger = Stranger::at(&scene.relay).await;
+        let name = key(9).name();
+        // Just within the bound, and one byte beyond it.
+        let spare = MAX_RECORD - padded(9, 1, 1_000).len() + 1_000;
+        let (within, beyond) = (padded(9, 1, spare), padded(9, 2, spare + 1));
+        assert_eq!((within.len(), beyond.len()), (MAX_RECORD, MAX_RECORD + 1));
+        assert!(stranger.put_bytes(name, &within).await);
+        assert!(!stranger.put_bytes(name, &beyond).await);
+        assert_eq!(stranger.get(name).await.unwrap().sequence(), 1);
+
+        // By the protocol of the names the stream ends: no message is as long.
+        let mut message = ((1 + 32 + beyond.len()) as u16).to_be_bytes().to_vec();
+        message.push(3);
+        message.extend_from_slice(&name.0);
+        message.extend_from_slice(&beyond);
+        assert_eq!(stranger.say_bytes(&message).await, None);
+        assert_eq!(stranger.get(name).await.unwrap().sequence(), 1);
+        let reader = node(&scene).await;
+        assert_eq!(resolve(&reader, name).await.sequence, 1);
+    });
+}
+
+#[test]
+fn what_either_of_two_denylists_has_is_not_found_kept_or_told_by_a_relay() {
+    run(async |mut scene| {
+        let other = scene.relay.data().join("other.deny");
+        std::fs::write(&other, "version: 1\n---\n").unwrap();
+        let lists = other.clone();
+        scene
+            .relay
+            .adjust(move |config| config.denylists.push(lists.clone()));
+        scene.relay.stop().await;
+        scene.relay.restart().await;
+        let mut stranger = Stranger::at(&scene.relay).await;
+        let [one, two, free] = [20, 21, 22].map(|seed| key(seed).name());
+        for seed in 20..=22 {
+            assert!(stranger.put(&record(seed, 1, 1)).await);
+        }
+        std::fs::write(&other, format!("version: 1\n---\n/ipns/{two}\n")).unwrap();
+        scene.relay.deny(&format!("/ipns/{one}\n"));
+        for denied in [one, two] {
+            while stranger.get(denied).await.is_some() {}
+        }
+        assert_eq!(stranger.get(free).await.unwrap().sequence(), 1);
+        for (seed, taken) in [(20, false), (21, false), (22, true)] {
+            assert_eq!(stranger.put(&record(seed, 2, 2)).await, taken, "{seed}");
+        }
+        let reader = loner(&scene).await;
+        for denied in [one, two] {
+            let none = reader.names().resolve(denied).await.unwrap_err();
+            assert_eq!(none.code(), "NOT_FOUND");
+        }
+        assert_eq!(resolve(&reader, free).await.sequence, 2);
+        // Whoever follows hears nothing of it; another name on the same relay is told of.
+        let mut watched = reader.names().watch(free).await.unwrap();
+        heard(&mut watched, 2).await;
+        let head = Message::Head(two, record(21, 3, 3).bytes().clone());
+        let follows = [Message::Follow(two), head, Message::Follow(free)];
+        let said = follows
+            .iter()
+            .flat_map(|one| one.encode())
+            .collect::<Vec<_>>();
+        let Some(Message::Head(told, _)) = stranger.say_bytes(&said).await else {
+            panic!("the relay says nothing of {free}");
+        };
+        assert_eq!(told, free);
+
+        // Taken off the list, it is a name like any other.
+        std::fs::write(&other, "version: 1\n---\n").unwrap();
+        scene.relay.deny("# read again\n");
+        while !stranger.put(&record(21, 4, 4)).await {}
+        assert_eq!(resolve(&reader, two).await.sequence, 4);
     });
 }
 

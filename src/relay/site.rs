@@ -48,9 +48,17 @@ impl Loader {
         if let Ok(value) = HeaderValue::from_str(&policy.text(app)) {
             headers.insert(CONTENT_SECURITY_POLICY, value);
         }
+        // A frame of this origin without it would lend the site's code a way to connect past its own policy.
+        let reach = format!("(response-origin \"{app}\"); webrtc=block");
+        if let Ok(value) = HeaderValue::from_str(&reach) {
+            headers.insert(CONNECTION_ALLOWLIST, value);
+        }
         response
     }
 }
+
+/// Whom a document may connect to, in browsers that know it; also by what no content security policy reaches.
+const CONNECTION_ALLOWLIST: HeaderName = HeaderName::from_static("connection-allowlist");
 
 /// What a page or script of the loader may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,6 +236,10 @@ mod tests {
             );
             assert!(policy.starts_with("default-src 'none'"), "{policy}");
             assert_eq!(headers["origin-agent-cluster"], "?1");
+            assert_eq!(
+                headers["connection-allowlist"],
+                "(response-origin \"http://localhost:8080\"); webrtc=block"
+            );
             assert_eq!(headers["content-type"], "text/html");
             assert!(!headers.contains_key("x-frame-options"));
         }

@@ -16,6 +16,8 @@ async function spy() {
     hits.push(`${request.method} ${request.url}`);
     response.writeHead(200, { 'access-control-allow-origin': '*', 'content-type': request.url.endsWith('.js') ? 'text/javascript' : 'text/html' }).end('');
   });
+  const connections = [];
+  server.on('connection', () => connections.push('connection'));
   server.on('upgrade', (request, socket) => {
     hits.push(`UPGRADE ${request.url}`);
     socket.destroy();
@@ -25,7 +27,7 @@ async function spy() {
   const udp = createSocket('udp4').on('message', () => datagrams.push('datagram'));
   await new Promise((resolve) => udp.bind(0, '127.0.0.1', resolve));
   return {
-    hits, datagrams, port: server.address().port, udpPort: udp.address().port, url: `http://localhost:${server.address().port}`,
+    hits, datagrams, connections, port: server.address().port, udpPort: udp.address().port, url: `http://localhost:${server.address().port}`,
     close: async () => { udp.close(); server.closeAllConnections(); server.close(); },
   };
 }
@@ -242,17 +244,24 @@ for (const kind of kinds) {
         worker.onerror = resolve;
         setTimeout(resolve, 5_000);
       }));
-      if (udpPort) quietly(async () => {
+      // Ahead of any request, and before there is one.
+      for (const rel of ['preconnect', 'dns-prefetch']) add('link', { rel, href: url });
+      if (udpPort) await quietly(() => reachOut(window));
+      async function reachOut({ RTCPeerConnection }) {
         const peer = new RTCPeerConnection({ iceServers: [{ urls: `stun:127.0.0.1:${udpPort}` }] });
         peer.createDataChannel('x');
         await peer.setLocalDescription();
-      });
+      }
     };
     await inSite(victim, cid, tries, home.url, home.port, home.udpPort);
     await wait(4_000);
     assert.deepEqual(home.hits, []);
-    // The one way that browsers offer no policy against; docs/browsing.md says so.
-    t.diagnostic(`${home.datagrams.length} datagrams of WebRTC came`);
+    // Firefox offers no policy against these; docs/browsing.md and the panel about the site say so.
+    if (kind === 'chromium') assert.deepEqual([home.datagrams.length, home.connections.length], [0, 0], 'datagrams and connections came');
+    else t.diagnostic(`${home.datagrams.length} datagrams of WebRTC and ${home.connections.length} connections ahead of requests came`);
+    await victim.click('site-chip');
+    assert.equal(await victim.find('site-webrtc') !== null, kind === 'firefox');
+    await victim.page.evaluate(() => document.querySelector('dialog[open]').close());
 
     // The frame itself, sent elsewhere.
     for (const leave of [(url) => { location.href = `${url}/assign`; }, (url) => { document.head.insertAdjacentHTML('beforeend', `<meta http-equiv="refresh" content="0; url=${url}/refresh">`); }]) {
@@ -397,7 +406,60 @@ for (const kind of kinds) {
     await victim.see('site-halted');
     assert.equal(await victim.find('site-frame'), null);
     await untouched();
+    await victim.click('site-reload');
+    await siteShows(victim, cid, 'the page again', () => document.title === 'Mischief');
     await victim.page.evaluate(() => { location.hash = '#/'; });
     await victim.see('open-input');
   });
 }
+
+test('in chromium a site makes no calls out of frames of its own either, and the app goes on when the browser ends it for that', { timeout: 900_000 }, async (t) => {
+  const { scene, victim, cid, untouched } = await victimOf(t, 'chromium', mischief, { isolated: true });
+  const home = await scene.add(spy());
+  // Empty, written by the page, made of a blob, of what is not there, and of a file of the loader: all lend it their constructors.
+  const frames = {
+    blank: {}, srcdoc: { srcdoc: '<p>' }, blob: { blob: '<p>' }, absent: { src: '/nowhere' }, refused: { src: '/%00' }, loader: { src: '/.gyre/open.js' }, data: { src: 'data:text/html,x' },
+  };
+  for (const [what, attributes] of Object.entries(frames)) {
+    const tried = await Promise.race([wait(10_000).then(() => 'no answer'), inSite(victim, cid, async ({ blob, ...given }, port) => {
+      const frame = document.createElement('iframe');
+      Object.assign(frame, blob ? { src: URL.createObjectURL(new Blob([blob], { type: 'text/html' })) } : given);
+      const loaded = new Promise((resolve) => { frame.onload = resolve; setTimeout(resolve, 3_000); });
+      document.body.append(frame);
+      await loaded;
+      try {
+        const peer = new frame.contentWindow.RTCPeerConnection({ iceServers: [{ urls: `stun:127.0.0.1:${port}` }] });
+        peer.createDataChannel('x');
+        await peer.setLocalDescription();
+        return 'made';
+      } catch (error) {
+        return error.name;
+      }
+    }, attributes, home.udpPort).catch((error) => error.message)]);
+    await wait(3_000);
+    t.diagnostic(`${what}: ${tried}`);
+    assert.equal(home.datagrams.length, 0, `${what}: ${tried}`);
+    await untouched();
+    // Where the browser has ended it, nothing of it answers any more.
+    if (!(await Promise.race([wait(5_000), inSite(victim, cid, () => true).catch(() => false)]))) {
+      t.diagnostic(`after ${what} the browser has ended the site`);
+      await victim.see('site-stuck');
+      await victim.click('site-halt');
+      await victim.see('site-halted');
+    }
+    await victim.click('site-reload');
+    await siteShows(victim, cid, 'the page again', () => document.title === 'Mischief' && !document.querySelector('iframe'));
+  }
+  // What was reached for was there.
+  await victim.click('site-chip');
+  await victim.click('site-outside');
+  await until('the site to reach out', async () => {
+    await inSite(victim, cid, async (port) => {
+      const peer = new RTCPeerConnection({ iceServers: [{ urls: `stun:127.0.0.1:${port}` }] });
+      peer.createDataChannel('x');
+      await peer.setLocalDescription();
+    }, home.udpPort).catch(() => undefined);
+    await wait(500);
+    return home.datagrams.length > 0;
+  });
+});

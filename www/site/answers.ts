@@ -19,7 +19,7 @@ import {
   type SiteAsk,
 } from './messages.js';
 import { NO_PAGE, notice, wordsFor } from './pages.js';
-import { siteHeaders } from './policy.js';
+import { SHUT_IN, siteHeaders } from './policy.js';
 
 /** What is needed of the worker's global scope. */
 export interface SiteScope {
@@ -134,6 +134,7 @@ function told(app: string, status: number, type: string, text: string, code?: st
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
   });
+  headers.set(...SHUT_IN);
   if (code !== undefined) headers.set('Gyre-Error', code);
   return new Response(text, { status, headers });
 }

@@ -28,6 +28,7 @@ export function contentPolicy(app: string, outside: boolean): string {
 export function siteHeaders(app: string, outside: boolean): [string, string][] {
   return [
     ['Content-Security-Policy', contentPolicy(app, outside)],
+    ...(outside ? [] : [SHUT_IN]),
     ['Permissions-Policy', PERMISSIONS],
     ['Referrer-Policy', 'same-origin'],
     ['X-Content-Type-Options', 'nosniff'],
@@ -37,6 +38,13 @@ export function siteHeaders(app: string, outside: boolean): [string, string][] {
     ['X-DNS-Prefetch-Control', 'off'],
   ];
 }
+
+/**
+ * What no content security policy reaches: WebRTC, look-ups of names, connections ahead of requests. Every document of the
+ * origin has to carry it, also one without scripts: a frame of it would lend the site's code its own constructors. The site's
+ * redirects lead within the site: all that is asked for is asked of its worker.
+ */
+export const SHUT_IN: [string, string] = ['Connection-Allowlist', '(response-origin); redirects=allow; webrtc=block'];
 
 /** Whatever a browser would ask the person for, or tell about the device. */
 const PERMISSIONS = [

@@ -132,6 +132,19 @@ test('by default nothing leaves the site; what the person allows does', async (t
   assert.match(contentPolicy('http://localhost:8080', true), /form-action 'self'/);
 });
 
+test('what no content policy reaches is shut in too, on every document of the origin', async (t) => {
+  const reach = async (outside: boolean, path: string, bridged = true): Promise<string | null> => {
+    const { site, scope, bridges } = scene(t, outside);
+    site.files.set('/', () => new Response('x'));
+    if (!bridged) bridges.splice(0);
+    return (await answerSite(scope, fetched(path, page))).headers.get('connection-allowlist');
+  };
+  // A frame at what is not there lends the site's code its own constructors as well as any other.
+  for (const at of ['/', '/nowhere']) assert.equal(await reach(false, at), '(response-origin); redirects=allow; webrtc=block', at);
+  assert.equal(await reach(false, '/', false), '(response-origin); redirects=allow; webrtc=block');
+  assert.equal(await reach(true, '/'), null, 'what the person allows');
+});
+
 test('a large body comes piece by piece, each when it is wanted, and goes on with another bridge', async (t) => {
   const { site, bridge, bridges, scope } = scene(t);
   const bytes = new Uint8Array(3_000_000).map((_, i) => i * 7);

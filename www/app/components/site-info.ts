@@ -109,6 +109,11 @@ export class SiteInfoElement extends SessionElement {
         <h3 class="label">What it can do here</h3>
         <p class="hint">${this.paper ? 'It is shown as paper: without scripts, forms or players.' : 'It runs in an origin of its own. It cannot see your files, your keys or other sites, leave its frame, or ask for your camera, microphone or place.'}</p>
         ${
+          this.paper || shutsIn()
+            ? nothing
+            : html`<p class="hint" data-testid="site-webrtc">This browser does not keep a site from making calls (WebRTC): its code can send messages to places of its choice, which then learn your IP address.</p>`
+        }
+        ${
           this.stored === null || this.paper
             ? nothing
             : html`<div class="row"><span data-testid="site-stored">It has stored ${formatBytes(this.stored)} here.</span>
@@ -194,6 +199,14 @@ function ownerWords({ state, id }: SiteOwner): unknown {
   return state === 'unknown' ? html`It says that it is of ${who}, but nothing that could be found vouches for that.` : html`It was of ${who}, who does not publish it here any more.`;
 }
 
+/** Whether the browser holds a site to itself in WebRTC too. None tells; Chromium was seen to do so (docs/browsing.md). */
+function shutsIn(): boolean {
+  const { userAgentData } = navigator as { userAgentData?: { brands?: { brand: string; version: string }[] } };
+  return userAgentData?.brands?.some(({ brand, version }) => brand === 'Chromium' && Number(version) >= SHUTTING_CHROMIUM) === true;
+}
+
+/** Version of Chromium in which it was seen. */
+const SHUTTING_CHROMIUM = 156;
 /** Milliseconds between two looks at who has it, while the panel is open. */
 const LOOK_MS = 3_000;
 /** Versions listed. */

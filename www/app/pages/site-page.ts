@@ -346,12 +346,16 @@ export class SitePage extends SessionElement {
         return history.back();
       case 'forward':
         return history.forward();
-      case 'reload':
+      case 'reload': {
+        // A process that has ended, or does not let go, has the hidden frames in it.
+        const anew = this.halted || this.stuck;
         this.halted = false;
+        this.stuck = false;
         this.astray = false;
         if (this.problem || !this.site) return void this.open();
         if (this.withoutOrigin !== null) return void (this.shown && this.print(this.site, this.shown));
-        return this.#view?.reload();
+        return anew ? this.rebuild() : this.#view?.reload();
+      }
       case 'info': {
         const panel = this.querySelector('gyre-site-info');
         if (panel instanceof SiteInfoElement) panel.show();
@@ -396,8 +400,9 @@ export class SitePage extends SessionElement {
     }
   }
 
+  /** Takes all frames of the site away: while one is left, its process goes on with what the code was doing. */
   private halt(): void {
-    this.#view?.halt();
+    this.#view?.close();
     this.stuck = false;
     this.halted = true;
   }

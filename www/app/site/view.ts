@@ -123,13 +123,6 @@ export class SiteView {
     } else this.#show();
   }
 
-  /** Takes the site's frame away; what its code was doing ends with it. */
-  halt(): void {
-    this.#frame?.remove();
-    this.#frame = null;
-    this.#setStuck(false);
-  }
-
   /** Asks what the site has stored. */
   measure(): void {
     this.#tellBridge({ type: 'measure' });
