@@ -24,6 +24,7 @@ export type {
   Device,
   Draft,
   Folder,
+  FoundThreads,
   Mail,
   MailAttachment,
   Mailbox,

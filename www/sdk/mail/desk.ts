@@ -82,7 +82,7 @@ export class Desk {
     this.module = module;
     this.people = new People(module, post, met);
     this.drafts = new Drafts(box, now);
-    this.search = new Search(box);
+    this.search = new Search(box, () => news.changed([]));
     this.#wanted = new Wanted(box, node, (message) => void this.#whole(message).catch(() => undefined));
     this.courier = new Courier(post, custody, {
       keep: (outputs) => this.#keep(outputs),
@@ -404,7 +404,7 @@ export class Desk {
         const now = await edit.mail(id);
         if (!now?.pending) return null;
         const made = withBody(now, parsed);
-        await edit.change([made], new Map([[id, raw]]));
+        await edit.complete(made, raw);
         return made;
       });
       if (whole) {
@@ -515,16 +515,16 @@ export class Desk {
   }
 
   #arrived(mails: readonly StoredMail[]): void {
-    for (const mail of mails) this.search.note(mail);
+    this.search.note();
     this.#parts.news.changed([...new Set(mails.map((mail) => mail.thread))]);
     this.#parts.news.state();
   }
 
   /** Lets go of what belonged to mails that are gone. */
   async #drop(mails: readonly StoredMail[]): Promise<void> {
+    this.search.forget();
     await this.#wanted.forget(mails.map(({ id }) => id));
     for (const mail of mails) {
-      this.search.forget(mail.id);
       for (const { enclosure } of mail.attachments) {
         if (enclosure) await this.#parts.node.call('remove', cidOf(enclosure.hash)).catch(() => undefined);
       }

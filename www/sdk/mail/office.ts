@@ -18,7 +18,6 @@ import { loadMailModule, type MailModule } from './module.js';
 import type { People } from './people.js';
 import { foldersOf, withHold, type StoredMail, type StoredThread } from './records.js';
 import { Seal } from './seal.js';
-import { loadWords } from './search.js';
 import { exportFile, importFile, type TransferParts } from './transfer.js';
 import type { Draft, Folder, Mail, Mailbox, MailSettings, MailState, ThreadSummary } from './types.js';
 
@@ -41,7 +40,7 @@ export interface OfficeParts {
 
 /** Fetches all that an open mailbox needs, so that the page can go on without where it came from. */
 export async function prepareMail(): Promise<void> {
-  await Promise.all([loadMailModule(), loadWords()]);
+  await loadMailModule();
 }
 
 /** The one mailbox of an origin and a database. */
@@ -118,8 +117,9 @@ export class Office implements MailOffice {
       },
       search: async (query, { limit = PAGE } = {}) => {
         const { box, people, search } = await open();
-        const found = await box.threads(await search.find(query, 2 * Math.min(Math.max(1, limit), MAX_PAGE)));
-        return found.filter(({ folder }) => folder !== 'trash').slice(0, limit).map((thread) => this.#summary(thread, people));
+        const { threads, complete } = await search.find(query, 2 * Math.min(Math.max(1, limit), MAX_PAGE));
+        const found = (await box.threads(threads)).filter(({ folder }) => folder !== 'trash').slice(0, limit);
+        return { threads: found.map((thread) => this.#summary(thread, people)), complete };
       },
       send: async (draft) => (await open()).outgoing.send(token, checkDraft(draft), { signal, onProgress }),
       cancel: async (message) => (await open()).courier.told({ kind: 'cancel', message }),

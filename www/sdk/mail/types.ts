@@ -190,6 +190,13 @@ export interface ThreadPage {
   readonly total: number;
 }
 
+/** What {@link Mailbox.search} found. */
+export interface FoundThreads {
+  readonly threads: readonly ThreadSummary[];
+  /** `false` if some of the mail was not looked through yet, after many mails came at once: `change` events of any threads tell of more. */
+  readonly complete: boolean;
+}
+
 /** Options of work that takes long. */
 export interface MailWork {
   readonly signal?: AbortSignal;
@@ -236,7 +243,7 @@ export interface Mailbox extends EventTarget {
   /** Mails of a thread, oldest first. */
   thread(id: string): Promise<Mail[]>;
   /** Threads that match all words, best first, all folders but trash; 50 if `limit` is left out. */
-  search(query: string, options?: { readonly limit?: number }): Promise<ThreadSummary[]>;
+  search(query: string, options?: { readonly limit?: number }): Promise<FoundThreads>;
 
   /**
    * Resolves when the mail is safe in the outbox; `status` events tell how it goes on, also without a connection.
