@@ -56,15 +56,18 @@ export interface SendStatus {
   /** Id of the recipient. */
   readonly to: string;
   /**
-   * `waiting` in the outbox, for a connection or for the recipient's keys; `uploading` attachments; `looking` for machines to
-   * keep it; `stamping`: work that strangers ask for; `stored` on enough machines; then what the recipient says.
+   * `waiting` in the outbox, for a connection or for the recipient's keys; `looking` for machines to
+   * keep it; `uploading`: enough of them hold the letter, not yet what is attached; `stamping`: work that strangers ask for; `stored` on enough machines; then what the recipient says.
    */
   readonly state: 'waiting' | 'uploading' | 'looking' | 'stamping' | 'stored' | 'delivered' | 'read' | 'expired' | 'refused' | 'failed';
   /** Machines of other people that have signed for it. */
   readonly peers: number;
   /** Mailbox relays that have signed for it. */
   readonly relays: number;
-  /** 0 to 1 of the state's work where that is known. */
+  /**
+   * How much of the state's work is done, where that is known. Of `uploading` 0 to 1: machines that have signed that they hold all that is
+   * attached, of those that are to. Of `stamping` numbers that were tried, of those that are to be expected: more than 1 where luck is bad.
+   */
   readonly progress: number | null;
   /**
    * Why, where something is wrong. `UPLOADS_OFF`: something of it lies in the swarm, and the person lets nothing be sent from here
