@@ -92,7 +92,7 @@ const WWW: &[(&str, &[&str], &[&str])] = &[
     (
         "www/sdk",
         &["www/sdk", "pkg"],
-        &["@noble/hashes", "idb", "minisearch"],
+        &["@noble/hashes", "idb"],
     ),
     (
         "www/app",

@@ -434,9 +434,9 @@ fn every_custodian_may_be_replaced_before_the_reader_comes() {
 }
 
 /// A letter with something of three MiB attached, which the sender serves while they are online.
-fn write_with_attachment(world: &mut World, from: usize, to: Id, text: &str) -> BlobHash {
+fn write_with_attachment(world: &mut World, from: usize, to: Vec<Id>, text: &str) -> BlobHash {
     let hash = BlobHash(*blake3::hash(text.as_bytes()).as_bytes());
-    let mut letter = draft(vec![to], text);
+    let mut letter = draft(to, text);
     let key = ShareKey::new([9; 32]);
     letter.enclosures = vec![Enclosure::new(hash, key, 3 << 20, "a file.bin", "")];
     world.people[from].shares.insert(hash);
@@ -456,7 +456,7 @@ fn attachments_outlive_the_sender_and_every_first_custodian() {
         let (mut world, alice, bob) = acquainted_among(World::new(seed, 40), seed);
         let b = world.id(bob);
         world.go_offline(bob);
-        let hash = write_with_attachment(&mut world, alice, b, "a large one");
+        let hash = write_with_attachment(&mut world, alice, vec![b], "a large one");
         assert!(
             world.until(HOUR, |world| world.stored(alice, "a large one", b)),
             "seed {seed}"
@@ -504,7 +504,7 @@ fn a_stranger_pays_for_what_is_attached_and_what_nobody_fetches_expires() {
     world.run(10 * MINUTE);
     world.go_offline(bob);
     world.people[alice].fragile = 30;
-    let hash = write_with_attachment(&mut world, alice, b, "may I?");
+    let hash = write_with_attachment(&mut world, alice, vec![b], "may I?");
     assert!(world.until(DAY, |world| world.stored(alice, "may I?", b)));
     assert!(world.people[alice].stamps >= 2, "one for each");
     assert!(keeping(&world, hash).len() >= KEPT_MIN);
@@ -521,14 +521,75 @@ fn what_nobody_serves_is_not_said_to_be_stored() {
     let (mut world, alice, bob) = acquainted(34);
     let b = world.id(bob);
     world.go_offline(bob);
-    let hash = write_with_attachment(&mut world, alice, b, "unsent");
+    let hash = write_with_attachment(&mut world, alice, vec![b], "unsent");
     world.people[alice].shares.clear();
     world.run(6 * HOUR);
     let wishes: usize = world.keepers.iter().map(|keeper| keeper.wishes).sum();
     assert!(wishes >= KEPT_MIN);
-    assert_eq!(world.stage(alice, "unsent", b), Some(Stage::Looking));
+    // The letter itself is kept, and that is what is said: none of the three that are needed has what is attached.
+    let status = world.status(alice, "unsent", b).unwrap();
+    assert_eq!(status.stage, Stage::Looking);
+    assert_eq!(status.kept, Some((0, KEPT_MIN)), "{status:?}");
     // Once it can be had it is.
     world.people[alice].shares.insert(hash);
     world.swarm_soon();
     assert!(world.until(HOUR, |world| world.stored(alice, "unsent", b)));
+    assert_eq!(world.status(alice, "unsent", b).unwrap().kept, None);
+}
+
+#[test]
+fn one_attachment_for_three_is_there_for_each_and_until_the_last_has_it() {
+    let (mut world, alice, bob) = acquainted_among(World::new(35, 20), 35);
+    let (carol, dave) = (world.person("Carol", 3), world.person("Dave", 4));
+    let a = world.id(alice);
+    let [b, c, d] = [bob, carol, dave].map(|one| world.id(one));
+    world.write(alice, &[carol], "may I, Carol?");
+    assert!(world.until(HOUR, |world| !world.people[carol].letters.is_empty()));
+    world.accept(carol, a);
+    assert!(world.until(HOUR, |world| world.delivered(alice, "may I, Carol?", c)));
+    world.run(10 * MINUTE);
+    for one in [bob, carol, dave] {
+        world.go_offline(one);
+    }
+    // Dave has never heard of her: he alone is paid.
+    let stamps = world.people[alice].stamps;
+    let hash = write_with_attachment(&mut world, alice, vec![b, c, d], "for all");
+    let all = |world: &World| {
+        [b, c, d]
+            .iter()
+            .all(|to| world.stored(alice, "for all", *to))
+    };
+    assert!(world.until(DAY, all));
+    assert_eq!(
+        world.people[alice].stamps - stamps,
+        2,
+        "for the letter and what is attached"
+    );
+    world.run(10 * MINUTE);
+    world.go_offline(alice);
+    for (at, one) in [dave, bob, carol].into_iter().enumerate() {
+        assert!(world.has_somebody(hash), "gone before {} of 3 came", at + 1);
+        world.come_online(one);
+        let came = |world: &World| world.texts(one).contains("for all");
+        assert!(world.until(HOUR, came), "{} of 3", at + 1);
+        let letters = world.people[one].letters.values();
+        let letter = letters
+            .filter(|letter| !letter.enclosures.is_empty())
+            .next()
+            .unwrap();
+        assert_eq!(letter.request, one == dave);
+        assert_eq!(letter.to.len(), 3);
+        world.run(HOUR);
+        world.go_offline(one);
+        world.run(HOUR);
+    }
+    // Each has said for itself that it has it.
+    world.come_online(alice);
+    let told = |world: &World| {
+        [b, c, d]
+            .iter()
+            .all(|to| world.delivered(alice, "for all", *to))
+    };
+    assert!(world.until(DAY, told));
+    assert!(world.until(2 * DAY, |world| keeping(world, hash).is_empty()));
 }

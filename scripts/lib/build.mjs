@@ -176,7 +176,7 @@ export function buildSteps({ fast = false } = {}) {
         // The package stands alone: what it takes from another one is in it, with that one's notice.
         const { build: bundle } = await import('esbuild');
         await bundle({
-          entryPoints: { argon2: join(root, 'www/sdk/argon2.ts'), 'mail/idb': join(root, 'www/sdk/mail/idb.ts'), 'mail/words': join(root, 'www/sdk/mail/words.ts') },
+          entryPoints: { argon2: join(root, 'www/sdk/argon2.ts'), 'mail/idb': join(root, 'www/sdk/mail/idb.ts') },
           outdir: join(root, 'pkg'),
           bundle: true,
           format: 'esm',
@@ -187,7 +187,6 @@ export function buildSteps({ fast = false } = {}) {
           logLevel: 'error',
         });
         copyFileSync(join(root, 'node_modules/idb/LICENSE'), join(root, 'pkg/LICENSE-idb'));
-        copyFileSync(join(root, 'node_modules/minisearch/LICENSE.txt'), join(root, 'pkg/LICENSE-minisearch'));
         copyFileSync(join(root, 'src/proto/keys/english.txt'), join(root, 'pkg/english.txt'));
       },
     },

@@ -44,6 +44,11 @@ pub const RECEIPTS_BESIDE_RELAY: usize = 3;
 /// would keep senders online for long, who bring up to 25 MiB through one uplink; all that hold the envelope are asked, and bring it to each other.
 pub const KEPT_MIN: usize = RECEIPTS_BESIDE_RELAY;
 
+/// Whether so many receipts of peers and of relays are enough to call a letter stored.
+pub fn is_enough(peers: usize, relays: usize) -> bool {
+    peers >= RECEIPTS_MIN || relays > 0 && peers >= RECEIPTS_BESIDE_RELAY
+}
+
 /// Relays that a reader may name beside the peers of the neighbourhood.
 pub const RELAYS_MAX: usize = 2;
 

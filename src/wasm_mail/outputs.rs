@@ -32,9 +32,20 @@ pub(super) fn write(output: Output) -> JsValue {
             .with("key", key)
             .with_some("value", value.as_deref().map(array)),
         Output::Wake(at) => out.with("do", "wake").with("atMs", at as f64),
-        Output::Stamp { job, prefix, bits } => out
+        Output::Stamp {
+            job,
+            message,
+            to,
+            paid,
+            prefix,
+            bits,
+        } => out
             .with("do", "stamp")
             .with("job", name(job))
+            .with("message", hex(&message.0))
+            .with("to", to.to_string())
+            .with("paid", paid.0)
+            .with("of", paid.1)
             .with("prefix", array(&prefix))
             .with("bits", bits),
         Output::Unstamp(job) => out.with("do", "unstamp").with("job", name(job)),
@@ -195,7 +206,12 @@ fn status(out: Object, status: &Status, whole: bool) -> Object {
         Stage::Expired => "expired",
         Stage::Refused => "refused",
     };
+    let (stage, progress) = match status.kept {
+        Some((kept, wanted)) => ("uploading", Some(kept as f64 / wanted as f64)),
+        None => (stage, None),
+    };
     out.with("state", stage)
+        .with_some("progress", progress)
         .with("peers", status.peers as f64)
         .with("relays", status.relays as f64)
         .with_some("why", status.why.clone())

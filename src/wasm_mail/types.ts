@@ -17,10 +17,10 @@ export type MailInput =
   | { kind: 'policy'; stampBits: number; readReceipts: boolean; open: boolean; mailboxRelays: Uint8Array }
   | { kind: 'removeDevice'; key: string }
   | { kind: 'sync'; data: Uint8Array };
-export type MailSendState = 'waiting' | 'looking' | 'stamping' | 'stored' | 'delivered' | 'read' | 'expired' | 'refused';
+export type MailSendState = 'waiting' | 'looking' | 'uploading' | 'stamping' | 'stored' | 'delivered' | 'read' | 'expired' | 'refused';
 export interface MailContact { id: string; state: 'accepted' | 'request' | 'blocked' | 'muted' | 'forgotten'; name?: string; petname?: string; since: number; forked: boolean; ended: boolean; safety: string }
 export interface MailStep { act: 'begin' | 'rotate' | 'recover' | 'add' | 'remove' | 'mail' | 'site' | 'end'; time: number }
-export interface MailOutgoing { message: string; thread: string; timeMs: number; to: { id: string; state: MailSendState; peers: number; relays: number; why?: string }[] }
+export interface MailOutgoing { message: string; thread: string; timeMs: number; to: { id: string; state: MailSendState; peers: number; relays: number; progress?: number; why?: string }[] }
 export type MailOutput =
   | { do: 'nearest'; tag: Uint8Array }
   | { do: 'open'; peer: Uint8Array }
@@ -29,7 +29,7 @@ export type MailOutput =
   | { do: 'put'; key: Uint8Array; value: Uint8Array }
   | { do: 'save'; key: string; value?: Uint8Array }
   | { do: 'wake'; atMs: number }
-  | { do: 'stamp'; job: string; prefix: Uint8Array; bits: number } | { do: 'unstamp'; job: string }
+  | { do: 'stamp'; job: string; message: string; to: string; paid: number; of: number; prefix: Uint8Array; bits: number } | { do: 'unstamp'; job: string }
   | { do: 'keep'; blob: string; size: number }
   | { do: 'letter'; message: string; thread: string; from: string; device: string; to: string[]; timeMs: number; mime?: Uint8Array; body?: MailEnclosure;
       enclosures: MailEnclosure[]; request: boolean; own: boolean; muted: boolean; origin?: string }

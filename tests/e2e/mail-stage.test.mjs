@@ -248,6 +248,29 @@ for (const kind of kinds) {
     reader.quiet();
   });
 
+  test(`a picture of a code that the page shows is read again, and one without a code is not, in ${kind}`, async (t) => {
+    const reader = await Reader.arrive(t, kind, { hash: '#/mail/contacts' });
+    await reader.click('my-qr');
+    const shown = await (await reader.see('my-link')).evaluate(({ value }) => value);
+    assert.match(shown, /#\/m\/\w{52}/);
+    const folder = mkdtempSync(join(tmpdir(), 'gyre-scan-'));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    // As somebody photographs a screen: the code with what stands around it.
+    const code = await reader.see('qr');
+    await code.scrollIntoView();
+    const { x, y, width, height } = await code.boundingBox();
+    assert.ok(width > 100, `${width} pixels wide`);
+    await reader.page.screenshot({ path: join(folder, 'code.png'), captureBeyondViewport: true, clip: await reader.page.evaluate((box) => ({ ...box, x: box.x + scrollX, y: box.y + scrollY }), { x, y, width, height }) });
+    await (await reader.see('my-link')).screenshot({ path: join(folder, 'none.png') });
+    await reader.click('contact-scan');
+    const pick = async (name) => (await until('the choice of a picture', () => reader.page.$('[data-testid="scan-file"]'))).uploadFile(join(folder, name));
+    await pick('none.png');
+    await until('the page to say that there is no code', () => reader.page.evaluate(() => /No code was found/.test(document.querySelector('[data-testid="scan"]')?.textContent ?? '')));
+    await pick('code.png');
+    await reader.gone('scan');
+    assert.equal(await (await reader.see('contact-link')).evaluate(({ value }) => value), shown);
+  });
+
   test(`keys move, select, archive, undo and search, in ${kind}`, async (t) => {
     const reader = await Reader.arrive(t, kind);
     await reader.shows('Minutes', 'Supper', 'Garden');

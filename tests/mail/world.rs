@@ -480,7 +480,9 @@ impl World {
                 };
                 self.later(Event::ToDevice(n, run, Input::Put(key, holders)));
             }
-            Output::Stamp { job, prefix, bits } => {
+            Output::Stamp {
+                job, prefix, bits, ..
+            } => {
                 device.stamps += 1;
                 let mut search = Search::of_prefix(prefix, bits);
                 let nonce = std::iter::repeat_with(|| search.step(256)).flatten().next();
@@ -567,10 +569,13 @@ impl World {
         self.people[n].letters.values().map(text).collect()
     }
 
-    pub fn stage(&self, n: usize, token: &str, to: Id) -> Option<Stage> {
+    pub fn status(&self, n: usize, token: &str, to: Id) -> Option<&Status> {
         let message = self.people[n].sent.get(token)?;
-        let status = self.people[n].statuses.get(&(*message, to))?;
-        Some(status.stage)
+        self.people[n].statuses.get(&(*message, to))
+    }
+
+    pub fn stage(&self, n: usize, token: &str, to: Id) -> Option<Stage> {
+        Some(self.status(n, token, to)?.stage)
     }
 
     pub fn stored(&self, n: usize, token: &str, to: Id) -> bool {

@@ -24,6 +24,7 @@ export type {
   Device,
   Draft,
   Folder,
+  FoundThreads,
   IdentityStep,
   Mail,
   MailAttachment,

@@ -5,6 +5,7 @@ import type {
   Contact,
   Draft,
   Folder,
+  FoundThreads,
   IdentityStep,
   Mail,
   Mailbox,
@@ -83,14 +84,14 @@ export class FakeMailbox extends EventTarget implements Mailbox {
     return this.mails.filter(({ thread }) => thread === id).sort((a, b) => a.time - b.time);
   }
 
-  async search(query: string, { limit = 50 }: { limit?: number } = {}): Promise<ThreadSummary[]> {
+  async search(query: string, { limit = 50 }: { limit?: number } = {}): Promise<FoundThreads> {
     await this.#called(`search ${query}`);
     const words = query.toLowerCase().split(/\s+/);
     const has = (thread: ThreadSummary): boolean => {
       const text = this.mails.filter((mail) => mail.thread === thread.id).map((mail) => `${mail.subject} ${mail.text} ${mail.from.name} ${mail.from.petname ?? ''}`).join(' ').toLowerCase();
       return words.every((word) => text.includes(word));
     };
-    return this.#threads().filter((thread) => thread.folder !== 'trash' && has(thread)).slice(0, limit);
+    return { threads: this.#threads().filter((thread) => thread.folder !== 'trash' && has(thread)).slice(0, limit), complete: true };
   }
 
   async send(draft: Draft, options: MailWork = {}): Promise<{ message: string; thread: string }> {

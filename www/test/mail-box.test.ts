@@ -97,7 +97,7 @@ test('arrivals count up over edits, and a changed mail keeps its place', async (
     { id: 'b', arrival: 2 },
     { id: 'c', arrival: 3 },
   ]);
-  assert.deepEqual((await box.mailsAfter(1, 10)).mails.map(({ id }) => id), ['b', 'c']);
+  assert.deepEqual((await box.arrived(1, 10)).map(({ mail: { id } }) => id), ['b', 'c']);
   box.close();
 });
 

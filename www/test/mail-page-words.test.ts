@@ -61,6 +61,10 @@ test('states say what is known and no more', () => {
   assert.match(statusWords(status('waiting')).long, /goes out by itself/);
   assert.match(statusWords(status('waiting', { code: 'NO_IDENTITY' })).long, /nobody reachable knows their keys/);
   assert.match(statusWords(status('stamping', { progress: 0.339 })).long, /33 %$/);
+  assert.match(statusWords(status('stamping', { progress: 1.7 })).long, /170 % of what it usually takes$/, 'bad luck is not hidden');
+  assert.match(statusWords(status('uploading', { peers: 6, progress: 1 / 3 })).long, /^Kept on 6 machines. Passing on the attachments… 33 %$/);
+  assert.deepEqual(statusWords(status('refused', { code: 'MAIL_CANCELLED' })), { short: 'Not sent', long: 'Stopped by you. It can be sent again', tone: 'bad' });
+  assert.match(statusWords(status('refused', { code: 'MAIL_CLOSED' })).long, /takes no mail from people they do not know$/);
   assert.deepEqual([statusWords(status('looking', { code: 'UPLOADS_OFF' })).short, statusWords(status('looking', { code: 'UPLOADS_OFF' })).tone], ['Held back', 'warm']);
   assert.match(statusWords(status('looking', { code: 'UPLOADS_HELD' })).long, /your limits/);
   for (const state of ['expired', 'refused', 'failed'] as const) assert.equal(statusWords(status(state)).tone, 'bad');

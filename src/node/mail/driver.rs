@@ -202,7 +202,9 @@ impl<S: Shelf> Driver<S> {
                 });
             }
             Output::Wake(at) => self.wake = Some(at),
-            Output::Stamp { job, prefix, bits } => self.search(job, prefix, bits),
+            Output::Stamp {
+                job, prefix, bits, ..
+            } => self.search(job, prefix, bits),
             Output::Unstamp(job) => {
                 self.searches.borrow_mut().remove(&job);
             }

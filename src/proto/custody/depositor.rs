@@ -16,8 +16,8 @@ use super::placement::{Answer, Placement, about};
 use super::region::{Candidate, Density, is_qualified};
 use super::tag::Tag;
 use super::{
-    ANSWER_WITHIN, COPIES, HOUR, KEPT_MIN, MessageId, PeerId, READ_WIDTH, RECEIPTS_BESIDE_RELAY,
-    RECEIPTS_MIN, RELAYS_MAX, Refusal,
+    ANSWER_WITHIN, COPIES, HOUR, KEPT_MIN, MessageId, PeerId, READ_WIDTH, RECEIPTS_MIN, RELAYS_MAX,
+    Refusal, is_enough,
 };
 use crate::proto::ordered::{Map, Set};
 use crate::proto::random::Random;
@@ -353,10 +353,9 @@ impl Depositor {
             return;
         };
         let (peers, relays) = (letter.at_peers.len(), letter.at_relays.len());
-        let beside = relays > 0 && peers >= RECEIPTS_BESIDE_RELAY;
         let kept = letter.kept_by.len();
         let whole = letter.keep.is_none() || kept >= KEPT_MIN;
-        letter.stored |= whole && (beside || peers >= RECEIPTS_MIN);
+        letter.stored |= whole && is_enough(peers, relays);
         let stored = letter.stored;
         self.out.push_back(Output::Receipts {
             id,

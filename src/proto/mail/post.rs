@@ -357,9 +357,9 @@ impl Post {
                 id,
                 peers,
                 relays,
+                kept,
                 stored,
-                ..
-            } => self.receipts_signed(id, peers, relays, stored),
+            } => self.receipts_signed(id, peers, relays, kept, stored),
             Wants::Delivered(id) => self.finish(id, Stage::Delivered, None),
             Wants::Expired(id) => self.finish(id, Stage::Expired, None),
             Wants::Full(id) => self.not_taken(id),

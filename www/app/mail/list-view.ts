@@ -100,6 +100,7 @@ export class MailListElement extends PlainElement {
     return html`<section class="mail-list" aria-labelledby="list-title">
       <header class="section-head"><h1 id="list-title" class="clip" tabindex="-1">${title}</h1><span class="soft tabular">${total === null || total === 0 ? '' : count(total, this.isDrafts ? 'draft' : 'conversation')}</span></header>
       ${this.bar()}
+      ${this.list.complete ? nothing : html`<p class="hint" role="status" data-testid="search-goes-on">Not all of your mail has been looked through yet. What is found is added here.</p>`}
       ${problem ? html`<gyre-error subject="mail-list" .error=${problem} .retry=${() => void this.list.refresh()}></gyre-error>` : nothing}
       ${
         threads.length > 0
@@ -118,7 +119,7 @@ export class MailListElement extends PlainElement {
   private nothingHere(loading: boolean): unknown {
     if (this.list.problem) return nothing;
     if (loading || this.list.total === null) return html`<p class="soft empty-list">One moment…</p>`;
-    if (this.place.view === 'search') return html`<p class="empty empty-list" data-testid="mail-empty">Nothing found. All words must be in the mail: in its text, its subject, or the names in it.</p>`;
+    if (this.place.view === 'search') return html`<p class="empty empty-list" data-testid="mail-empty">${this.list.complete ? 'Nothing found.' : 'Nothing found so far.'} All words must be in the mail: in its text, its subject, or the names in it.</p>`;
     return html`<div class="empty empty-list" data-testid="mail-empty"><p>${emptyFolder(this.place.folder)}</p>
       ${this.place.folder === 'inbox' ? html`<p class="row"><a class="button" href="#/mail/contacts">Give somebody your address</a></p>` : nothing}</div>`;
   }

@@ -8,8 +8,11 @@
 import type { ThreadPage, ThreadSummary } from 'gyre';
 import type { MailProblem } from './desk.js';
 
+/** Threads of a list, or of a search that may not have looked through all mail yet. */
+type Threads = ThreadPage & { readonly complete?: boolean };
+
 /** Reads threads of the list: `limit` of them, after `before`. */
-export type ThreadSource = (options: { before?: string; limit: number }) => Promise<ThreadPage>;
+export type ThreadSource = (options: { before?: string; limit: number }) => Promise<Threads>;
 
 /** Fires `change` when what is shown has changed. */
 export class ThreadList extends EventTarget {
@@ -17,6 +20,8 @@ export class ThreadList extends EventTarget {
   /** `null` until it was read. */
   total: number | null = null;
   next: string | null = null;
+  /** `false` while there may be more than was looked through. */
+  complete = true;
   loading = false;
   problem: MailProblem | null = null;
   /** The thread that keys act on. */
@@ -133,8 +138,9 @@ export class ThreadList extends EventTarget {
     this.#changed();
   }
 
-  #take(threads: readonly ThreadSummary[], { next, total }: ThreadPage): void {
+  #take(threads: readonly ThreadSummary[], { next, total, complete = true }: Threads): void {
     this.threads = threads;
+    this.complete = complete;
     this.next = next;
     this.total = total;
     const here = new Set(threads.map(({ id }) => id));

@@ -15,12 +15,12 @@ export interface StatusWords {
 export function statusWords(status: SendStatus, to = 'them'): StatusWords {
   const { state, peers, relays, code, progress } = status;
   if (isHeld(status)) return { short: 'Held back', long: code === 'UPLOADS_OFF' ? HELD_OFF : HELD_NOW, tone: 'warm' };
-  const part = progress === null ? '' : ` ${Math.floor(progress * 100)} %`;
+  const part = progress === null ? '' : ` ${Math.floor(progress * 100)} %${progress > 1 ? ' of what it usually takes' : ''}`;
   switch (state) {
     case 'waiting':
       return { short: 'Waiting', long: waiting(code), tone: 'warm' };
     case 'uploading':
-      return { short: 'Sending attachments', long: `Passing on the attachments…${part}`, tone: 'busy' };
+      return { short: 'Sending attachments', long: `Kept on ${places(peers, relays)}. Passing on the attachments…${part}`, tone: 'busy' };
     case 'looking':
       return { short: 'Sending', long: 'Looking for machines to keep it until it is fetched…', tone: 'busy' };
     case 'stamping':
@@ -34,6 +34,7 @@ export function statusWords(status: SendStatus, to = 'them'): StatusWords {
     case 'expired':
       return { short: 'Expired', long: `Not fetched in time. Nobody keeps it any more; it can be sent again`, tone: 'bad' };
     case 'refused':
+      if (code === 'MAIL_CANCELLED') return { short: 'Not sent', long: failed(code), tone: 'bad' };
       return { short: 'Refused', long: refused(code, to), tone: 'bad' };
     case 'failed':
       return { short: 'Not sent', long: failed(code), tone: 'bad' };
@@ -128,7 +129,7 @@ function refused(given: string | null, to: string): string {
 }
 
 function failed(code: string | null): string {
-  if (code === 'CANCELLED' || code === 'ABORTED') return 'Stopped by you. It can be sent again';
+  if (code === 'MAIL_CANCELLED' || code === 'ABORTED') return 'Stopped by you. It can be sent again';
   return `Not sent${code === null ? '' : ` (${code})`}. It can be tried again`;
 }
 

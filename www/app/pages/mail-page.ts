@@ -130,8 +130,8 @@ export class MailPage extends SessionElement {
     if (place.view === 'search') {
       const { query } = place;
       return new ThreadList(async ({ limit }) => {
-        const threads = await (await desk.box()).search(query, { limit });
-        return { threads, next: null, total: threads.length };
+        const { threads, complete } = await (await desk.box()).search(query, { limit });
+        return { threads, next: null, total: threads.length, complete };
       }, toProblem);
     }
     const folder = place.view === 'list' ? place.folder : 'inbox';

@@ -27,8 +27,6 @@ export class Box {
   /** The number of this run. */
   readonly #run: number;
   #edits: Promise<unknown> = Promise.resolve();
-  /** Until threads change: the browser counts a long list entry by entry. */
-  readonly #counts = new Map<string, Promise<number>>();
 
   private constructor(db: IDBPDatabase<Schema>, seal: Seal, run: number) {
     this.#db = db;
@@ -120,10 +118,29 @@ export class Box {
     return found;
   }
 
-  /** All mails that came after, in bulk. */
-  async mailsAfter(after: number, limit: number): Promise<{ mails: StoredMail[]; last: number }> {
+  /** Mails that came after, in the order in which they came. */
+  async arrived(after: number, limit: number): Promise<{ arrival: number; mail: StoredMail }[]> {
     const rows = await this.#db.getAllFromIndex('mails', 'arrival', IDBKeyRange.lowerBound(after, true), limit);
-    return { mails: await Promise.all(rows.map((row) => this.#opened(row))), last: rows.at(-1)?.arrival ?? after };
+    return Promise.all(rows.map(async (row) => ({ arrival: row.arrival, mail: await this.#opened(row) })));
+  }
+
+  /** How many of the mails that came after one and up to another are there. */
+  arrivedBetween(after: number, to: number): Promise<number> {
+    return this.#db.countFromIndex('mails', 'arrival', IDBKeyRange.bound(after, to, true));
+  }
+
+  /** Their numbers. */
+  async arrivalsBetween(after: number, to: number): Promise<Set<number>> {
+    const found = new Set<number>();
+    const index = this.#db.transaction('mails').store.index('arrival');
+    for (let at = await index.openKeyCursor(IDBKeyRange.bound(after, to, true)); at; at = await at.continue()) found.add(at.key);
+    return found;
+  }
+
+  /** The threads of mails by the numbers of their arrival; of what is gone there is none. */
+  async threadsOf(arrivals: readonly number[]): Promise<(string | undefined)[]> {
+    const index = this.#db.transaction('mails').store.index('arrival');
+    return Promise.all(arrivals.map(async (arrival) => (await index.get(arrival))?.thread));
   }
 
   async thread(id: string): Promise<StoredThread | null> {
@@ -153,14 +170,14 @@ export class Box {
     return { threads, next, total };
   }
 
-  /** How many threads a list has. */
-  count(list: Folder | 'unread'): Promise<number> {
-    const known = this.#counts.get(list);
-    if (known) return known;
-    const counting = this.#db.countFromIndex('threads', 'places', listRange(list));
-    this.#counts.set(list, counting);
-    counting.catch(() => this.#counts.delete(list));
-    return counting;
+  /** How many threads a list has. The browser counts a long list entry by entry, so the number is kept beside it. */
+  async count(list: Folder | 'unread'): Promise<number> {
+    const known = await this.#db.get('counts', list);
+    if (known !== undefined) return known;
+    const writing = this.#db.transaction(['threads', 'counts'], 'readwrite');
+    const count = await writing.objectStore('threads').index('places').count(listRange(list));
+    await Promise.all([writing.objectStore('counts').put(count, list), writing.done]);
+    return count;
   }
 
   /** The mail with this Message-ID. */
@@ -227,25 +244,38 @@ export class Box {
         throw new GyreError('INTERRUPTED', 'The mailbox was taken over by another tab.');
       }
       const store = <N extends (typeof STORES)[number]>(name: N) => written.objectStore(name);
-      for (const [key, value] of posts) void (value === null ? store('post').delete(key) : store('post').put(value, key));
-      for (const [key, data] of rawRows) void (data ? store('raw').put(data, key) : store('raw').delete(key));
-      for (const [key, data] of valueRows) void (data ? store('values').put(data, key) : store('values').delete(key));
-      for (const [key, at] of nameRows) void (at ? store('names').put(at, key) : store('names').delete(key));
+      for (const [key, value] of posts) asked(value === null ? store('post').delete(key) : store('post').put(value, key));
+      for (const [key, data] of rawRows) asked(data ? store('raw').put(data, key) : store('raw').delete(key));
+      for (const [key, data] of valueRows) asked(data ? store('values').put(data, key) : store('values').delete(key));
+      for (const [key, at] of nameRows) asked(at ? store('names').put(at, key) : store('names').delete(key));
+      const more = new Map<string, number>();
       for (const [id, data, thread] of threadRows) {
-        if (data && thread) void store('threads').put({ id, places: placesOf(thread), data });
-        else void store('threads').delete(id);
+        const places = data && thread ? placesOf(thread) : [];
+        for (const place of (await store('threads').get(id))?.places ?? []) more.set(listOf(place), (more.get(listOf(place)) ?? 0) - 1);
+        for (const place of places) more.set(listOf(place), (more.get(listOf(place)) ?? 0) + 1);
+        if (data && thread) asked(store('threads').put({ id, places, data }));
+        else asked(store('threads').delete(id));
       }
-      let last = edit.arrived.size > 0 ? ((await store('mails').index('arrival').openKeyCursor(null, 'prev'))?.key ?? 0) : 0;
+      for (const [list, by] of more) {
+        const before = await store('counts').get(list);
+        if (before !== undefined && by !== 0) asked(store('counts').put(before + by, list));
+      }
+      // A number is not given twice, also when the last mail was deleted.
+      let last = 0;
+      if (edit.arrived.size > 0) {
+        const latest = (await store('mails').index('arrival').openKeyCursor(null, 'prev'))?.key ?? 0;
+        last = Math.max((await store('counts').get(ARRIVALS)) ?? 0, latest);
+        asked(store('counts').put(last + edit.arrived.size, ARRIVALS));
+      }
       for (const [id, data, mail] of mailRows) {
         if (!data || !mail) {
-          void store('mails').delete(id);
+          asked(store('mails').delete(id));
           continue;
         }
         const arrival = edit.arrived.has(id) ? (last += 1) : (await store('mails').get(id))?.arrival;
-        if (arrival !== undefined) void store('mails').put({ id, thread: mail.thread, time: mail.time, arrival, data });
+        if (arrival !== undefined) asked(store('mails').put({ id, thread: mail.thread, time: mail.time, arrival, data }));
       }
       await written.done;
-      if (threadRows.length > 0) this.#counts.clear();
     } catch (thrown) {
       abort(writing);
       throw failed(thrown);
@@ -271,7 +301,7 @@ export class Edit {
     names: new Map<string, { id: string; thread: string } | null>(),
     values: new Map<string, unknown>(),
   };
-  /** Mails that were not there before. */
+  /** Mails that were not there before, or not whole. */
   readonly arrived = new Set<string>();
   readonly #box: Box;
 
@@ -336,6 +366,12 @@ export class Edit {
     for (const thread of new Set(mails.map((mail) => mail.thread))) await this.#rebuild(thread);
   }
 
+  /** The same for what has become whole: it counts as having come just now, so whoever follows what comes sees all of it. */
+  async complete(mail: StoredMail, raw: Uint8Array): Promise<void> {
+    this.arrived.add(mail.id);
+    await this.change([mail], new Map([[mail.id, raw]]));
+  }
+
   /** Removes mails, and a thread with its last one. */
   async remove(mails: readonly StoredMail[]): Promise<void> {
     for (const { id, messageId } of mails) {
@@ -377,11 +413,14 @@ interface Schema extends DBSchema {
   names: { key: string; value: { id: string; thread: string } };
   values: { key: string; value: Uint8Array };
   runs: { key: string; value: number };
+  counts: { key: string; value: number };
 }
 
-const STORES: ('post' | 'mails' | 'raw' | 'threads' | 'names' | 'values' | 'runs')[] = ['post', 'mails', 'raw', 'threads', 'names', 'values', 'runs'];
+const STORES: ('post' | 'mails' | 'raw' | 'threads' | 'names' | 'values' | 'runs' | 'counts')[] = ['post', 'mails', 'raw', 'threads', 'names', 'values', 'runs', 'counts'];
 /** The one key of its store. */
 const RUN = 'run';
+/** Of the counts, how many mails have come; the others are those of lists. */
+const ARRIVALS = 'arrivals';
 
 /** From each version of the schema to the next; a database passes through all that it has not seen. */
 const STEPS: readonly ((db: IDBPDatabase<Schema>) => void)[] = [
@@ -392,16 +431,27 @@ const STEPS: readonly ((db: IDBPDatabase<Schema>) => void)[] = [
     mails.createIndex('arrival', 'arrival', { unique: true });
     db.createObjectStore('threads', { keyPath: 'id' }).createIndex('places', 'places', { multiEntry: true });
   },
+  // Lists are counted when somebody asks first. A page that does not keep the counts does not open it any more.
+  (db) => db.createObjectStore('counts'),
 ];
 
 function listRange(list: Folder | 'unread'): IDBKeyRange {
   return IDBKeyRange.bound(`${list} `, `${list}!`, false, true);
 }
 
+function listOf(place: string): string {
+  return place.slice(0, place.indexOf(' '));
+}
+
 /** A Message-ID as a key: its hash, since a stranger chose it. */
 async function nameOf(messageId: string): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(messageId));
   return btoa(String.fromCharCode(...new Uint8Array(digest)));
+}
+
+/** What becomes of one request the transaction tells. */
+function asked(request: Promise<unknown>): void {
+  request.catch(() => undefined);
 }
 
 /** What was put before the failure is not to stay. */

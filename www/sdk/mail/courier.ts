@@ -7,7 +7,7 @@
  */
 
 import { GyreError } from '../errors.js';
-import type { Input, Output, Post } from './module.js';
+import type { Input, Output, Post, StampAsked } from './module.js';
 
 /** What the courier asks of the node. */
 export interface CustodyNode {
@@ -24,8 +24,10 @@ export interface CustodyNode {
 export interface CourierHooks {
   /** Makes a drain durable, what it is to be kept and what the mailbox takes of it; what it returns is told to the module. */
   keep(outputs: readonly Output[]): Promise<Input[]>;
-  /** Looks for a stamp until the signal fires. */
-  stamp(job: { prefix: Uint8Array; bits: number }, signal: AbortSignal): Promise<bigint>;
+  /** Looks for a stamp until the signal fires, and says now and then how many numbers were tried. */
+  stamp(job: { prefix: Uint8Array; bits: number }, signal: AbortSignal, onTried: (tried: number) => void): Promise<bigint>;
+  /** How much of the work for a recipient is done, of what is to be expected: beyond 1 luck is bad; `null` when it has ended. */
+  stamping(asked: { message: string; to: string }, part: number | null): void;
   /** Others hold a record that was brought to them. */
   found(key: Uint8Array): void;
   /** It cannot go on: what was said is not durable. */
@@ -195,12 +197,14 @@ export class Courier {
     }
   }
 
-  #search({ job, prefix, bits }: Extract<Output, { do: 'stamp' }>): void {
+  #search({ job, message, to, paid, of, prefix, bits }: StampAsked): void {
     this.#stamps.get(job)?.abort();
     const search = new AbortController();
     this.#stamps.set(job, search);
+    const onTried = (tried: number): void => this.#hooks.stamping({ message, to }, (paid + tried / 2 ** bits) / of);
+    onTried(0);
     this.#hooks
-      .stamp({ prefix, bits }, search.signal)
+      .stamp({ prefix, bits }, search.signal, onTried)
       .then((nonce) => {
         if (!search.signal.aborted) this.tell({ kind: 'stamped', job, nonce });
       })
@@ -209,6 +213,7 @@ export class Courier {
       })
       .finally(() => {
         if (this.#stamps.get(job) === search) this.#stamps.delete(job);
+        if (!this.#stamps.has(job)) this.#hooks.stamping({ message, to }, null);
       });
   }
 }

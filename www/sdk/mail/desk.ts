@@ -72,6 +72,8 @@ export class Desk {
   /** Whether others can look this mailbox up: its record was taken by somebody, in this run or one before. */
   findable = false;
   #closed = new AbortController();
+  /** How far the stamps are that are searched now, by message and recipient. */
+  readonly #stamps = new Map<string, number>();
 
   private constructor(parts: DeskParts, settings: MailSettings, relays: Uint8Array, met: readonly (readonly [string, Contact['met']])[]) {
     const { box, module, post, node, custody, news, now } = parts;
@@ -82,11 +84,12 @@ export class Desk {
     this.module = module;
     this.people = new People(module, post, met);
     this.drafts = new Drafts(box, now);
-    this.search = new Search(box);
+    this.search = new Search(box, () => news.changed([]));
     this.#wanted = new Wanted(box, node, (message) => void this.#whole(message).catch(() => undefined));
     this.courier = new Courier(post, custody, {
       keep: (outputs) => this.#keep(outputs),
-      stamp: (job, signal) => searchStamp(module, job, signal),
+      stamp: (job, signal, onTried) => searchStamp(module, job, signal, onTried),
+      stamping: ({ message, to }, part) => this.#stampingNow(message, to, part),
       found: (key) => this.#found(key),
       broken: (error) => news.broken(error),
       now,
@@ -119,6 +122,22 @@ export class Desk {
     await this.network(online);
     this.search.prepare();
     void this.outgoing.tidy().catch(() => undefined);
+  }
+
+  /** A state with what is known of this moment: how far its work is, and why it stays. */
+  live(status: SendStatus, enclosed: boolean | undefined): SendStatus {
+    const progress = status.state === 'stamping' ? this.#stamps.get(`${status.message} ${status.to}`) : undefined;
+    return withHold(progress === undefined ? status : { ...status, progress }, enclosed, this.#parts.node.stats().uploadHold);
+  }
+
+  /** A stamp is searched, or not any more. */
+  #stampingNow(message: string, to: string, part: number | null): void {
+    if (part === null) return void this.#stamps.delete(`${message} ${to}`);
+    this.#stamps.set(`${message} ${to}`, part);
+    void this.box.mail(message).then((mail) => {
+      const status = mail?.status.find((one) => one.to === to);
+      if (mail && status?.state === 'stamping') this.#parts.news.status(this.live(status, mail.enclosed));
+    }, () => undefined);
   }
 
   get identity(): IdentitySaid {
@@ -404,7 +423,7 @@ export class Desk {
         const now = await edit.mail(id);
         if (!now?.pending) return null;
         const made = withBody(now, parsed);
-        await edit.change([made], new Map([[id, raw]]));
+        await edit.complete(made, raw);
         return made;
       });
       if (whole) {
@@ -424,14 +443,14 @@ export class Desk {
     this.courier.tell({ kind: 'stored', message });
   }
 
-  async #status(edit: Edit, { message, to, state, peers, relays, why }: StatusSaid, after: (() => void)[]): Promise<void> {
+  async #status(edit: Edit, { message, to, state, peers, relays, progress, why }: StatusSaid, after: (() => void)[]): Promise<void> {
     const mail = await edit.mail(message);
     if (!mail?.own) return;
-    const status: SendStatus = { message, to, state, peers, relays, progress: null, code: why ?? null };
+    const status: SendStatus = { message, to, state, peers, relays, progress: progress ?? null, code: why ?? null };
     const others = mail.status.filter((other) => other.to !== to);
     await edit.change([{ ...mail, status: [...others, status] }]);
     after.push(() => {
-      this.#parts.news.status(withHold(status, mail.enclosed, this.#parts.node.stats().uploadHold));
+      this.#parts.news.status(this.live(status, mail.enclosed));
       this.#parts.news.changed([mail.thread]);
     });
   }
@@ -516,16 +535,16 @@ export class Desk {
   }
 
   #arrived(mails: readonly StoredMail[]): void {
-    for (const mail of mails) this.search.note(mail);
+    this.search.note();
     this.#parts.news.changed([...new Set(mails.map((mail) => mail.thread))]);
     this.#parts.news.state();
   }
 
   /** Lets go of what belonged to mails that are gone. */
   async #drop(mails: readonly StoredMail[]): Promise<void> {
+    this.search.forget();
     await this.#wanted.forget(mails.map(({ id }) => id));
     for (const mail of mails) {
-      this.search.forget(mail.id);
       for (const { enclosure } of mail.attachments) {
         if (enclosure) await this.#parts.node.call('remove', cidOf(enclosure.hash)).catch(() => undefined);
       }

@@ -30,7 +30,7 @@ export interface PostDraft {
 }
 
 /** How far a letter has come; the mailbox adds what happens before and after. */
-export type PostState = 'waiting' | 'looking' | 'stamping' | 'stored' | 'delivered' | 'read' | 'expired' | 'refused';
+export type PostState = 'waiting' | 'looking' | 'uploading' | 'stamping' | 'stored' | 'delivered' | 'read' | 'expired' | 'refused';
 
 /** What the module is told. */
 export type Input =
@@ -99,7 +99,22 @@ export interface StatusSaid {
   readonly state: PostState;
   readonly peers: number;
   readonly relays: number;
+  /** Of `uploading`, 0 to 1: machines that hold all that is attached, of those that are to. */
+  readonly progress?: number;
   readonly why?: string;
+}
+
+/** Work that a recipient asks of strangers. */
+export interface StampAsked {
+  readonly do: 'stamp';
+  readonly job: string;
+  readonly message: string;
+  readonly to: string;
+  /** Stamps that were found for them before, and in all. */
+  readonly paid: number;
+  readonly of: number;
+  readonly prefix: Uint8Array;
+  readonly bits: number;
 }
 
 /** What the module asks for or tells, in this order. */
@@ -111,7 +126,7 @@ export type Output =
   | { readonly do: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }
   | { readonly do: 'save'; readonly key: string; readonly value?: Uint8Array }
   | { readonly do: 'wake'; readonly atMs: number }
-  | { readonly do: 'stamp'; readonly job: string; readonly prefix: Uint8Array; readonly bits: number }
+  | StampAsked
   | { readonly do: 'unstamp'; readonly job: string }
   | { readonly do: 'keep'; readonly blob: string; readonly size: number }
   | Letter

@@ -17,9 +17,8 @@ import { Desk } from './desk.js';
 import { englishWords, identityCalls } from './identity.js';
 import { loadMailModule, type MailModule } from './module.js';
 import type { People } from './people.js';
-import { foldersOf, withHold, type StoredMail, type StoredThread } from './records.js';
+import { foldersOf, type StoredMail, type StoredThread } from './records.js';
 import { Seal } from './seal.js';
-import { loadWords } from './search.js';
 import { exportFile, importFile, type TransferParts } from './transfer.js';
 import type { Draft, Folder, Mail, Mailbox, MailSettings, MailState, ThreadSummary } from './types.js';
 
@@ -44,7 +43,7 @@ export interface OfficeParts {
 
 /** Fetches all that an open mailbox needs, so that the page can go on without where it came from. */
 export async function prepareMail(): Promise<void> {
-  await Promise.all([loadMailModule(), loadWords()]);
+  await loadMailModule();
 }
 
 /** The one mailbox of an origin and a database. */
@@ -114,15 +113,17 @@ export class Office implements MailOffice {
         return { ...page, threads: page.threads.map((thread) => this.#summary(thread, people, folder)) };
       },
       thread: async (id) => {
-        const { box, people } = await open();
+        const desk = await open();
+        const { box, people } = desk;
+        const live = desk.live.bind(desk);
         const here = this.#here();
-        const { uploadHold } = this.#parts.node.stats();
-        return (await box.mails(id)).map((mail) => shown(mail, people, here, uploadHold));
+        return (await box.mails(id)).map((mail) => shown(mail, people, here, live));
       },
       search: async (query, { limit = PAGE } = {}) => {
         const { box, people, search } = await open();
-        const found = await box.threads(await search.find(query, 2 * Math.min(Math.max(1, limit), MAX_PAGE)));
-        return found.filter(({ folder }) => folder !== 'trash').slice(0, limit).map((thread) => this.#summary(thread, people));
+        const { threads, complete } = await search.find(query, 2 * Math.min(Math.max(1, limit), MAX_PAGE));
+        const found = (await box.threads(threads)).filter(({ folder }) => folder !== 'trash').slice(0, limit);
+        return { threads: found.map((thread) => this.#summary(thread, people)), complete };
       },
       send: async (draft) => (await open()).outgoing.send(token, checkDraft(draft), { signal, onProgress }),
       cancel: async (message) => (await open()).courier.told({ kind: 'cancel', message }),
@@ -370,8 +371,7 @@ export class Office implements MailOffice {
 
   #summary(thread: StoredThread, people: People, shownIn?: Folder): ThreadSummary {
     const { status, lastOwn } = thread;
-    const { uploadHold } = this.#parts.node.stats();
-    return summary({ ...thread, status: status && withHold(status, lastOwn?.enclosed, uploadHold) }, people, shownIn);
+    return summary({ ...thread, status: status && (this.#desk?.live(status, lastOwn?.enclosed) ?? status) }, people, shownIn);
   }
 
   #here(): (hash: string) => boolean {
@@ -404,7 +404,7 @@ function summary(thread: StoredThread, people: People, shownIn?: Folder): Thread
   return { id, subject, snippet, from: who.map((one) => people.person(one)), time, unread: unread > 0, count, starred, attachments, folder, status };
 }
 
-function shown(mail: StoredMail, people: People, here: (hash: string) => boolean, hold: Stats['uploadHold']): Mail {
+function shown(mail: StoredMail, people: People, here: (hash: string) => boolean, live: Desk['live']): Mail {
   const { id, thread, from, to, time, subject, text, html, attachments, own, read, status, verified } = mail;
   return {
     id,
@@ -418,7 +418,7 @@ function shown(mail: StoredMail, people: People, here: (hash: string) => boolean
     attachments: attachments.map(({ name, type, size, enclosure, contentId }) => ({ name, type, size, here: enclosure === null || here(enclosure.hash), contentId: contentId ?? null })),
     own,
     read,
-    status: status.map((one) => withHold(one, mail.enclosed, hold)),
+    status: status.map((one) => live(one, mail.enclosed)),
     verified,
   };
 }

@@ -204,7 +204,7 @@ const ORDER: readonly SendStatus['state'][] = [
   'read',
 ];
 /** Not stored yet. */
-const HELD: readonly SendStatus['state'][] = ['waiting', 'looking', 'stamping'];
+const HELD: readonly SendStatus['state'][] = ['waiting', 'looking', 'uploading', 'stamping'];
 /** Characters of a snippet: two lines of a wide list. */
 const SNIPPET_LENGTH = 160;
 /** People that a summary names; a list shows three. */

@@ -63,15 +63,18 @@ export interface SendStatus {
   /** Id of the recipient. */
   readonly to: string;
   /**
-   * `waiting` in the outbox, for a connection or for the recipient's keys; `uploading` attachments; `looking` for machines to
-   * keep it; `stamping`: work that strangers ask for; `stored` on enough machines; then what the recipient says.
+   * `waiting` in the outbox, for a connection or for the recipient's keys; `looking` for machines to
+   * keep it; `uploading`: enough of them hold the letter, not yet what is attached; `stamping`: work that strangers ask for; `stored` on enough machines; then what the recipient says.
    */
   readonly state: 'waiting' | 'uploading' | 'looking' | 'stamping' | 'stored' | 'delivered' | 'read' | 'expired' | 'refused' | 'failed';
   /** Machines of other people that have signed for it. */
   readonly peers: number;
   /** Mailbox relays that have signed for it. */
   readonly relays: number;
-  /** 0 to 1 of the state's work where that is known. */
+  /**
+   * How much of the state's work is done, where that is known. Of `uploading` 0 to 1: machines that have signed that they hold all that is
+   * attached, of those that are to. Of `stamping` numbers that were tried, of those that are to be expected: more than 1 where luck is bad.
+   */
   readonly progress: number | null;
   /**
    * Why, where something is wrong. `UPLOADS_OFF`: something of it lies in the swarm, and the person lets nothing be sent from here
@@ -206,6 +209,13 @@ export interface ThreadPage {
   readonly total: number;
 }
 
+/** What {@link Mailbox.search} found. */
+export interface FoundThreads {
+  readonly threads: readonly ThreadSummary[];
+  /** `false` if some of the mail was not looked through yet, after many mails came at once: `change` events of any threads tell of more. */
+  readonly complete: boolean;
+}
+
 /** Options of work that takes long. */
 export interface MailWork {
   readonly signal?: AbortSignal;
@@ -252,7 +262,7 @@ export interface Mailbox extends EventTarget {
   /** Mails of a thread, oldest first. */
   thread(id: string): Promise<Mail[]>;
   /** Threads that match all words, best first, all folders but trash; 50 if `limit` is left out. */
-  search(query: string, options?: { readonly limit?: number }): Promise<ThreadSummary[]>;
+  search(query: string, options?: { readonly limit?: number }): Promise<FoundThreads>;
 
   /**
    * Resolves when the mail is safe in the outbox; `status` events tell how it goes on, also without a connection.

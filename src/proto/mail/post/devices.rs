@@ -359,6 +359,7 @@ impl Post {
             stage,
             peers: 0,
             relays: 0,
+            kept: None,
             why: None,
         }));
     }

@@ -2,7 +2,7 @@
 
 use super::Post;
 use super::outbox::{FED, Stage};
-use super::types::{Job, Output};
+use super::types::{Job, Output, Ref};
 use crate::proto::custody::MessageId as DepositId;
 use crate::proto::custody::deposit::Deposit;
 use crate::proto::custody::depositor::Input as Depositing;
@@ -63,10 +63,20 @@ impl Post {
         else {
             return;
         };
-        let owes = parcel.sealed.as_ref().and_then(|sealed| sealed.owes());
-        if let Some((prefix, bits)) = owes {
-            let job = Job(id);
-            self.out.push_back(Output::Stamp { job, prefix, bits });
+        let Some(sealed) = &parcel.sealed else {
+            return;
+        };
+        if let Some((prefix, bits)) = sealed.owes() {
+            let of = 1 + u8::from(sealed.keep.is_some());
+            let paid = (u8::from(sealed.deposit.is_some()), of);
+            self.out.push_back(Output::Stamp {
+                job: Job(id),
+                message: Ref::of(self.id, message),
+                to,
+                paid,
+                prefix,
+                bits,
+            });
         }
     }
 

@@ -13,7 +13,7 @@ use crate::proto::custody::deposit::{Deposit, Expiry};
 use crate::proto::custody::depositor::{Input as Depositing, MAX_LETTERS};
 use crate::proto::custody::keep::{Blob, Keep};
 use crate::proto::custody::tag::{Gate, Terms};
-use crate::proto::custody::{MessageId as DepositId, PeerId, stamp};
+use crate::proto::custody::{KEPT_MIN, MessageId as DepositId, PeerId, is_enough, stamp};
 use crate::proto::identity::Id;
 use crate::proto::mail::MailError;
 use crate::proto::mail::enclosure::Enclosure;
@@ -92,6 +92,8 @@ pub(super) struct Parcel {
     pub(super) stage: Stage,
     pub(super) peers: usize,
     pub(super) relays: usize,
+    /// Peers that signed for what is attached, as far as was heard in this run.
+    pub(super) kept: usize,
     pub(super) why: Option<String>,
     /// While it is under way. Saved by itself.
     pub(super) sealed: Option<Sealed>,
@@ -158,6 +160,7 @@ impl Parcel {
             stage: Stage::Waiting,
             peers: 0,
             relays: 0,
+            kept: 0,
             why: None,
             sealed: None,
             fed: false,
@@ -330,6 +333,7 @@ impl Post {
         id: DepositId,
         peers: usize,
         relays: usize,
+        kept: usize,
         stored: bool,
     ) {
         let Some((message, to)) = self.under_way.get(&id).copied() else {
@@ -342,7 +346,7 @@ impl Post {
         let Some(parcel) = outgoing.parcel(to) else {
             return;
         };
-        (parcel.peers, parcel.relays) = (peers, relays);
+        (parcel.peers, parcel.relays, parcel.kept) = (peers, relays, kept);
         let newly = stored && parcel.stage < Stage::Stored;
         if newly {
             parcel.stage = Stage::Stored;
@@ -427,12 +431,17 @@ impl Post {
     }
 
     fn status(&self, message: MessageId, parcel: &Parcel) -> Status {
+        let sealed = parcel.sealed.as_ref();
+        let passing_on = parcel.stage == Stage::Looking
+            && is_enough(parcel.peers, parcel.relays)
+            && sealed.is_some_and(|sealed| sealed.keep.is_some());
         Status {
             message: Ref::of(self.id, message),
             to: parcel.to,
             stage: parcel.stage,
             peers: parcel.peers,
             relays: parcel.relays,
+            kept: passing_on.then_some((parcel.kept, KEPT_MIN)),
             why: parcel.why.clone(),
         }
     }

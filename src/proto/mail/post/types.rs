@@ -184,6 +184,8 @@ pub struct Status {
     pub peers: usize,
     /// Relays that did.
     pub relays: usize,
+    /// While enough of them hold the letter, and not enough yet what is attached: how many signed for that, and how many are to.
+    pub kept: Option<(usize, usize)>,
     /// Why it waits or was refused: a stable code.
     pub why: Option<String>,
 }
@@ -222,6 +224,12 @@ pub enum Output {
     Stamp {
         /// Name it when it is found.
         job: Job,
+        /// Which message it is for.
+        message: Ref,
+        /// Which recipient asks for it.
+        to: Id,
+        /// Stamps that this recipient was paid before it, and in all.
+        paid: (u8, u8),
         /// What is hashed before the number.
         prefix: [u8; 32],
         /// Its strength.
