@@ -389,6 +389,13 @@ for (const kind of kinds) {
       await reader.click('recovery-check');
     };
     await reader.says('identity', /All keys of your identity are on this machine/);
+    // A site of the person's hangs from it: the line for its file, and the name in the chain.
+    const name = `k51${'q'.repeat(59)}`;
+    await reader.page.evaluate((name) => localStorage.setItem('gyre.my-sites', JSON.stringify([['3', { site: 3, name, title: 'Garden', cid: `bafyr4i${'a'.repeat(52)}`, sequence: 0, files: 1, bytes: 1, time: 0, confirmed: true, fallback: null, earlier: [] }]])), name);
+    await reader.page.evaluate(() => dispatchEvent(new StorageEvent('storage', { key: 'gyre.my-sites', storageArea: localStorage })));
+    await reader.says('identity-sites', /dmail:y{52} 3/);
+    await reader.click('identity-sign');
+    assert.equal(await called('setSite'), `setSite 3 ${name}`);
     await reader.click('identity-paper');
     await answer();
     assert.equal(await called('changeKeys'), `changeKeys - > ${paper}`);

@@ -6,6 +6,7 @@ import { customElement, state } from 'lit/decorators.js';
 import { confirmDialog } from '../components/confirm-dialog.js';
 import { PlainElement } from '../element.js';
 import { placesToAsk, WORDS, wordsIn, wordsProblem } from '../lib/words.js';
+import { mySites } from '../publishing.js';
 import { watch } from '../watching.js';
 import { icon } from './icons.js';
 import { desk } from './room.js';
@@ -28,7 +29,7 @@ export class MailIdentityElement extends PlainElement {
 
   constructor() {
     super();
-    watch(this, desk);
+    watch(this, desk, mySites);
   }
 
   override disconnectedCallback(): void {
@@ -65,9 +66,22 @@ export class MailIdentityElement extends PlainElement {
           : html`<p>All keys of your identity are on this machine: whoever takes it with your passphrase, or while it is unlocked, has your identity for good. With 24 <strong>recovery words</strong> on a paper, and on no machine, you can shut a thief out and go on under the same address.</p>
             <div class="row"><button class="button primary" data-testid="identity-paper" @click=${() => this.begin('paper')}>Make recovery words</button></div>`
       }
+      ${this.sites()}
       <details><summary>Give up this identity</summary>
         <p>For good: it cannot be undone. Your contacts are told that it has ended, and send nothing more. What is here stays.</p>
         <div class="row"><button class="button danger" data-testid="identity-end" @click=${() => this.begin('end')}>Give up this identity…</button></div></details>`;
+  }
+
+  /** Own sites can hang from the identity, so that their readers can be led on when a key is changed. */
+  private sites(): unknown {
+    const all = mySites.all();
+    if (all.length === 0) return nothing;
+    return html`<details data-testid="identity-sites"><summary>Sign your sites with this identity</summary>
+      <p>Readers then see that a site is yours, and follow you to another address if you have to leave this one. Put a file <code>.well-known/gyre-identity</code> with the line that stands here into the site’s folder, publish it, and sign.</p>
+      <ul class="devices">${all.map(
+        ({ site, title, name }) => html`<li><span><strong>${title || name.slice(0, 12)}</strong> <code class="wrap soft">dmail:${desk.state?.id} ${site}</code></span>
+          <button class="button quiet" data-testid="identity-sign" @click=${() => void this.run((box) => box.setSite(site, name), 'Signed. Your contacts and readers can look it up.')}>Sign</button></li>`,
+      )}</ul></details>`;
   }
 
   private form(doing: Doing): unknown {
