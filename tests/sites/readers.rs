@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use gyre::cli;
+use gyre::node::Error;
+
 use super::*;
 
 #[test]
@@ -52,5 +55,23 @@ fn readers_keep_a_site_up(after: Option<Duration>) {
             assert!(["NOT_FOUND", "NO_RELAY"].contains(&error.code()), "{error}");
         }
         assert_same(&site, &tree).await;
+    });
+}
+
+#[test]
+fn a_peer_to_begin_with_needs_an_identity() {
+    run(|scene: Scene| async move {
+        let folder = tempfile::tempdir().unwrap();
+        let setup = cli::Setup {
+            store: folder.path().join("store.redb"),
+            relays: vec![scene.relay.address().clone()],
+            peers: vec!["/ip4/127.0.0.1/tcp/1/ws".parse().unwrap()],
+            ..cli::Setup::default()
+        };
+        let refused = cli::start(setup).await;
+        assert!(matches!(
+            refused,
+            Err(cli::Error::Node(Error::BadOptions(_)))
+        ));
     });
 }
