@@ -38,6 +38,8 @@ pub struct Setup {
     pub store: PathBuf,
     /// Relays, each ending in `/p2p/<relay id>`.
     pub relays: Vec<Multiaddr>,
+    /// Peers to begin with, each ending in `/p2p/<peer id>`.
+    pub peers: Vec<Multiaddr>,
     /// Where to listen.
     pub listen: Vec<Multiaddr>,
     /// Where others reach that, if it is elsewhere.
@@ -115,6 +117,7 @@ pub async fn start(setup: Setup) -> Result<NativeNode> {
     let store = DiskStore::open(&setup.store).await?;
     let config = Config {
         relays: setup.relays,
+        peers: setup.peers,
         listen: setup.listen,
         announce: setup.announce,
         puzzle_bits: setup.puzzle_bits,
@@ -197,18 +200,19 @@ pub async fn until_held(node: &NativeNode, site: &Manifest) -> Result<usize> {
     }
 }
 
-/// The version that an address leads to now.
+/// The version that an address leads to now, and the head that says so if it is a name.
 ///
 /// # Errors
 /// `Node` if a name leads nowhere, or to something other than a site.
-pub async fn version(node: &NativeNode, address: &Address) -> Result<BlobHash> {
+pub async fn resolve(node: &NativeNode, address: &Address) -> Result<(BlobHash, Option<Head>)> {
     match address {
-        Address::Manifest(manifest) => Ok(*manifest),
+        Address::Manifest(manifest) => Ok((*manifest, None)),
         Address::Name(name) => {
             let head = node.names().resolve(*name).await?;
             let manifest = head.cid.as_ref().and_then(manifest_of);
-            Ok(manifest
-                .ok_or_else(|| node::Error::BadSite(format!("its name leads to {}", head.value)))?)
+            let manifest = manifest
+                .ok_or_else(|| node::Error::BadSite(format!("its name leads to {}", head.value)))?;
+            Ok((manifest, Some(head)))
         }
     }
 }
@@ -324,7 +328,7 @@ pub fn date(unix_millis: u64) -> String {
 /// # Errors
 /// `Node` as [`Node::site`], or if a name leads nowhere.
 pub async fn open(node: &NativeNode, address: &Address) -> Result<Site<DiskStore>> {
-    let manifest = version(node, address).await?;
+    let (manifest, _) = resolve(node, address).await?;
     Ok(node.site(manifest).await?)
 }
 

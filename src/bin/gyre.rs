@@ -11,6 +11,7 @@ use gyre::node::{Fetching, PublishOptions, Publishing};
 use gyre::proto::custody::region::PUZZLE_BITS;
 use gyre::proto::link::blob_cid;
 use gyre::proto::manifest::diff::Diff;
+use gyre::proto::name::validity::Validity;
 use gyre::proto::site::Answer;
 use libp2p::Multiaddr;
 use tracing_subscriber::EnvFilter;
@@ -102,6 +103,14 @@ struct Network {
         value_delimiter = ','
     )]
     relay: Vec<Multiaddr>,
+    /// Peer to begin with, as /…/ws/p2p/ID: with it nobody needs a relay (repeat for several)
+    #[arg(
+        long,
+        env = "GYRE_PEERS",
+        value_name = "MULTIADDR",
+        value_delimiter = ','
+    )]
+    peer: Vec<Multiaddr>,
     /// Where to listen for others, as /ip4/0.0.0.0/tcp/PORT/ws (repeat for several)
     #[arg(
         long,
@@ -139,6 +148,7 @@ impl Network {
         Setup {
             store: self.store.unwrap_or_else(default_store),
             relays: self.relay,
+            peers: self.peer,
             listen: self.listen,
             announce: self.announce,
             puzzle_bits: self.puzzle_bits,
@@ -217,7 +227,7 @@ async fn run(command: Command) -> cli::Result<()> {
                 }
             }
             let previous = match (&previous, &key) {
-                (Some(address), _) => Some(cli::version(&node, address).await?),
+                (Some(address), _) => Some(cli::resolve(&node, address).await?.0),
                 (None, Some(key)) => cli::version_before(&node, key).await?,
                 (None, None) => None,
             };
@@ -333,11 +343,19 @@ async fn run(command: Command) -> cli::Result<()> {
             network,
         } => {
             let node = cli::start(network.setup()).await?;
-            let site = cli::open(&node, &address).await?;
+            let (version, head) = cli::resolve(&node, &address).await?;
+            let site = node.site(version).await?;
             match path {
                 Some(path) => println!("{}", answer(&site.resolve(&path))),
                 None => {
                     let manifest = site.manifest();
+                    if let Some(head) = head {
+                        let until = Validity::from_unix_millis(head.valid_until);
+                        println!(
+                            "address {}\nsequence {}\nvalid-until {until}",
+                            head.name, head.sequence
+                        );
+                    }
                     println!("manifest {}", manifest.cid());
                     if !manifest.extra().name.is_empty() {
                         println!("name {}", manifest.extra().name);

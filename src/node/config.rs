@@ -17,6 +17,9 @@ pub const MAX_RELAYS: usize = 8;
 pub struct Config {
     /// Relay addresses, each ending in `/p2p/<relay id>`; at most [`MAX_RELAYS`] are used.
     pub relays: Vec<Multiaddr>,
+    /// Peers to begin with, as the address of a socket of theirs and `/p2p/<peer id>`: with none of the relays a node that knows one
+    /// peer finds others through it.
+    pub peers: Vec<Multiaddr>,
     /// Where to listen for other nodes by websocket or TCP; native nodes only.
     pub listen: Vec<Multiaddr>,
     /// Where others reach what listens; if none is named, the addresses of this machine at which it does.

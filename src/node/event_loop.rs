@@ -354,11 +354,11 @@ impl<S: Store> EventLoop<S> {
     }
 
     /// Runs until `Stop`, or until every handle is gone.
-    pub async fn run(mut self) {
+    pub async fn run(mut self, acquaintances: Vec<(PeerId, Multiaddr)>) {
         self.start_relays();
         self.start_neighbours();
         self.review_custody();
-        self.read_book();
+        self.read_book(acquaintances);
         let mut publish = Delay::new(PUBLISH_INTERVAL).fuse();
         let mut alarm = Delay::new(PUBLISH_INTERVAL).fuse();
         let mut rings_at = NEVER;

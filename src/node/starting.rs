@@ -32,13 +32,14 @@ impl<S: Store> Node<S> {
     /// Ends when the loop runs; joining goes on in the background and shows in [`stats`](Self::stats).
     ///
     /// # Errors
-    /// `BadOptions` for a relay address without a relay's identity, `Store` if the store fails.
+    /// `BadOptions` for the address of a relay or peer without its identity, `Store` if the store fails.
     pub async fn start(
         config: Config,
         store: S,
         transports: impl FnOnce(&Keypair, webrtc::Config) -> io::Result<Parts>,
     ) -> Result<Self> {
         let relays = relays(&config.relays)?;
+        let acquaintances = identified("peer's", &config.peers)?;
         let (key, search) = identity::of(&store, config.puzzle_bits, config.work_first).await?;
         let peer_id = key.public().to_peer_id();
         if let Some(quota) = config.quota {
@@ -137,7 +138,7 @@ impl<S: Store> Node<S> {
             sightings: sightings.unwrap_or_default(),
             shared: shared.clone(),
         };
-        rt::spawn(EventLoop::new(start).run());
+        rt::spawn(EventLoop::new(start).run(acquaintances));
         let node = Self {
             commands,
             store,
@@ -171,19 +172,21 @@ impl<S: Store> Node<S> {
 
 /// The relays' identities and addresses.
 fn relays(addresses: &[Multiaddr]) -> Result<Vec<(PeerId, Multiaddr)>> {
-    let identified = |address: &Multiaddr| match address.iter().last() {
-        Some(Protocol::P2p(peer)) => Ok((peer, address.clone())),
-        _ => Err(Error::BadOptions(format!(
-            "the relay address {} does not end in /p2p/<relay id>",
-            addresses::text(address)
-        ))),
-    };
-    let mut relays = addresses
-        .iter()
-        .map(identified)
-        .collect::<Result<Vec<_>>>()?;
+    let mut relays = identified("relay's", addresses)?;
     sort_by_key(&mut relays, |(peer, _)| *peer);
     relays.dedup_by_key(|(peer, _)| *peer);
     relays.truncate(MAX_RELAYS);
     Ok(relays)
+}
+
+/// Addresses with the identities at their ends; `whose` they are is for the words of the error.
+fn identified(whose: &str, addresses: &[Multiaddr]) -> Result<Vec<(PeerId, Multiaddr)>> {
+    let identity = |address: &Multiaddr| match address.iter().last() {
+        Some(Protocol::P2p(peer)) => Ok((peer, address.clone())),
+        _ => Err(Error::BadOptions(format!(
+            "the {whose} address {} does not end in /p2p/<its id>",
+            addresses::text(address)
+        ))),
+    };
+    addresses.iter().map(identity).collect()
 }

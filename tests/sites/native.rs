@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use gyre::cli;
 use gyre::node::snapshot::Via;
+use gyre::proto::name::validity::Validity;
 use gyre::relay::KeeperConfig;
 use gyre::rt;
 
@@ -167,6 +168,75 @@ fn a_key_keeps_the_address_from_version_to_version() {
             "{words}"
         );
         assert!(words.contains("1 other peer has everything"), "{words}");
+    });
+}
+
+#[test]
+fn the_command_resolves_a_name_and_opens_nothing_that_a_denylist_has() {
+    run(|scene: Scene| async move {
+        let folder = tempfile::tempdir().unwrap();
+        let tree: Tree = thousand().into_iter().take(20).collect();
+        let publisher = native(&scene, folder.path(), "publisher", true).await;
+        let key = cli::Key::open(&folder.path().join("site.key"), 0).unwrap();
+        let mut versions = Vec::new();
+        for count in [20, 19] {
+            let tree: Tree = tree.clone().into_iter().take(count).collect();
+            let site = publish(&publisher, &tree, PublishOptions::default()).await;
+            let head = cli::name(&publisher, &key, &site.manifest).await.unwrap();
+            versions.push((site.manifest.cid(), head));
+        }
+        let name = versions[0].1.name.to_string();
+        let store = || folder.path().join("reader.redb");
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let resolve = |more: &[&str]| {
+            let mut command = gyre(&scene, store());
+            command.args(["resolve", &name]).args(more);
+            command
+        };
+        let said = output(resolve(&[])).await;
+        assert!(said.status.success(), "{}", text(&said.stderr));
+        let (cid, head) = &versions[1];
+        let until = Validity::from_unix_millis(head.valid_until);
+        let wanted =
+            format!("address {name}\nsequence 1\nvalid-until {until}\nmanifest {cid}\nfiles 19\n");
+        assert!(
+            text(&said.stdout).starts_with(&wanted),
+            "{}",
+            text(&said.stdout)
+        );
+        assert!(until.to_string().ends_with('Z'));
+
+        // Two lists: one has the name, one the version that it leads to.
+        let lists = [format!("/ipns/{name}"), format!("/ipfs/{cid}")].map(|rule| {
+            let path = folder.path().join(format!("{}.deny", rule.len()));
+            fs::write(&path, format!("version: 1\n---\n{rule}\n")).unwrap();
+            path.to_str().unwrap().to_owned()
+        });
+        let [of_name, of_version] = &lists;
+        let refused = |output: std::process::Output| {
+            let words = text(&output.stderr);
+            assert!(
+                !output.status.success() && output.stdout.is_empty(),
+                "{words}"
+            );
+            assert!(words.contains("denylist"), "{words}");
+        };
+        refused(output(resolve(&["--denylist", of_name])).await);
+        refused(output(resolve(&["--denylist", of_version])).await);
+        let copy = folder.path().join("copy");
+        let mut fetch = gyre(&scene, store());
+        fetch.args(["fetch", cid]).arg(&copy);
+        fetch.args(["--denylist", of_name, "--denylist", of_version]);
+        refused(output(fetch).await);
+        assert!(!copy.exists());
+        // A list of something else is in nobody's way; one that is not there is not passed over.
+        let (first, _) = &versions[0];
+        let mut other = gyre(&scene, store());
+        other.args(["resolve", first, "--denylist", of_version]);
+        assert!(output(other).await.status.success());
+        let lost = output(resolve(&["--denylist", "/nowhere.deny"])).await;
+        assert!(!lost.status.success() && text(&lost.stderr).contains("/nowhere.deny"));
+        publisher.stop().await;
     });
 }
 

@@ -24,8 +24,8 @@ const WRITE_INTERVAL: Duration = Duration::from_secs(30);
 const MAX_SPARE: usize = 16;
 
 impl<S: Store> EventLoop<S> {
-    /// Takes up what the book says: relays to try when ours are silent, peers to look for.
-    pub(super) fn read_book(&mut self) {
+    /// Takes up what the book says: relays to try when ours are silent, peers to look for. Those that the person has named come first.
+    pub(super) fn read_book(&mut self, acquaintances: Vec<(PeerId, Multiaddr)>) {
         let unix = rt::unix_millis() / 1000;
         self.book.forget_old(unix);
         let records: Vec<Record> = self
@@ -39,6 +39,11 @@ impl<S: Store> EventLoop<S> {
             .filter_map(|bytes| Multiaddr::try_from(bytes.to_vec()).ok())
             .collect();
         let mut found = Vec::new();
+        for (peer, address) in acquaintances {
+            let key = self.peers.enter(peer, rt::unix_millis()).key;
+            self.peers.add_addresses(key, vec![address]);
+            found.push(key);
+        }
         for record in records {
             self.learn_relays(&record);
             let key = self.peers.enter(record.peer, rt::unix_millis()).key;
