@@ -89,11 +89,7 @@ const RINGS: &[Ring] = &[
 const WWW: &[(&str, &[&str], &[&str])] = &[
     // folder, folders it may import from, packages it may import
     // What the SDK takes from a package is bundled into the file that does.
-    (
-        "www/sdk",
-        &["www/sdk", "pkg"],
-        &["@noble/hashes", "idb"],
-    ),
+    ("www/sdk", &["www/sdk", "pkg"], &["@noble/hashes", "idb"]),
     (
         "www/app",
         &["www/app", "www/sdk", "www/site/messages"],
