@@ -75,7 +75,7 @@ impl Postfix {
         if !owned || !started.status.success() {
             let why = String::from_utf8_lossy(&started.stderr).into_owned();
             println!("postfix does not start here: {why}");
-            left_out("postfix");
+            crate::others::left_out("postfix");
             return None;
         }
         Some(Self { folder, port })
