@@ -13,6 +13,11 @@ use gyre::proto::mail::mime::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+#[path = "kit/others.rs"]
+mod others;
+
+use others::left_out;
+
 fn corpus() -> Vec<(String, Vec<u8>)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/mail/corpus");
     let mut files: Vec<_> = std::fs::read_dir(folder)
@@ -219,13 +224,13 @@ fn signed_huge_and_broken_mail_is_shown() {
     assert!(old.text.contains("From the beginning.\n>From a quotation."));
 }
 
-/// What Python's `email` package finds in files; `None` where there is no Python.
+/// What Python's `email` package finds in files; `None` where there is no Python, and none is needed.
 fn python(paths: Vec<PathBuf>) -> Option<Vec<Value>> {
     let works = Command::new("python3")
         .args(["-c", "import email.policy"])
         .status();
     if !works.is_ok_and(|status| status.success()) {
-        println!("python3 is not there: what others read was not compared");
+        left_out("email");
         return None;
     }
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/mail/interop.py");
@@ -318,7 +323,64 @@ fn drafts() -> Vec<Draft> {
         ],
         ..plain.clone()
     };
-    vec![plain, rich]
+    let each = |name: &str, media_type: &str, content: &[u8]| Part {
+        name: name.into(),
+        media_type: media_type.into(),
+        content: content.to_vec(),
+    };
+    // Lines that look like something else, and more than a line may have.
+    let lines = Draft {
+        subject: "From here: =?utf-8?q?not_encoded?= and =3D, at some length".into(),
+        text: format!(
+            "From the first column\n..\n-- \n> quoted\n=20 =3D\n{}\n \ntrailing  \n--=_\nend",
+            "x".repeat(1200)
+        ),
+        message_id: "2@example.org".into(),
+        ..plain.clone()
+    };
+    let scripts = Draft {
+        from: person("محمد", "m@example.org"),
+        to: (0..40)
+            .map(|at| person(&format!("사람 {at}, ünd co"), &format!("p{at}@example.org")))
+            .collect(),
+        subject: "שלום 你好 \u{1F469}\u{200D}\u{1F680} e\u{301}".into(),
+        text: "ไทย עברית हिन्दी\nالعربية\n\u{1F600}".into(),
+        html: Some("<p dir=\"rtl\">שלום</p>\n<pre>=3D</pre>".into()),
+        message_id: "3@example.org".into(),
+        ..plain.clone()
+    };
+    let files = Draft {
+        subject: "Files".into(),
+        text: "See what is attached.".into(),
+        message_id: "4@example.org".into(),
+        parts: vec![
+            each(
+                "a b;c=\"d\".txt",
+                "text/plain",
+                "Grüße\nvon hier\n".as_bytes(),
+            ),
+            each(
+                "日本語の長い名前".repeat(8).as_str(),
+                "application/pdf",
+                b"%PDF-1.4\r\n\x00\xff",
+            ),
+            each(
+                "crlf.bin",
+                "application/octet-stream",
+                b"\r\n.\r\n\n\r\0From \n",
+            ),
+            each("page.html", "text/html", b"<p>not the body</p>"),
+        ],
+        ..plain.clone()
+    };
+    let empty = Draft {
+        subject: String::new(),
+        text: String::new(),
+        message_id: "5@example.org".into(),
+        date_millis: 0,
+        ..plain.clone()
+    };
+    vec![plain, rich, lines, scripts, files, empty]
 }
 
 /// What Python is to find.

@@ -1,10 +1,13 @@
-//! The bridge to SMTP with peers that others made: Python's own libraries, dkimpy, swaks and postfix, where they are there.
+//! The bridge to SMTP with peers that others made: Python's own libraries, dkimpy, swaks and postfix. Without one of them the tests that need it fail, unless it is
+//! named in `GYRE_LEAVE_OUT`.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used)]
 
 #[path = "../kit/mod.rs"]
 mod kit;
+#[path = "../kit/others.rs"]
+mod others;
 #[path = "../mailer/person.rs"]
 mod person;
 

@@ -6,10 +6,12 @@ use std::process::Stdio;
 use serde_json::Value;
 use tokio::process::Command;
 
+use crate::others::left_out;
+
 /// Debian's Python has Debian's libraries; another may stand before it in the path.
 const PYTHONS: &[&str] = &["/usr/bin/python3", "python3"];
 
-/// A Python that has a library, or none: then the test says so.
+/// A Python that has a library, or none where that may be left out.
 pub async fn python(library: &str) -> Option<&'static str> {
     for python in PYTHONS {
         let import = format!("import {library}");
@@ -18,18 +20,18 @@ pub async fn python(library: &str) -> Option<&'static str> {
             return Some(python);
         }
     }
-    println!("no Python with {library} is there: what needs it was not tried");
+    left_out(library);
     None
 }
 
-/// Whether a program is there; else the test says so.
+/// Whether a program is there, where it may be left out.
 pub async fn is_there(program: &str) -> bool {
     let tried = Command::new("sh")
         .args(["-c", &format!("command -v {program}")])
         .output();
     let there = tried.await.is_ok_and(|output| output.status.success());
     if !there {
-        println!("{program} is not there: what needs it was not tried");
+        left_out(program);
     }
     there
 }

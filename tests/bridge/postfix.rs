@@ -74,7 +74,8 @@ impl Postfix {
             .unwrap();
         if !owned || !started.status.success() {
             let why = String::from_utf8_lossy(&started.stderr).into_owned();
-            println!("postfix does not start here: what needs it was not tried ({why})");
+            println!("postfix does not start here: {why}");
+            crate::others::left_out("postfix");
             return None;
         }
         Some(Self { folder, port })

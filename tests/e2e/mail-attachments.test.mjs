@@ -1,4 +1,4 @@
-// An attachment of three MiB reaches its reader by way of pages that keep it: its sender has left before the reader comes.
+// An attachment as large as one may be reaches its reader by way of pages that keep it: its sender has left before the reader comes.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -7,13 +7,21 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Scene, Visitor } from './lib/app.mjs';
 import { launch, until } from './lib/browser.mjs';
+import { onDisk } from './lib/disk.mjs';
 import { startRelay } from './lib/relay.mjs';
 
 /** How long a letter may take from one machine to others, in milliseconds: generous, for two cores with three browsers. */
 const MAIL_TIMEOUT_MS = 240_000;
-const BYTES = 3 << 20;
+/** 25 MiB are for all that is attached and the text. */
+const BYTES = (25 << 20) - 4_096;
 /** A letter is stored with five receipts, and its attachment with three. */
 const CUSTODIANS = 5;
+
+/** Bytes of an identity: 52 letters of z-base-32 (docs/identity.md). */
+function idBytes(id) {
+  const bits = [...id].map((letter) => 'ybndrfg8ejkmcpqxot1uwisza345h769'.indexOf(letter).toString(2).padStart(5, '0')).join('');
+  return Array.from({ length: 32 }, (_, at) => Number.parseInt(bits.slice(8 * at, 8 * at + 8), 2));
+}
 
 /** Opens somebody's page, and their mailbox. */
 async function arrive(relay, name, options) {
@@ -27,7 +35,7 @@ async function arrive(relay, name, options) {
   return visitor;
 }
 
-test('an attachment reaches a reader whose sender has left', { timeout: 900_000 }, async (t) => {
+test('an attachment of 25 MiB reaches a reader whose sender has left, and the page says how far it is', { timeout: 1_500_000 }, async (t) => {
   const scene = new Scene(t);
   const relay = await scene.add(startRelay());
   const others = await launch('chromium');
@@ -43,22 +51,44 @@ test('an attachment reaches a reader whose sender has left', { timeout: 900_000 
   const card = await bob.node(async (gyre) => (await gyre.mail.card()).link);
   await bob.leave();
 
-  const ada = await arrive(relay, 'Ada');
+  const ada = await arrive(relay, 'Ada of Mailstone');
   const sent = await ada.node(async (gyre, link, size) => {
     await gyre.mail.set({ stampBits: 8 });
+    window.told = [];
+    gyre.mail.addEventListener('status', ({ detail: { state, progress, peers } }) => window.told.push({ state, progress, peers }));
     const { id } = await gyre.mail.addContact(link, 'Bob');
     const bytes = new Uint8Array(size);
     for (let at = 0; at < size; at += 65_536) crypto.getRandomValues(bytes.subarray(at, at + 65_536));
-    const attachments = [new File([bytes], 'three.bin', { type: 'application/x-test' })];
-    await gyre.mail.send({ to: [id], subject: 'three', text: 'Attached.', attachments });
-    return { me: (await gyre.mail.state()).id, sha256: [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))].join() };
+    const attachments = [new File([bytes], 'large.bin', { type: 'application/x-test' })];
+    await gyre.mail.send({ to: [id], subject: 'The large matter', text: 'Find attached what nobody else may read.', attachments });
+    return { me: (await gyre.mail.state()).id, bob: id, beginning: [...bytes.subarray(0, 24)], sha256: [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))].join() };
   }, card, BYTES);
   const status = () => ada.node(async (gyre) => (await gyre.mail.list('sent')).threads[0]?.status);
   await until(async () => `the letter to be stored; it is ${JSON.stringify([await status(), await kept()])}`, async () => (await status())?.state === 'stored', { timeout: MAIL_TIMEOUT_MS });
+  // Enough had signed for the letter while those that are to keep the attachment were still fetching it.
+  const told = await ada.node(() => window.told);
+  const passing = told.filter(({ state }) => state === 'uploading');
+  assert.ok(passing.length > 0, JSON.stringify(told));
+  for (const { progress, peers } of passing) assert.ok(peers >= 5 && progress >= 0 && progress < 1, JSON.stringify(passing));
+  assert.ok(told.findLastIndex(({ state }) => state === 'uploading') < told.findIndex(({ state }) => state === 'stored'));
   const holding = (await kept()).filter(({ attachments, attachmentBytes }) => attachments === 1 && attachmentBytes >= BYTES);
   assert.ok(holding.length >= 3, `${holding.length} keep it`);
   assert.deepEqual(await custodians[0].node((gyre) => gyre.swarms().length), 0, 'it is no file of theirs');
   await ada.leave();
+
+  // What those who keep it have on their disks says nothing of it, nor of her, nor of him.
+  const secret = {
+    'her name': 'Mailstone', 'her id': sent.me, 'her id in bytes': idBytes(sent.me), 'his id': sent.bob, 'his id in bytes': idBytes(sent.bob),
+    'the subject': 'The large matter', 'the text': 'what nobody else may read', 'the name of the file': 'large.bin', 'its type': 'application/x-test', 'its bytes': sent.beginning,
+  };
+  for (const custodian of custodians.slice(0, 2)) {
+    const { found, bytes } = await onDisk(custodian, secret);
+    assert.deepEqual(found, []);
+    assert.ok(bytes >= BYTES, `${bytes} bytes were looked through`);
+  }
+  // The same look finds what is there in clear.
+  await custodians[0].node(async (gyre) => gyre.share(new File(['a control that is in clear'], 'control-name.txt'), { public: true }));
+  assert.deepEqual((await onDisk(custodians[0], { ...secret, control: 'a control that is in clear' })).found, ['control']);
 
   bob = await arrive(relay, 'Bob', { profile });
   t.after(() => bob.leave());

@@ -9,6 +9,7 @@ use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address;
 use mail_builder::headers::date::Date;
 use mail_builder::headers::message_id::MessageId;
+use mail_builder::headers::raw::Raw;
 use mail_builder::mime::BodyPart;
 use mail_parser::{Addr, HeaderValue, Message, MessageParser, MimeHeaders, PartType};
 
@@ -120,9 +121,13 @@ pub fn build(draft: &Draft) -> Vec<u8> {
     let mut builder = MessageBuilder::new()
         .from(address(&draft.from))
         .to(addresses(&draft.to))
-        .subject(one_line(&draft.subject))
         .message_id(one_line(&draft.message_id))
         .date(Date::new(draft.date_millis.div_euclid(1000)));
+    let subject = one_line(&draft.subject);
+    builder = match is_like_encoded(&subject) {
+        true => builder.header("Subject", Raw::new(encoded(&subject))),
+        false => builder.subject(subject),
+    };
     if !draft.cc.is_empty() {
         builder = builder.cc(addresses(&draft.cc));
     }
@@ -291,6 +296,20 @@ fn addresses(people: &[Person]) -> Address<'static> {
 }
 
 /// Without what would begin another header.
+/// Whether a reader would decode what was meant as it stands. What is not ASCII is encoded in any case.
+fn is_like_encoded(text: &str) -> bool {
+    text.is_ascii() && text.contains("=?")
+}
+
+/// Encoded words (RFC 2047) of at most 72 characters; the spaces between them do not count.
+fn encoded(text: &str) -> String {
+    let words = text.as_bytes().chunks(20).map(|bytes| {
+        let digits: String = bytes.iter().map(|byte| format!("={byte:02X}")).collect();
+        format!("=?utf-8?Q?{digits}?=")
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 fn one_line(text: &str) -> String {
     text.chars()
         .map(|letter| if letter.is_control() { ' ' } else { letter })
