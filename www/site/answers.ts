@@ -84,16 +84,28 @@ export async function answerSite(scope: SiteScope, event: SiteFetch, kept = new 
   // Begun, an answer cannot say any more what went wrong, and looks whole in some browsers when its worker is ended.
   if (length > (AT_ONCE.has(request.destination) ? MAX_AT_ONCE : WHOLE_BYTES)) return new Response(stream, { status: head.status, headers: passed });
   try {
-    const pieces: BlobPart[] = [];
+    const pieces: Uint8Array<ArrayBuffer>[] = [];
     const reader = stream.getReader();
     for (let next = await reader.read(); !next.done; next = await reader.read()) pieces.push(next.value as Uint8Array<ArrayBuffer>);
-    const whole = new Blob(pieces);
+    const whole = joined(pieces);
     if (again && head.status === 200) kept.keep(version, target, { headers: [...passed], body: whole });
     return new Response(whole, { status: head.status, headers: passed });
   } catch (thrown) {
     const [, code = 'INTERNAL', message = String(thrown)] = /^([A-Z_]{1,40}): (.*)$/s.exec((thrown as Error).message) ?? [];
     return refusal(scope, request, { code, message }, target);
   }
+}
+
+function joined(pieces: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
+  const [first] = pieces;
+  if (first && pieces.length === 1) return first;
+  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
 }
 
 /** A request for a file to be saved is one for the file, with a name. */

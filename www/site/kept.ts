@@ -9,7 +9,7 @@
 /** One whole answer. */
 export interface KeptAnswer {
   readonly headers: readonly (readonly [string, string])[];
-  readonly body: Blob;
+  readonly body: Uint8Array<ArrayBuffer>;
 }
 
 export class Kept {
@@ -39,12 +39,12 @@ export class Kept {
   }
 
   keep(version: string, target: string, answer: KeptAnswer): void {
-    if (version === '' || answer.body.size > MAX_KEPT_PART) return;
+    if (version === '' || answer.body.length > MAX_KEPT_PART) return;
     const key = keyOf(version, target);
-    this.#bytes += answer.body.size - (this.#answers.get(key)?.body.size ?? 0);
+    this.#bytes += answer.body.length - (this.#answers.get(key)?.body.length ?? 0);
     this.#answers.delete(key);
     this.#answers.set(key, answer);
-    while (this.#bytes > MAX_KEPT_BYTES || this.#answers.size > MAX_KEPT) this.#bytes -= drop(this.#answers)?.body.size ?? 0;
+    while (this.#bytes > MAX_KEPT_BYTES || this.#answers.size > MAX_KEPT) this.#bytes -= drop(this.#answers)?.body.length ?? 0;
   }
 }
 

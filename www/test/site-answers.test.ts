@@ -373,7 +373,7 @@ test('what pages of one version need again is asked for once', async (t) => {
 test('what is kept of a site is bounded', () => {
   const kept = new Kept();
   kept.note('page', 'v');
-  const of = (size: number) => ({ headers: [], body: new Blob([new Uint8Array(size)]) });
+  const of = (size: number) => ({ headers: [], body: new Uint8Array(size) });
   const count = Math.ceil(MAX_KEPT_BYTES / MAX_KEPT_PART);
   kept.keep('v', '/large', of(MAX_KEPT_PART + 1));
   assert.equal(kept.find('page', '/large'), null);

@@ -247,6 +247,8 @@ class Session {
     this.#say({ type: 'head', status: response.status, headers, body: body !== null });
     if (!body) return;
     const reader = body.getReader();
+    // The first piece goes with the head: whoever asked for a body wants it, and a page waits for each message to and fro.
+    this.waiting = true;
     try {
       for (;;) {
         await this.#pull();
