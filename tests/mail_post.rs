@@ -572,10 +572,9 @@ fn one_attachment_for_three_is_there_for_each_and_until_the_last_has_it() {
         world.come_online(one);
         let came = |world: &World| world.texts(one).contains("for all");
         assert!(world.until(HOUR, came), "{} of 3", at + 1);
-        let letters = world.people[one].letters.values();
+        let mut letters = world.people[one].letters.values();
         let letter = letters
-            .filter(|letter| !letter.enclosures.is_empty())
-            .next()
+            .find(|letter| !letter.enclosures.is_empty())
             .unwrap();
         assert_eq!(letter.request, one == dave);
         assert_eq!(letter.to.len(), 3);

@@ -29,7 +29,7 @@ for (const kind of kinds) {
     await second.joined();
     assert.equal(await second.node((gyre) => gyre.runsHere), false);
     assert.equal((await second.node((gyre) => gyre.mail.list('archive'))).total, 1);
-    const parts = ['gyre-mail.', 'gyre-mail-module.', 'gyre-mail-words.', '.wasm'];
+    const parts = ['gyre-mail.', 'gyre-mail-module.', '.wasm'];
     for (const tab of [first, second]) await until('a tab to have what mail needs', () => fetched(tab, parts), { timeout: 120_000 });
 
     await relay.stop();

@@ -39,6 +39,8 @@ export class SitePage extends SessionElement {
   @state() private forked = false;
   @state() private stuck = false;
   @state() private halted = false;
+  /** It is loaded anew once the browser has ended what was stopped. */
+  @state() private ending = false;
   /** The site's frame has left the site, and shows nothing. */
   @state() private astray = false;
   /** A link out of the site that the person has followed. */
@@ -51,6 +53,7 @@ export class SitePage extends SessionElement {
   @state() private keeping: number | null = null;
   @state() private pageTitle = '';
   #view: SiteView | null = null;
+  #haltedAt = 0;
   #host: SiteHost | null = null;
   #abort: AbortController | null = null;
   #turning: AbortController | null = null;
@@ -147,6 +150,7 @@ export class SitePage extends SessionElement {
     }
     ${this.astray ? note('site-astray', 'alert', html`This page tried to leave the site, and was not let go.`, html`<button class="button primary" @click=${() => this.wish('reload')}>Back to the site</button>`) : nothing}
     ${this.halted ? note('site-halted', 'alert', html`This site was stopped.`, html`<button class="button" @click=${() => this.wish('reload')}>Load it again</button>`) : nothing}
+    ${this.ending ? note('site-ending', 'clock', html`The site is loaded again in a moment.`, nothing) : nothing}
     ${this.keeping !== null ? note('site-keeping', 'save', html`Fetching all of this site to keep it: ${this.keeping} %.`, nothing) : nothing}
     ${
       this.site && session.stats?.uploadAllowed === null
@@ -348,13 +352,13 @@ export class SitePage extends SessionElement {
         return history.forward();
       case 'reload': {
         // A process that has ended, or does not let go, has the hidden frames in it.
-        const anew = this.halted || this.stuck;
+        if (this.stuck) this.halt();
+        const anew = this.halted;
         this.halted = false;
-        this.stuck = false;
         this.astray = false;
         if (this.problem || !this.site) return void this.open();
         if (this.withoutOrigin !== null) return void (this.shown && this.print(this.site, this.shown));
-        return anew ? this.rebuild() : this.#view?.reload();
+        return anew ? this.again() : this.#view?.reload();
       }
       case 'info': {
         const panel = this.querySelector('gyre-site-info');
@@ -403,8 +407,20 @@ export class SitePage extends SessionElement {
   /** Takes all frames of the site away: while one is left, its process goes on with what the code was doing. */
   private halt(): void {
     this.#view?.close();
+    this.#haltedAt = performance.now();
     this.stuck = false;
     this.halted = true;
+  }
+
+  /** New frames after all were taken away. Made too soon they come into the old process, where the code still runs. */
+  private again(): void {
+    clearTimeout(this.#settling);
+    this.ending = true;
+    const wait = Math.max(0, this.#haltedAt + ENDING_MS - performance.now());
+    this.#settling = setTimeout(() => {
+      this.ending = false;
+      this.rebuild();
+    }, wait);
   }
 
   private release(): void {
@@ -427,6 +443,7 @@ export class SitePage extends SessionElement {
     this.leaving = null;
     this.stuck = false;
     this.halted = false;
+    this.ending = false;
     this.astray = false;
     this.#mended = 0;
     this.pageTitle = '';
@@ -448,5 +465,7 @@ const TITLE = document.title;
 const SETTLE_MS = 700;
 /** Milliseconds, longer each time, in which the browser forgets the frames of a view that was closed. */
 const MEND_MS = 300;
+/** Milliseconds after which the process of a site that was stopped is gone: Chromium keeps one without frames for two seconds, in case it is needed again. */
+const ENDING_MS = 4_000;
 /** Times that a lost worker is brought back. */
 const MAX_MENDED = 5;
