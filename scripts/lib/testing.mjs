@@ -22,7 +22,8 @@ export async function ensureBrowsers() {
 const mailPeers = [
   // It gives its folders to an account of its own, which root alone may.
   { name: 'postfix', there: 'command -v postfix && [ "$(id -u)" = 0 ]', debian: 'postfix' },
-  { name: 'swaks', there: 'command -v swaks', debian: 'swaks' },
+  // Its TLS is in a package that it only recommends.
+  { name: 'swaks', there: 'command -v swaks && perl -MNet::SSLeay -e 1', debian: 'swaks libnet-ssleay-perl' },
   { name: 'email', there: 'python3 -c "import email.policy"', debian: 'python3' },
   { name: 'dkim', there: '/usr/bin/python3 -c "import dkim"', debian: 'python3-dkim' },
   { name: 'aiosmtpd', there: '/usr/bin/python3 -c "import aiosmtpd"', debian: 'python3-aiosmtpd' },
@@ -41,7 +42,7 @@ export async function ensureMailPeers() {
   }
   // The tests run one of their own; without a configuration the package starts none for the machine.
   await run('sh', ['-c', 'echo postfix postfix/main_mailer_type select No configuration | debconf-set-selections'], { label: 'debconf' });
-  await fromDebian(missing);
+  await fromDebian(missing.flatMap((packages) => packages.split(' ')));
 }
 
 function isOurDebian() {
