@@ -108,6 +108,8 @@ export const suites = [
   },
   {
     name: 'interop',
+    // It builds with cargo within its own time.
+    turn: 'cargo',
     about: 'js-libp2p, both directions, through the relay',
     prepare: [ensureBrowsers],
     needs: ['npm', 'test-relay', 'bindgen-tool'],
