@@ -183,7 +183,7 @@ export function checkSiteNumber(site: number): number {
 }
 
 const pageEdges: KeyEdges = {
-  words: () => loaded(fetch(new URL('./english.txt', import.meta.url)).then((response) => (response.ok ? response.text() : Promise.reject(response)))),
+  words: englishWords,
   stretch: async (passphrase, lock) => {
     const { stretch } = await loaded(import(/* webpackChunkName: "gyre-argon2" */ './argon2.js'));
     return stretch(passphrase, lock);
@@ -213,3 +213,8 @@ const MAX_LANES = 16;
 const SALT_BYTES = 16;
 /** 32 bits, as in the derivation of keys. */
 const MAX_SITE_NUMBER = 0xffff_ffff;
+
+/** The English list of BIP-39, which lies beside the package's scripts. @internal */
+export function englishWords(): Promise<string> {
+  return loaded(fetch(new URL('./english.txt', import.meta.url)).then((response) => (response.ok ? response.text() : Promise.reject(response))));
+}

@@ -2,7 +2,7 @@
 
 import type { Nobody } from '../sw/ask.js';
 import { disposition } from '../sdk/stream-response.js';
-import { body } from '../sw/body.js';
+import { body, headerOf } from '../sw/body.js';
 import { connect, type BridgeClients } from './bridges.js';
 import { isKept, Kept } from './kept.js';
 import {
@@ -63,9 +63,8 @@ export async function answerSite(scope: SiteScope, event: SiteFetch, kept = new 
   const found = await connect(scope.clients, ask, origin, request.signal);
   if ('code' in found) return refusal(scope, request, found, target);
   const { line, head } = found;
-  const said = (wanted: string): string => head.headers.find(([name]) => name.toLowerCase() === wanted)?.[1] ?? '';
-  const outside = said(OUTSIDE_HEADER) === 'allowed';
-  const version = said(VERSION_HEADER);
+  const outside = headerOf(found, OUTSIDE_HEADER) === 'allowed';
+  const version = headerOf(found, VERSION_HEADER);
   kept.note(event.resultingClientId, version);
   const passed = new Headers(siteHeaders(appOrigin(scope.location), outside));
   // A second policy of the site itself only takes away: browsers enforce both.

@@ -110,7 +110,8 @@ function spanOf(found: Found): { start: number; end: number } {
   return { start: 0, end: length === '' ? Infinity : Number(length) };
 }
 
-function headerOf({ head }: Found, wanted: string): string {
+/** A header of an answer, by its name in lower case; `''` if it has none. */
+export function headerOf({ head }: Found, wanted: string): string {
   return head.headers.find(([name]) => name.toLowerCase() === wanted)?.[1] ?? '';
 }
 

@@ -2,15 +2,9 @@
 
 import { GyreError } from '../errors.js';
 import { checkSiteNumber } from '../keys.js';
-import { loaded } from '../lazy.js';
 import type { Desk } from './desk.js';
 import type { Post } from './module.js';
 import type { IdentityStep } from './types.js';
-
-/** The English list of BIP-39, which lies beside the package's scripts. */
-export function englishWords(): Promise<string> {
-  return loaded(fetch(new URL('../english.txt', import.meta.url)).then((response) => (response.ok ? response.text() : Promise.reject(response))));
-}
 
 /** The calls of a mailbox about its identity; `open` gives the desk, `words` the list. */
 export function identityCalls(open: () => Promise<Desk>, words: () => Promise<string>): IdentityCalls {

@@ -6,6 +6,7 @@
  */
 
 import { GyreError, throwIfAborted } from '../errors.js';
+import { englishWords } from '../keys.js';
 import type { GyreNode } from '../node.js';
 import type { Progress, Stats } from '../types.js';
 import type { WasmNode } from '../wasm/gyre.js';
@@ -14,7 +15,7 @@ import { Box } from './box.js';
 import type { MailCall, MailOffice, MailWorkOf, OfficeCall } from './calls.js';
 import type { CustodyNode } from './courier.js';
 import { Desk } from './desk.js';
-import { englishWords, identityCalls } from './identity.js';
+import { identityCalls } from './identity.js';
 import { loadMailModule, type MailModule } from './module.js';
 import type { People } from './people.js';
 import { foldersOf, type StoredMail, type StoredThread } from './records.js';
