@@ -117,6 +117,23 @@ async function open(where, url) {
   return page;
 }
 
+/** The same page, as another driver sees it that comes to the running browser now. It goes when the browser does. */
+export async function afresh(page) {
+  const wanted = await idOf(page);
+  const driver = await puppeteer.connect({ browserWSEndpoint: page.browser().wsEndpoint(), protocolTimeout: 5 * BROWSER_TIMEOUT_MS, defaultViewport: null });
+  for (const other of await driver.pages()) if ((await idOf(other)) === wanted) return other;
+  await driver.disconnect();
+  throw new Error(`the page ${page.url()} is not found anew`);
+}
+
+/** What Chromium calls a page, with every driver. */
+async function idOf(page) {
+  const session = await page.createCDPSession();
+  const { targetInfo } = await session.send('Target.getTargetInfo');
+  await session.detach();
+  return targetInfo.targetId;
+}
+
 /** What a test page may never do: log an error, throw, or reject unhandled. */
 function listen(page) {
   page.complaints = [];

@@ -1,6 +1,6 @@
 // Publishes sites from a page, shows them in another, and looks into the frame in which they are shown.
 
-import { until } from './browser.mjs';
+import { afresh, until, wait } from './browser.mjs';
 
 /** How long a site may take to be found and shown, in milliseconds. */
 const SHOWN_TIMEOUT_MS = 120_000;
@@ -40,13 +40,28 @@ export async function giveFolder(visitor, folder) {
 /** The fragment that opens a place of a site. */
 export const placeOf = (address, path = '/') => `#/s/${address}${path}`;
 
+/** How long a frame may take to answer a question, in milliseconds, before it is asked in another way. */
+const ANSWER_TIMEOUT_MS = 10_000;
+
 /** The frame in which a site is shown, once it is that of this address. */
 export function siteFrame(visitor, address) {
+  const isSite = (frame) => frame?.url().includes(`//${address}.`);
   return until(`the frame of ${address.slice(0, 12)} in ${visitor.kind}`, async () => {
     const element = await visitor.find('site-frame');
     const frame = await element?.contentFrame();
-    return frame && frame.url().includes(`//${address}.`) ? frame : null;
+    if (!isSite(frame)) return null;
+    if (await answers(frame)) return frame;
+    // When a frame gets a process of its own, the driver may hear of that before it hears of the frame, and then asks the old
+    // process for good (`FrameManager.#onFrameAttached`). A driver that comes later sees what is there.
+    return until('the frame, asked anew', async () => {
+      const seen = (await afresh(visitor.page)).frames().find(isSite);
+      return seen && (await answers(seen)) ? seen : null;
+    }, { timeout: 3 * ANSWER_TIMEOUT_MS });
   }, { timeout: SHOWN_TIMEOUT_MS });
+}
+
+async function answers(frame) {
+  return Promise.race([frame.evaluate(() => true).catch(() => false), wait(ANSWER_TIMEOUT_MS)]);
 }
 
 /** Runs a function in the page that the site's frame shows. */
