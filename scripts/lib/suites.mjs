@@ -230,7 +230,7 @@ async function nodeTestFiles(folder, { atOnce = 1, first = [] } = {}) {
 }
 
 /** More failures than this are not the machine's. */
-const MAX_AGAIN = 3;
+const MAX_AGAIN = 6;
 
 /**
  * Tests of browsers and sockets have deadlines, and a machine that does other things too may miss one. A few that failed can be
