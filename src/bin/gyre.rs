@@ -103,10 +103,10 @@ struct Network {
         value_delimiter = ','
     )]
     relay: Vec<Multiaddr>,
-    /// Peer to begin with, as /…/ws/p2p/ID: with it nobody needs a relay (repeat for several)
+    /// Peer to link to at the start, as /…/ws/p2p/ID (repeat for several)
     #[arg(
         long,
-        env = "GYRE_PEERS",
+        env = "GYRE_NODE_PEERS",
         value_name = "MULTIADDR",
         value_delimiter = ','
     )]

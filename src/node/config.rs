@@ -17,8 +17,7 @@ pub const MAX_RELAYS: usize = 8;
 pub struct Config {
     /// Relay addresses, each ending in `/p2p/<relay id>`; at most [`MAX_RELAYS`] are used.
     pub relays: Vec<Multiaddr>,
-    /// Peers to begin with, as the address of a socket of theirs and `/p2p/<peer id>`: with none of the relays a node that knows one
-    /// peer finds others through it.
+    /// Peers to link to at the start, as the address of a socket of theirs and `/p2p/<peer id>`. That takes no relay.
     pub peers: Vec<Multiaddr>,
     /// Where to listen for other nodes by websocket or TCP; native nodes only.
     pub listen: Vec<Multiaddr>,
