@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { CLAIM_PATH } from '../app/lib/claim.js';
 import { FolderError, gather, type Folder } from '../app/lib/folder.js';
 import { MySites } from '../app/lib/my-sites.js';
-import { Publication, type Publisher } from '../app/lib/publication.js';
+import { Publication, type OpenedSite, type Publisher } from '../app/lib/publication.js';
 import { GyreError } from '../sdk/errors.js';
-import type { FileEntry, KeeperWord, PublishOptions, SiteChange, SiteInfo, SiteVersion } from '../sdk/site-types.js';
+import type { MailState } from '../sdk/mail/types.js';
+import type { FileEntry, KeeperWord, PublishOptions, SiteChange, SiteInfo, SiteOwner, SiteVersion } from '../sdk/site-types.js';
+
+const ME = 'y'.repeat(52);
 
 class MemoryStorage {
   readonly items = new Map<string, string>();
@@ -60,8 +64,31 @@ class FakePeer implements Publisher {
     return this.words.shift() ?? null;
   }
 
-  async site(): Promise<{ cid: string; head: null; info: () => Promise<SiteInfo>; close: () => void }> {
-    return { cid: 'cid-1', head: null, info: async () => this.opened as SiteInfo, close: () => void (this.closed += 1) };
+  /** The identity of whoever publishes, and what it was asked to name. */
+  person: Pick<MailState, 'state' | 'id' | 'standing'> = { state: 'none', id: null, standing: 'in' };
+  named: string[] = [];
+  refuses: Error | null = null;
+  mail = {
+    state: async () => this.person,
+    setSite: async (site: number, name: string): Promise<void> => {
+      if (this.refuses) throw this.refuses;
+      this.named.push(`${site} ${name}`);
+    },
+  };
+
+  async site(): Promise<OpenedSite> {
+    const claim = this.read[CLAIM_PATH];
+    return {
+      cid: 'cid-1',
+      head: null,
+      info: async () => this.opened as SiteInfo,
+      read: async () => {
+        if (claim === undefined) throw new GyreError('BAD_OPTIONS', 'no such file');
+        return new TextEncoder().encode(claim);
+      },
+      owner: async (): Promise<SiteOwner | null> => (claim === undefined ? null : { id: ME, site: 0, state: this.named.length > 0 ? 'here' : 'unknown' }),
+      close: () => void (this.closed += 1),
+    };
   }
 }
 
@@ -247,4 +274,63 @@ test('keepers are asked until one takes it, and no more often than once a minute
   assert.equal(peer.asked.length, 3);
   publication.restart(null);
   assert.equal(publication.keeper, null);
+});
+
+test('a site says whose it is when that is chosen, and goes on saying it', async () => {
+  const { peer, publication } = scene();
+  peer.person = { state: 'ready', id: ME, standing: 'in' };
+  const offered = async (): Promise<void> => {
+    for (let i = 0; i < 1000 && publication.ownership === null; i++) await new Promise((resolve) => setTimeout(resolve, 1));
+  };
+  await publication.choose(() => folder());
+  await offered();
+  assert.deepEqual([publication.ownership, publication.claimed], [{ id: ME, site: null, before: false, signs: true }, false], 'it is off at first');
+  await publication.publish();
+  assert.equal(CLAIM_PATH in peer.read, false);
+  assert.deepEqual([peer.named, publication.vouched], [[], null]);
+
+  publication.restart(0);
+  await publication.choose(() => folder());
+  await offered();
+  publication.edit({ claimed: true });
+  await publication.publish();
+  assert.equal(peer.read[CLAIM_PATH], `dmail:${ME} 0\n`);
+  assert.equal(publication.whole?.files.length, 3);
+  assert.deepEqual([peer.named, publication.vouched], [['0 k51-0'], 'here']);
+
+  // The next version says it by itself, also where the identity is known only once the keys are unlocked.
+  publication.restart(0);
+  peer.person = { state: 'locked', id: null, standing: 'in' };
+  peer.state = 'locked';
+  await publication.choose(() => folder());
+  await publication.publish();
+  assert.equal(publication.stage, 'keys');
+  peer.person = { state: 'ready', id: ME, standing: 'in' };
+  peer.state = 'unlocked';
+  await publication.publish();
+  assert.equal(peer.read[CLAIM_PATH], `dmail:${ME} 0\n`);
+  assert.deepEqual([peer.named.length, publication.vouched], [1, 'here'], 'what is said already is not signed again');
+
+  publication.restart(0);
+  await publication.choose(() => folder());
+  await offered();
+  assert.equal(publication.claimed, true);
+  publication.edit({ claimed: false });
+  await publication.publish();
+  assert.equal(CLAIM_PATH in peer.read, false);
+  assert.equal(publication.vouched, null);
+});
+
+test('an identity that cannot be signed is told of, and asked again', async () => {
+  const { peer, publication } = scene();
+  peer.person = { state: 'ready', id: ME, standing: 'in' };
+  peer.refuses = new GyreError('BAD_OPTIONS', 'This cannot be done: too many.');
+  await publication.choose(() => folder());
+  publication.edit({ claimed: true });
+  await publication.publish();
+  assert.equal(publication.stage, 'done', 'it is published all the same');
+  assert.match((publication.vouched as GyreError).message, /too many/);
+  peer.refuses = null;
+  await publication.vouch();
+  assert.deepEqual([publication.vouched, peer.named], ['here', ['0 k51-0']]);
 });

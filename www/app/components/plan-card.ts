@@ -39,6 +39,7 @@ export class PlanElement extends PlainElement {
         <div><dt>First page</dt><dd>${plan.index ?? 'none'}</dd></div>
       </dl>
       ${plan.index === null ? nothing : this.application(folder)}
+      ${this.owner()}
       ${this.room(folder)}
       ${plan.warnings.map((words) => html`<p class="hint warm" data-testid="plan-warning">${words}</p>`)}
       ${plan.notes.length > 0 ? html`<ul class="plan-notes soft" data-testid="plan-notes">${plan.notes.map((words) => html`<li class="wrap">${words}</li>`)}</ul>` : nothing}
@@ -68,6 +69,17 @@ export class PlanElement extends PlainElement {
       <input type="checkbox" role="switch" class="switch" data-testid="site-spa" aria-labelledby="spa-name" aria-describedby="spa-what" .checked=${on} @change=${(event: Event) => publication.edit({ fallback: (event.target as HTMLInputElement).checked ? page : null })} />
       <span><strong id="spa-name">It is one page that does its own navigation</strong>
         <span id="spa-what" class="soft">${on ? `Addresses that are no file show ${page}: right for an application of one page.` : 'Off: an address that is no file shows “not found”, as on most sites.'}</span></span>
+    </label>`;
+  }
+
+  /** Asked of whoever has an identity. It is off at first: a site need not tell whose it is. */
+  private owner(): unknown {
+    const { ownership, claimed } = publication;
+    if (!ownership) return nothing;
+    return html`<label class="choice">
+      <input type="checkbox" role="switch" class="switch" data-testid="site-mine" aria-labelledby="mine-name" aria-describedby="mine-what" .checked=${claimed} @change=${(event: Event) => publication.edit({ claimed: (event.target as HTMLInputElement).checked })} />
+      <span><strong id="mine-name">Say that this site is mine</strong>
+        <span id="mine-what" class="soft">${claimed ? '' : 'Off. '}It links the site to your mail identity <code>dmail:${ownership.id.slice(0, 8)}…</code>, for everybody to see; readers follow you if you move it to another address.</span></span>
     </label>`;
   }
 

@@ -56,6 +56,7 @@ export class PublishedElement extends SessionElement {
         <gyre-copy class="row" primary .link=${version.link} .name=${title}></gyre-copy>
       </div>
       ${this.standing()}
+      ${this.owner()}
       <div class="row">
         <a class="button" href=${siteAddress(address)} data-testid="site-open">${icon('globe')} Open it</a>
         <button class="button quiet" aria-expanded=${this.code ? 'true' : 'false'} data-testid="show-qr" @click=${() => (this.code = !this.code)}>${this.code ? 'Hide the QR code' : 'QR code'}</button>
@@ -82,11 +83,27 @@ export class PublishedElement extends SessionElement {
       </div></div>`;
   }
 
+  /** Whether the identity says of the site what the site says of it. */
+  private owner(): unknown {
+    const { vouched } = publication;
+    if (vouched === null) return nothing;
+    if (typeof vouched === 'string') return html`<p class="hint" role="status" data-testid="site-vouched" data-vouched=${vouched}>${VOUCHED[vouched]}</p>`;
+    return html`<div class="note note-warm" role="alert" data-testid="site-vouched" data-vouched="failed">${icon('alert')}
+      <div class="note-text"><strong>It says that it is yours, but your identity does not yet</strong>
+        <p class="wrap">${vouched.message} Until it does, readers are told that nothing vouches for it.</p>
+        <div class="row"><button class="button" data-testid="vouch-again" @click=${() => void publication.vouch()}>Try again</button></div></div></div>`;
+  }
+
   private reminder(): unknown {
     if (keyring.words !== 'later') return nothing;
     return html`<p class="hint warm" data-testid="words-reminder">Your 24 words are not written down yet. <a href="#/keys">Do it under Keys</a>, so that you can update this site whatever happens to this browser.</p>`;
   }
 }
 
+const VOUCHED = {
+  asking: 'Your identity is asked to name it…',
+  here: 'It says that it is yours, and your identity says so too.',
+  moved: html`Your identity leads the readers of this address on to another one. <a href="#/mail/settings">You can change that under Mail, Settings.</a>`,
+};
 /** Milliseconds between two looks at who has it. */
 const LOOK_MS = 2_000;

@@ -6,6 +6,7 @@
  */
 
 import type { FileEntry, GyreError, KeeperWord, PublishOptions, PublishProgress, SiteChange, SiteInfo, SiteVersion } from 'gyre';
+import { ownershipOf, vouch, withClaim, type Claiming, type Ownership, type Vouching } from './claim.js';
 import { FolderError, within, type Folder } from './folder.js';
 import type { GatherOptions } from './folder-sources.js';
 import { Kept, ownStorage, type KeptStorage } from './kept.js';
@@ -18,7 +19,7 @@ import { planOf, type SitePlan } from './site-plan.js';
 export type Stage = 'choose' | 'gathering' | 'plan' | 'keys' | 'storing' | 'review' | 'signing' | 'done';
 
 /** What is asked of the peer. */
-export interface Publisher {
+export interface Publisher extends Vouching {
   publish(files: AsyncIterable<FileEntry>, options: PublishOptions): Promise<SiteVersion>;
   site(address: string, options?: { follow?: boolean; signal?: AbortSignal }): Promise<OpenedSite>;
   askKeepers(address: string, options?: { signal?: AbortSignal }): Promise<KeeperWord | null>;
@@ -29,12 +30,14 @@ export interface Publisher {
 export type Trouble = Pick<GyreError, 'code' | 'message'>;
 
 /** A site that was opened. */
-export interface OpenedSite {
+export interface OpenedSite extends Claiming {
   readonly cid: string;
   readonly head: { readonly sequence: number } | null;
   info(): Promise<SiteInfo>;
-  close(): void;
 }
+
+/** How the identity's own word stands. */
+export type Vouched = 'asking' | 'here' | 'moved' | Trouble;
 
 /** What was being published when the page was closed. */
 export interface Interrupted {
@@ -54,6 +57,14 @@ export class Publication extends EventTarget {
   title = '';
   /** The page of an application that routes by itself, if it is one. */
   fallback: string | null = null;
+  /** Whom it can name as its owner; `null` if nobody, or that is not known yet. */
+  ownership: Ownership | null = null;
+  /** Whether it says that it is theirs. */
+  claimed = false;
+  /** How the identity's own word for it stands; `null` if none is given. */
+  vouched: Vouched | null = null;
+  /** What is published: the choice, and what is added to it. */
+  whole: Folder | null = null;
   /** Files found so far. */
   found = 0;
   /** `null` while the peer is not there yet. */
@@ -76,6 +87,7 @@ export class Publication extends EventTarget {
   #answer: ((agreed: boolean) => void) | null = null;
   #announced = false;
   #askedAt = 0;
+  #decided = false;
 
   /** `read` makes one of the peer's errors of whatever was thrown. */
   constructor(ready: (signal?: AbortSignal) => Promise<Publisher>, mine: MySites, read: (thrown: unknown) => Trouble, storage: KeptStorage | null = ownStorage()) {
@@ -148,7 +160,8 @@ export class Publication extends EventTarget {
   }
 
   /** What the person changes before it is published. */
-  edit(change: { title?: string; fallback?: string | null }): void {
+  edit(change: { title?: string; fallback?: string | null; claimed?: boolean }): void {
+    this.#decided ||= change.claimed !== undefined;
     this.#set(change);
   }
 
@@ -158,7 +171,7 @@ export class Publication extends EventTarget {
     if (!folder || this.busy) return;
     this.#abort?.abort();
     const abort = (this.#abort = new AbortController());
-    this.#set({ stage: 'storing', problem: null, cancelled: false, progress: null, change: null, eta: null });
+    this.#set({ stage: 'storing', problem: null, cancelled: false, progress: null, change: null, eta: null, whole: null });
     try {
       const peer = await this.#ready(abort.signal);
       const { state } = await peer.keys.state();
@@ -171,8 +184,16 @@ export class Publication extends EventTarget {
       const title = this.title.trim() || folder.name || 'My site';
       this.#interrupted.set(UNDER_WAY, { title, folder: folder.name, site: this.site });
       this.#set({ progress: { files: 0, bytes: 0, newFiles: 0, newBytes: 0, path: null } });
-      const version = await peer.publish(entries(folder, abort.signal), this.#options(site, title, abort.signal));
+      // With keys that were locked it could not be known before.
+      await this.#lookForOwner(peer, folder, abort.signal);
+      const ownership = this.claimed && this.ownership ? { ...this.ownership, site: this.ownership.site ?? site } : null;
+      const whole = await withClaim(folder, ownership, this.ownership?.id ?? null);
+      abort.signal.throwIfAborted();
+      this.#set({ whole });
+      const version = await peer.publish(entries(whole, abort.signal), this.#options(site, title, whole.bytes, abort.signal));
       this.#done(site, title, version);
+      if (ownership) this.#set({ ownership });
+      await this.vouch();
     } catch (thrown) {
       if (this.#abort !== abort) return;
       const error = folderErrorIn(thrown) ?? this.#read(thrown);
@@ -231,8 +252,27 @@ export class Publication extends EventTarget {
     if (this.version === version) this.#set({ keeper: word });
   }
 
-  #options(site: number, title: string, signal: AbortSignal): PublishOptions {
-    const { folder, fallback, before } = this;
+  /** Has the person's identity name the site, if that says that it is theirs; again if it failed. */
+  async vouch(): Promise<void> {
+    const { version, ownership, claimed } = this;
+    if (!version?.name || !claimed || !ownership?.signs || ownership.site === null || this.vouched === 'asking') return;
+    const { site, before } = ownership;
+    this.#set({ vouched: 'asking' });
+    const vouched: Vouched = await this.#ready().then((peer) => vouch(peer, version.name ?? '', { site, before })).catch(this.#read);
+    if (this.version === version) this.#set({ vouched });
+  }
+
+  /** Looks whom the site can name as its owner. Until the person decides, it goes on saying what it says. */
+  async #lookForOwner(peer: Publisher, folder: Folder, signal?: AbortSignal): Promise<void> {
+    const { stage } = this;
+    if (this.ownership?.signs) return;
+    const ownership = await ownershipOf(peer, folder, this.before?.cid ?? null, signal);
+    // An answer that comes late would be of what is stored already.
+    if (ownership && this.folder === folder && this.stage === stage) this.#set({ ownership, claimed: this.#decided ? this.claimed : ownership.before });
+  }
+
+  #options(site: number, title: string, bytes: number, signal: AbortSignal): PublishOptions {
+    const { fallback, before } = this;
     const meter = new RateMeter();
     const eta = new Eta();
     return {
@@ -245,7 +285,7 @@ export class Publication extends EventTarget {
       onProgress: (progress) => {
         const now = performance.now();
         meter.note(progress.bytes, now);
-        this.#set({ progress, eta: eta.note(progress.bytes, folder?.bytes ?? 0, meter.rate, now) });
+        this.#set({ progress, eta: eta.note(progress.bytes, bytes, meter.rate, now) });
       },
       review: async (change) => {
         if (this.#abort?.signal !== signal) return false;
@@ -263,7 +303,9 @@ export class Publication extends EventTarget {
 
   #take(folder: Folder, plan: SitePlan): void {
     const { before } = this;
-    this.#set({ stage: 'plan', folder, plan, title: before?.title || plan.title, fallback: this.#fallbackOf(folder, plan, before) });
+    this.#set({ stage: 'plan', folder, plan, title: before?.title || plan.title, fallback: this.#fallbackOf(folder, plan, before), ownership: null });
+    // What it can say is asked for beside; without an answer nothing is offered.
+    void this.#ready().then((peer) => this.#lookForOwner(peer, folder)).catch(() => undefined);
   }
 
   /** What was chosen for the version before holds, if the file is still there. */
@@ -288,13 +330,14 @@ export class Publication extends EventTarget {
 
   #reset(site: number | null): void {
     this.#abort = null;
+    this.#decided = false;
     this.#set({
-      stage: 'choose', site, folder: null, plan: null, title: '', fallback: null, found: 0, progress: null, eta: null,
+      stage: 'choose', site, folder: null, plan: null, title: '', fallback: null, ownership: null, claimed: false, vouched: null, whole: null, found: 0, progress: null, eta: null,
       change: null, version: null, info: null, keeper: null, problem: null, cancelled: false,
     });
   }
 
-  #set(change: Partial<Pick<this, 'stage' | 'site' | 'folder' | 'plan' | 'title' | 'fallback' | 'found' | 'progress' | 'eta' | 'change' | 'version' | 'info' | 'keeper' | 'problem' | 'cancelled'>>): void {
+  #set(change: Partial<Pick<this, 'stage' | 'site' | 'folder' | 'plan' | 'title' | 'fallback' | 'ownership' | 'claimed' | 'vouched' | 'whole' | 'found' | 'progress' | 'eta' | 'change' | 'version' | 'info' | 'keeper' | 'problem' | 'cancelled'>>): void {
     Object.assign(this, change);
     this.#changed();
   }

@@ -1,12 +1,15 @@
 /** The keys of one's identity: on paper, changed, taken back from a thief, given up. Whatever it is, it says first what follows, and asks. */
 
-import type { IdentityStep } from 'gyre';
+import type { IdentityStep, SiteOwner } from 'gyre';
 import { html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { confirmDialog } from '../components/confirm-dialog.js';
 import { PlainElement } from '../element.js';
 import { placesToAsk, WORDS, wordsIn, wordsProblem } from '../lib/words.js';
+import type { MySite } from '../lib/my-sites.js';
+import { publishAddress } from '../lib/router.js';
 import { mySites } from '../publishing.js';
+import { session } from '../session.js';
 import { watch } from '../watching.js';
 import { icon } from './icons.js';
 import { desk } from './room.js';
@@ -24,6 +27,8 @@ export class MailIdentityElement extends PlainElement {
   @state() private busy = false;
   @state() private steps: readonly IdentityStep[] = [];
   @state() private keep = 0;
+  /** What own sites say, and the identity says of them, by the names of the sites. */
+  @state() private owners: ReadonlyMap<string, SiteOwner | null> = new Map();
   /** The words of the paper that counts, once they were typed. */
   #shown: string | undefined;
 
@@ -76,12 +81,76 @@ export class MailIdentityElement extends PlainElement {
   private sites(): unknown {
     const all = mySites.all();
     if (all.length === 0) return nothing;
-    return html`<details data-testid="identity-sites"><summary>Sign your sites with this identity</summary>
-      <p>Readers then see that a site is yours, and follow you to another address if you have to leave this one. Put a file <code>.well-known/gyre-identity</code> with the line that stands here into the site’s folder, publish it, and sign.</p>
-      <ul class="devices">${all.map(
-        ({ site, title, name }) => html`<li><span><strong>${title || name.slice(0, 12)}</strong> <code class="wrap soft">dmail:${desk.state?.id} ${site}</code></span>
-          <button class="button quiet" data-testid="identity-sign" @click=${() => void this.run((box) => box.setSite(site, name), 'Signed. Your contacts and readers can look it up.')}>Sign</button></li>`,
-      )}</ul></details>`;
+    return html`<details data-testid="identity-sites" @toggle=${(event: Event) => (event.target as HTMLDetailsElement).open && void this.lookAtSites()}><summary>Your sites</summary>
+      <p>A site that says that it is yours, and that your identity names, is shown as yours to its readers, and they follow you if you move it to another address. The site says so if you choose that when you publish it. Everybody can see which sites an identity names.</p>
+      <ul class="devices">${all.map((site) => this.site(site, all))}</ul></details>`;
+  }
+
+  private site(mine: MySite, all: readonly MySite[]): unknown {
+    const { site, name } = mine;
+    const owner = this.ownerOf(name);
+    const number = owner?.site ?? site;
+    const at = owner?.name ?? name;
+    const named = owner?.state === 'here' || owner?.state === 'moved';
+    return html`<li class="owned" data-testid="identity-site" data-state=${owner?.state ?? 'none'}><div><strong>${label(mine)}</strong> <code class="wrap soft">dmail:${desk.state?.id} ${number}</code><p class="hint">${this.standing(mine, owner)}</p></div>
+      ${named ? nothing : html`<button class="button" data-testid="identity-sign" ?disabled=${this.busy} @click=${() => void this.name(mine, number, mine)}>Sign</button>`}
+      ${
+        named && all.length > 1
+          ? html`<div class="row"><label for=${`readers-${site}`}>Its readers go to</label>
+            <select id=${`readers-${site}`} class="field" data-testid="identity-move" ?disabled=${this.busy} @change=${(event: Event) => void this.move(event.target as HTMLSelectElement, mine, number)}>
+              ${all.map((one) => html`<option value=${one.name} ?selected=${one.name === at}>${one === mine ? 'this address' : label(one)}</option>`)}
+              ${mySites.named(at) ? nothing : html`<option value=${at} selected>${at.slice(0, 12)}</option>`}
+            </select></div>`
+          : nothing
+      }</li>`;
+  }
+
+  private standing({ site }: MySite, owner: SiteOwner | null): unknown {
+    if (owner === null) return html`It does not say whose it is. <a href=${publishAddress(site)}>Publish a version that does</a>, or put this line into its file <code>.well-known/gyre-identity</code>.`;
+    if (owner.state !== 'moved') return STANDS[owner.state];
+    const to = mySites.named(owner.name ?? '');
+    return `Your identity leads its readers on to ${to ? `“${label(to)}”` : 'another address'}.`;
+  }
+
+  /** What is known of a site, if that is about this identity. */
+  private ownerOf(name: string): SiteOwner | null {
+    const owner = this.owners.get(name) ?? null;
+    return owner?.id === desk.state?.id ? owner : null;
+  }
+
+  /** Looks each of them up: the identity can have been changed on another machine. */
+  private async lookAtSites(): Promise<void> {
+    const gyre = await session.ready();
+    await Promise.all(mySites.all().map(async ({ name }) => {
+      try {
+        const site = await gyre.site(name, { follow: false });
+        const owner = await site.owner().finally(() => site.close());
+        this.owners = new Map(this.owners).set(name, owner);
+      } catch {
+        // Nobody who could tell is linked now: what is known of it stays.
+      }
+    }));
+  }
+
+  /** Leads the readers of a site on to another one, or back. */
+  private async move(field: HTMLSelectElement, from: MySite, number: number): Promise<void> {
+    const to = mySites.named(field.value);
+    if (!to) return;
+    const sure = to === from || (await confirmDialog({
+      title: `Lead the readers of “${label(from)}” on?`,
+      text: `Whoever opens its address comes to “${label(to)}” from then on, which stays what it is. For the same site at another address, publish its folder there first. You can take this back here.`,
+      action: 'Lead them on',
+    }));
+    if (sure) await this.name(from, number, to);
+    field.value = this.ownerOf(from.name)?.name ?? from.name;
+  }
+
+  /** The identity names `to` as the address of the site that `from` is. */
+  private async name(from: MySite, number: number, to: MySite): Promise<void> {
+    const done = await this.run((box) => box.setSite(number, to.name), 'Signed. Your contacts and readers can look it up.');
+    const owner = this.ownerOf(from.name);
+    // Others hear of it in a moment; it is so already.
+    if (done && owner) this.owners = new Map(this.owners).set(from.name, { id: owner.id, site: number, ...(to === from ? { state: 'here' } : { state: 'moved', name: to.name }) });
   }
 
   private form(doing: Doing): unknown {
@@ -159,7 +228,7 @@ export class MailIdentityElement extends PlainElement {
     this.wrong = wordsProblem(words, null, true);
     if (this.wrong !== '' || words.length !== WORDS) return this.querySelector('textarea')?.focus();
     const shown = words.join(' ');
-    if (doing === 'rejoin') return this.run((box) => box.rejoin(shown), 'This machine is back.');
+    if (doing === 'rejoin') return void (await this.run((box) => box.rejoin(shown), 'This machine is back.'));
     if (doing === 'end') return this.end(shown);
     // The paper is used up: what was typed here may have been seen.
     this.#shown = shown;
@@ -185,7 +254,7 @@ export class MailIdentityElement extends PlainElement {
     if (sure) await this.run((box) => box.giveUp(words), 'You have given this identity up.');
   }
 
-  private async run(work: Parameters<typeof desk.run<void>>[0], news: string): Promise<void> {
+  private async run(work: Parameters<typeof desk.run<void>>[0], news: string): Promise<boolean> {
     this.busy = true;
     const done = await desk.run(work);
     this.busy = false;
@@ -195,11 +264,12 @@ export class MailIdentityElement extends PlainElement {
       this.fresh = null;
       this.asked = null;
       if (this.doing === 'paper') this.doing = null;
-      return;
+      return false;
     }
     this.leave();
     desk.tell(news);
     await desk.look();
+    return true;
   }
 
   private leave(): void {
@@ -215,6 +285,15 @@ export class MailIdentityElement extends PlainElement {
   }
 }
 
+function label({ title, name }: MySite): string {
+  return title || name.slice(0, 12);
+}
+
+const STANDS: Record<Exclude<SiteOwner['state'], 'moved'>, string> = {
+  here: 'It says that it is yours, and your identity names it.',
+  withdrawn: 'It says that it is yours, and your identity does not name it any more.',
+  unknown: 'It says that it is yours, and your identity was not found to name it: sign.',
+};
 const WHAT: Record<Doing, string> = {
   paper: '',
   change: 'The words are used up by this, and you are shown new ones for a new paper. Every other machine of yours is left out until you type the words there that you type here. Mail that is on its way still arrives.',

@@ -95,7 +95,8 @@ export class PublishPage extends SessionElement {
   }
 
   private progress(stage: 'storing' | 'signing'): unknown {
-    const { folder, progress, eta } = publication;
+    const { progress, eta } = publication;
+    const folder = publication.whole ?? publication.folder;
     const done = progress?.bytes ?? 0;
     const whole = folder?.bytes ?? 0;
     return html`<section class="card" aria-labelledby="storing-title" data-testid="storing" data-stage=${stage}>
