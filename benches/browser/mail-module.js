@@ -1,6 +1,7 @@
 // In the page: two people on the mail module as it ships, and a custodian that is a list. Bundled by mail.mjs.
 
 import { blake3 } from '@noble/hashes/blake3.js';
+import { base36 } from 'multiformats/bases/base36';
 import load, { Mime, Post, StampSearch } from '/gyre_mail.js';
 
 // As in docs/custody.md.
@@ -58,7 +59,7 @@ function answer(one, output) {
     one.letters.push(output);
     tell(one, { kind: 'stored', message: output.message });
   }
-  if (output.do === 'get') tell(one, { kind: 'records', key: output.key, values: [records.get(hex(output.key))].filter(Boolean) });
+  if (output.do === 'get') looked.push(tell(one, { kind: 'records', key: output.key, values: [records.get(hex(output.key))].filter(Boolean) }).took);
   if (output.do === 'put') {
     records.set(hex(output.key), output.value);
     tell(one, { kind: 'put', key: output.key, holders: 4 });
@@ -96,6 +97,8 @@ function asked(one, message) {
 }
 
 let opened = [];
+/** How long each record that was found took, in milliseconds. */
+let looked = [];
 
 /** Brings what lies in all mailboxes to whoever reads them. */
 function brought(...people) {
@@ -116,7 +119,7 @@ function write(from, to) {
   return building + took;
 }
 
-/** Times for `count` letters between two who know each other, in milliseconds. */
+/** Times for `count` letters between two who know each other, in milliseconds; 200 at most, as this custodian keeps all it has listed. */
 window.letters = (count) => {
   const [ada, bob] = [person('Ada', 1), person('Bob', 2)];
   tell(bob, { kind: 'contact', id: ada.post.id, state: 'accepted' });
@@ -136,4 +139,25 @@ window.letters = (count) => {
   const times = opened.filter(({ said }) => said.some((output) => output.do === 'letter')).map(({ took }) => took);
   if (bob.letters.length !== count + 1 || times.length !== count) throw new Error(`${bob.letters.length - 1} letters of ${count}, ${times.length} times`);
   return { sealed, opened: times };
+};
+
+/** The name of a site: libp2p's CID of an Ed25519 key. */
+const siteName = (key) => base36.encode(Uint8Array.from([0x01, 0x72, 0x00, 0x24, 0x08, 0x01, 0x12, 0x20, ...key]));
+
+/** Times for a stranger's identity of `count` operations more than at its beginning, and of none more, in milliseconds. */
+window.chains = (count, rounds) => {
+  const eve = person('Eve', 3);
+  const readers = Array.from({ length: 2 * rounds }, (_, at) => person('Reader', 10 + at));
+  const read = (reader) => {
+    looked = [];
+    write(reader, eve);
+    if (looked.length === 0) throw new Error('the identity was not looked up');
+    return Math.max(...looked);
+  };
+  const none = readers.slice(0, rounds).map(read);
+  for (let at = 0; at < count; at++) {
+    eve.post.setSite(at % 8, siteName(derive('a site of the bench', [at])), (now += 1));
+    drain(eve);
+  }
+  return { none, more: readers.slice(rounds).map(read) };
 };

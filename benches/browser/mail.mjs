@@ -24,6 +24,8 @@ const MINUTE_MS = 60_000;
 const PAUSE_MS = 1_500;
 /** Until links, indexes and look-ups of the beginning have come to rest, in milliseconds. */
 const SETTLE_MS = 90_000;
+/** Operations by which one identity is longer than another. */
+const OPERATIONS = 50;
 /** Letters that somebody gets in a day, as in the design's table of load. */
 const A_DAY = 40;
 
@@ -45,7 +47,7 @@ export const mailMeasures = [
     name: 'mail-module',
     needsApp: true,
     about: 'one letter in the mail module: written and sealed, opened and verified',
-    run: ({ log, rounds }) => letters({ log, count: 100 * rounds }),
+    run: ({ log, rounds }) => letters({ log, count: Math.min(100 * rounds, 200) }),
   },
 ];
 
@@ -195,6 +197,8 @@ async function letters({ log, count }) {
       log(`${kind}: ${sealed.length} sealed, ${opened.length} opened; load ${loadavg()[0].toFixed(1)}`);
       rows.push({ what: `letter written, sealed and saved, ${kind}`, ours: median(sealed), unit: 'ms', samples: { sealed } });
       rows.push({ what: `letter opened, verified and saved, ${kind}`, ours: median(opened), unit: 'ms', samples: { opened } });
+      const { none, more } = await page.evaluate((operations, times) => window.chains(operations, times), OPERATIONS, count);
+      rows.push({ what: `operation of an identity read and verified, ${kind}`, ours: (median(more) - median(none)) / OPERATIONS, unit: 'ms', samples: { none, more } });
     } finally {
       await browser.close();
     }
