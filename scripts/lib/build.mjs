@@ -267,7 +267,7 @@ export function buildSteps({ fast = false } = {}) {
       key: rustKey,
       outputs: [relative(root, relayBinary), relative(root, gyreBinary)],
       run: async () => {
-        await cargo(['build', '--locked', '--profile', relayProfile, '--features', 'bridge', '--bin', 'gyre-relay', '--bin', 'gyre', ...(fast ? [] : withoutPaths(await hostTarget()))]);
+        await cargo(['build', '--locked', '--profile', relayProfile, '--features', 'relay', '--bin', 'gyre-relay', '--bin', 'gyre', ...(fast ? [] : withoutPaths(await hostTarget()))]);
         mkdirSync(artefacts, { recursive: true });
         for (const binary of [relayBinary, gyreBinary]) {
           // Removed first: a relay that is running keeps its old file.
