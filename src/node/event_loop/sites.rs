@@ -304,7 +304,7 @@ impl<S: Store> EventLoop<S> {
         let Some(site) = transfer.site else {
             if again && transfer.meta.kind == Kind::Manifest {
                 // Indexes know of nobody, or there are none: who is linked anyway may have read it.
-                let near = self.peers.iter().filter(|peer| peer.is_direct());
+                let near = self.peers.iter().filter(|peer| peer.is_linked());
                 let near: Vec<_> = near.take(ASKED_ANYWAY).map(|peer| peer.key).collect();
                 self.tell_discovery(blob, Input::Found(near));
             }
