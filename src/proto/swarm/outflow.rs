@@ -27,6 +27,13 @@ pub(super) struct Begun {
     before: u64,
 }
 
+impl Begun {
+    /// How long ago that was.
+    pub(super) fn ago(&self, now: Time) -> Duration {
+        now.since(self.at)
+    }
+}
+
 impl Outflow {
     /// A chunk is begun.
     pub(super) fn begin(&self, now: Time) -> Begun {

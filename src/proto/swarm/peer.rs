@@ -127,7 +127,7 @@ pub(super) struct Client {
     pub tie: u64,
     /// When it last said anything.
     pub heard: Time,
-    /// It says nothing although something was suggested to it: its page may be frozen.
+    /// It says nothing although something was suggested to it, or it does not take what it has asked for: its page may be frozen.
     pub sleeps: bool,
     /// Whether chunks were suggested to it and it has not been told the whole set since.
     pub hinted: bool,

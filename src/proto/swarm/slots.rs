@@ -1,11 +1,13 @@
 //! Who may ask whom: interest on our side, slots on the other's, and the news of chunks that make others ask.
 
+use std::time::Duration;
+
 use super::choke::Applicant;
-use super::peer::{Client, Peer, Stage};
+use super::peer::{Client, Peer, Serving, Stage};
 use super::{Output, Swarm};
 use crate::proto::availability::Holds;
 use crate::proto::message::{MAX_HAVES, Message};
-use crate::proto::types::{ChunkIndex, PeerKey, Time};
+use crate::proto::types::{CHUNK_SIZE, ChunkIndex, PeerKey, Time};
 
 impl Swarm {
     /// Whether we have every chunk, durable or not.
@@ -131,7 +133,7 @@ impl Swarm {
                 peer.source.recent -= peer.source.recent / self.config.gives_memory;
                 // A page that is frozen keeps its links: what it alone was to pass on is for others.
                 let client = &mut peer.client;
-                if !client.hints.is_empty() && now.since(client.heard) >= self.config.rechoke {
+                if !client.sleeps && client.is_stuck(now, self.config.rechoke) {
                     client.sleeps = true;
                     self.spread.take_back_unsent(client);
                     client.hints.clear();
@@ -256,6 +258,15 @@ impl Swarm {
 }
 
 impl Client {
+    /// Whether it says nothing and does not take what it was suggested, or has asked for: nothing more of that is sent to it.
+    fn is_stuck(&self, now: Time, patience: Duration) -> bool {
+        let under_way = |serving: &Serving| serving.begun.ago(now) >= patience;
+        let full = self.serving.iter().any(under_way)
+            || self.serving.is_empty() && self.credit < CHUNK_SIZE;
+        let waits = !self.hints.is_empty() || (!self.queue.is_empty() && full);
+        waits && now.since(self.heard) >= patience
+    }
+
     /// What it has not been told of yet.
     fn news(&mut self, key: PeerKey, now: Time) -> Vec<Output> {
         self.tell = None;

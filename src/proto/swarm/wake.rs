@@ -49,7 +49,8 @@ impl Swarm {
         });
         let waiting = |peer: &Peer| {
             let client = &peer.client;
-            client.choked && client.interested || !client.hints.is_empty()
+            let has_asked = !client.hints.is_empty() || !client.queue.is_empty();
+            client.choked && client.interested || has_asked && !client.sleeps
         };
         let slots = match self.upload_allowed && self.peers.values().any(waiting) {
             true => self.choker.deadline(),

@@ -281,3 +281,71 @@ fn one_that_is_left_alone_with_a_seed_that_gave_hints_may_ask_for_anything() {
         .rposition(|message| *message == Message::HaveAll { size });
     assert!(last.is_some() && last < told, "{last:?} {told:?}");
 }
+
+#[test]
+fn what_is_stuck_on_its_way_to_a_frozen_page_is_given_to_another() {
+    let mut bench = Bench::new(true);
+    let size = bench.tree.size();
+    for peer in [1, 2] {
+        bench.modern(peer, Some(size));
+        bench.receive(peer, Message::Interested);
+    }
+    let hinted = |outputs: &[Output], to| -> Vec<ChunkIndex> {
+        let hint = |message| match message {
+            Message::Suggest { index } => Some(index),
+            _ => None,
+        };
+        sent(outputs, to).into_iter().filter_map(hint).collect()
+    };
+    // Both ask for all that they are told of, until everything was given to one of them.
+    let mut begun = Vec::new();
+    while begun.len() < CHUNKS as usize {
+        for peer in [1, 2] {
+            let told = hinted(&bench.log, peer);
+            if let Some(index) = told.into_iter().find(|at| !begun.contains(at)) {
+                begun.push(index);
+                bench.receive(peer, Message::Request { index });
+            }
+        }
+    }
+    // The first is frozen then: nothing more that is sent to it goes.
+    let first = hinted(&bench.log, 1);
+    let frozen = bench.log.len();
+    assert!(!bench.swarm.peers[&PeerKey(1)].client.queue.is_empty());
+    // The other asks for all that it may ask for, and gets it.
+    let (mut asked, mut seen, mut got) = (Vec::new(), 0, Vec::new());
+    for _ in 0..200 {
+        bench.now = bench.now + Duration::from_secs(1);
+        bench.input(Input::Tick);
+        let told = sent(&bench.log[frozen..], 2).contains(&Message::HaveAll { size });
+        let next = match told {
+            true => (0..CHUNKS).map(ChunkIndex).find(|at| !asked.contains(at)),
+            false => hinted(&bench.log, 2)
+                .into_iter()
+                .find(|at| !asked.contains(at)),
+        };
+        if let Some(index) = next {
+            asked.push(index);
+            bench.receive(2, Message::Request { index });
+        }
+        while let Some(output) = bench.log.get(seen).cloned() {
+            seen += 1;
+            if let Output::Load { peer, index } = output
+                && peer == PeerKey(2)
+            {
+                let (data, proof) = (bench.data[index.0 as usize].clone(), Bytes::new());
+                bench.input(Input::Loaded {
+                    peer,
+                    index,
+                    data,
+                    proof,
+                });
+                bench.input(Input::Sent { peer, index });
+                got.push(index);
+            }
+        }
+    }
+    got.sort();
+    got.dedup();
+    assert_eq!(got.len(), CHUNKS as usize, "{got:?} besides {first:?}");
+}
