@@ -54,6 +54,8 @@ export class SitePage extends SessionElement {
   @state() private pageTitle = '';
   #view: SiteView | null = null;
   #haltedAt = 0;
+  /** Times since then that new frames gave no sign of life. */
+  #revived = 0;
   #host: SiteHost | null = null;
   #abort: AbortController | null = null;
   #turning: AbortController | null = null;
@@ -253,7 +255,7 @@ export class SitePage extends SessionElement {
         leave: (url) => (this.leaving = url),
         ready: () => undefined,
         lost: () => this.mend(),
-        failed: (reason) => void this.fallBack(reason),
+        failed: (reason) => this.failed(reason),
         stuck: (stuck) => (this.stuck = stuck),
         stored: (bytes) => (this.stored = bytes),
       },
@@ -284,6 +286,8 @@ export class SitePage extends SessionElement {
     this.shown = now;
     this.pageTitle = readPetname(title) ?? '';
     this.leaving = null;
+    this.#haltedAt = 0;
+    this.#revived = 0;
     this.astray = false;
     // What still comes of the frames that are left does not lead back.
     if (!this.#moved && location.hash !== placeLink(now)) history.replaceState({ gyreSite: now.address }, '', placeLink(now));
@@ -303,6 +307,14 @@ export class SitePage extends SessionElement {
     // Going back, the browser takes the frame along by itself.
     if ((history.state as { gyreSite?: unknown } | null)?.gyreSite === place.address) this.#settling = setTimeout(show, SETTLE_MS);
     else show();
+  }
+
+  /** No frame of the site came to life. After a stop its process may still be there, and keeps what is new from answering. */
+  private failed(reason: string): void {
+    if (this.#haltedAt === 0 || (this.#revived += 1) > MAX_REVIVED) return void this.fallBack(reason);
+    this.#view?.close();
+    this.#haltedAt = performance.now();
+    this.again();
   }
 
   private async fallBack(reason: string): Promise<void> {
@@ -446,6 +458,8 @@ export class SitePage extends SessionElement {
     this.ending = false;
     this.astray = false;
     this.#mended = 0;
+    this.#haltedAt = 0;
+    this.#revived = 0;
     this.pageTitle = '';
   }
 }
@@ -469,3 +483,5 @@ const MEND_MS = 300;
 const ENDING_MS = 4_000;
 /** Times that a lost worker is brought back. */
 const MAX_MENDED = 5;
+/** Times that a site which was stopped is given new frames without a sign of life. */
+const MAX_REVIVED = 2;
