@@ -45,7 +45,7 @@ test('an attachment of 25 MiB reaches a reader whose sender has left, and the pa
   const kept = () => Promise.all(custodians.map((one) => one.node((gyre) => gyre.mail.kept())));
 
   const profile = mkdtempSync(join(tmpdir(), 'gyre-mail-'));
-  t.after(() => rmSync(profile, { recursive: true, force: true, maxRetries: 5 }));
+  t.after(() => rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }));
   let bob = await arrive(relay, 'Bob', { profile });
   await until('Bob to be findable', () => bob.node(async (gyre) => (await gyre.mail.state()).findable), { timeout: MAIL_TIMEOUT_MS });
   const card = await bob.node(async (gyre) => (await gyre.mail.card()).link);

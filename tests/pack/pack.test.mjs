@@ -30,7 +30,7 @@ before(async () => {
   await run(npm, ['install', `./${packed.filename}`, '--offline', '--no-audit', '--no-fund'], { cwd: project, label: 'npm install of the tarball' });
 }, { timeout: 120_000 });
 
-after(() => rmSync(project, { recursive: true, force: true, maxRetries: 5 }));
+after(() => rmSync(project, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }));
 
 test('the tarball holds what it should and nothing else', () => {
   const names = packed.files.map((file) => file.path);

@@ -40,6 +40,8 @@ export async function giveFolder(visitor, folder) {
 /** The fragment that opens a place of a site. */
 export const placeOf = (address, path = '/') => `#/s/${address}${path}`;
 
+/** Beside it is the frame of the bridge, which is of the same site. */
+const SITE_FRAME = '>>> [data-testid="site-frame"]';
 /** How long a frame may take to answer a question, in milliseconds, before it is asked in another way. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
@@ -54,8 +56,9 @@ export function siteFrame(visitor, address) {
     // When a frame gets a process of its own, the driver may hear of that before it hears of the frame, and then asks the old
     // process for good (`FrameManager.#onFrameAttached`). A driver that comes later sees what is there.
     return until('the frame, asked anew', async () => {
-      const seen = (await afresh(visitor.page)).frames().find(isSite);
-      return seen && (await answers(seen)) ? seen : null;
+      const found = await (await afresh(visitor.page)).$(SITE_FRAME);
+      const seen = await found?.contentFrame();
+      return isSite(seen) && (await answers(seen)) ? seen : null;
     }, { timeout: 3 * ANSWER_TIMEOUT_MS });
   }, { timeout: SHOWN_TIMEOUT_MS });
 }
