@@ -117,13 +117,16 @@ async function open(where, url) {
   return page;
 }
 
-/** The same page, as another driver sees it that comes to the running browser now. It goes when the browser does. */
-export async function afresh(page) {
+/** Gives `work` the same page, as another driver sees it that comes to the running browser for this. */
+export async function afresh(page, work) {
   const wanted = await idOf(page);
-  const driver = await puppeteer.connect({ browserWSEndpoint: page.browser().wsEndpoint(), protocolTimeout: 5 * BROWSER_TIMEOUT_MS, defaultViewport: null });
-  for (const other of await driver.pages()) if ((await idOf(other)) === wanted) return other;
-  await driver.disconnect();
-  throw new Error(`the page ${page.url()} is not found anew`);
+  const driver = await puppeteer.connect({ browserWSEndpoint: page.browser().wsEndpoint(), protocolTimeout: BROWSER_TIMEOUT_MS, defaultViewport: null });
+  try {
+    for (const other of await driver.pages()) if ((await idOf(other)) === wanted) return await work(other);
+    throw new Error(`the page ${page.url()} is not found anew`);
+  } finally {
+    await driver.disconnect();
+  }
 }
 
 /** What Chromium calls a page, with every driver. */

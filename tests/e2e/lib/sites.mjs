@@ -1,6 +1,6 @@
 // Publishes sites from a page, shows them in another, and looks into the frame in which they are shown.
 
-import { afresh, until, wait } from './browser.mjs';
+import { afresh, until } from './browser.mjs';
 
 /** How long a site may take to be found and shown, in milliseconds. */
 const SHOWN_TIMEOUT_MS = 120_000;
@@ -42,35 +42,33 @@ export const placeOf = (address, path = '/') => `#/s/${address}${path}`;
 
 /** Beside it is the frame of the bridge, which is of the same site. */
 const SITE_FRAME = '>>> [data-testid="site-frame"]';
-/** How long a frame may take to answer a question, in milliseconds, before it is asked in another way. */
-const ANSWER_TIMEOUT_MS = 10_000;
+/** What the driver says of a frame of which it has lost the page. */
+const LOST = /^Timed out after waiting/;
 
 /** The frame in which a site is shown, once it is that of this address. */
 export function siteFrame(visitor, address) {
-  const isSite = (frame) => frame?.url().includes(`//${address}.`);
   return until(`the frame of ${address.slice(0, 12)} in ${visitor.kind}`, async () => {
     const element = await visitor.find('site-frame');
     const frame = await element?.contentFrame();
-    if (!isSite(frame)) return null;
-    if (await answers(frame)) return frame;
-    // When a frame gets a process of its own, the driver may hear of that before it hears of the frame, and then asks the old
-    // process for good (`FrameManager.#onFrameAttached`). A driver that comes later sees what is there.
-    return until('the frame, asked anew', async () => {
-      const found = await (await afresh(visitor.page)).$(SITE_FRAME);
-      const seen = await found?.contentFrame();
-      return isSite(seen) && (await answers(seen)) ? seen : null;
-    }, { timeout: 3 * ANSWER_TIMEOUT_MS });
+    return frame && frame.url().includes(`//${address}.`) ? frame : null;
   }, { timeout: SHOWN_TIMEOUT_MS });
-}
-
-async function answers(frame) {
-  return Promise.race([frame.evaluate(() => true).catch(() => false), wait(ANSWER_TIMEOUT_MS)]);
 }
 
 /** Runs a function in the page that the site's frame shows. */
 export async function inSite(visitor, address, ask, ...args) {
   const frame = await siteFrame(visitor, address);
-  return frame.evaluate(ask, ...args);
+  try {
+    return await frame.evaluate(ask, ...args);
+  } catch (error) {
+    if (visitor.kind !== 'chromium' || !LOST.test(error.message)) throw error;
+    // When a frame gets a process of its own, the driver may hear of that before it hears of the frame, and then waits at the old
+    // process for good (`FrameManager.#onFrameAttached`). A driver that comes later sees what is there.
+    return afresh(visitor.page, async (page) => {
+      const seen = await (await page.$(SITE_FRAME))?.contentFrame();
+      if (!seen?.url().includes(`//${address}.`)) throw error;
+      return seen.evaluate(ask, ...args);
+    });
+  }
 }
 
 /** Waits until the page in the frame says so; `holds` runs there. */
