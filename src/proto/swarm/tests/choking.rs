@@ -29,6 +29,15 @@ fn unchoked(outputs: &[Output]) -> Vec<u64> {
     outputs.iter().filter_map(key).collect()
 }
 
+/// Chunks that were suggested to a peer.
+fn hints(outputs: &[Output], to: u64) -> Vec<ChunkIndex> {
+    let hint = |message| match message {
+        Message::Suggest { index } => Some(index),
+        _ => None,
+    };
+    sent(outputs, to).into_iter().filter_map(hint).collect()
+}
+
 #[test]
 fn slots_go_round_and_the_choked_are_not_served() {
     let mut bench = Bench::new(true);
@@ -202,13 +211,6 @@ fn a_hint_that_a_bound_forbids_to_follow_is_followed_later() {
 fn what_was_hinted_to_one_that_wants_nothing_is_hinted_anew() {
     let mut bench = Bench::new(true);
     let size = bench.tree.size();
-    let hints = |outputs: &[Output], to| -> Vec<u32> {
-        let index = |message| match message {
-            Message::Suggest { index } => Some(index.0),
-            _ => None,
-        };
-        sent(outputs, to).into_iter().filter_map(index).collect()
-    };
     bench.modern(1, Some(size));
     bench.modern(2, Some(size));
     let mut given = hints(&bench.receive(1, Message::Interested), 1);
@@ -223,21 +225,11 @@ fn what_was_hinted_to_one_that_wants_nothing_is_hinted_anew() {
         let told = hints(&bench.log, 2);
         if let Some(index) = told.into_iter().find(|index| !asked.contains(index)) {
             asked.push(index);
-            bench.receive(
-                2,
-                Message::Request {
-                    index: ChunkIndex(index),
-                },
-            );
-            bench.receive(
-                2,
-                Message::Cancel {
-                    index: ChunkIndex(index),
-                },
-            );
+            bench.receive(2, Message::Request { index });
+            bench.receive(2, Message::Cancel { index });
         }
     }
-    let told: std::collections::BTreeSet<u32> = hints(&bench.log, 1)
+    let told: std::collections::BTreeSet<ChunkIndex> = hints(&bench.log, 1)
         .into_iter()
         .chain(hints(&bench.log, 2))
         .collect();
@@ -290,18 +282,11 @@ fn what_is_stuck_on_its_way_to_a_frozen_page_is_given_to_another() {
         bench.modern(peer, Some(size));
         bench.receive(peer, Message::Interested);
     }
-    let hinted = |outputs: &[Output], to| -> Vec<ChunkIndex> {
-        let hint = |message| match message {
-            Message::Suggest { index } => Some(index),
-            _ => None,
-        };
-        sent(outputs, to).into_iter().filter_map(hint).collect()
-    };
     // Both ask for all that they are told of, until everything was given to one of them.
     let mut begun = Vec::new();
     while begun.len() < CHUNKS as usize {
         for peer in [1, 2] {
-            let told = hinted(&bench.log, peer);
+            let told = hints(&bench.log, peer);
             if let Some(index) = told.into_iter().find(|at| !begun.contains(at)) {
                 begun.push(index);
                 bench.receive(peer, Message::Request { index });
@@ -309,7 +294,7 @@ fn what_is_stuck_on_its_way_to_a_frozen_page_is_given_to_another() {
         }
     }
     // The first is frozen then: nothing more that is sent to it goes.
-    let first = hinted(&bench.log, 1);
+    let first = hints(&bench.log, 1);
     let frozen = bench.log.len();
     assert!(!bench.swarm.peers[&PeerKey(1)].client.queue.is_empty());
     // The other asks for all that it may ask for, and gets it.
@@ -320,7 +305,7 @@ fn what_is_stuck_on_its_way_to_a_frozen_page_is_given_to_another() {
         let told = sent(&bench.log[frozen..], 2).contains(&Message::HaveAll { size });
         let next = match told {
             true => (0..CHUNKS).map(ChunkIndex).find(|at| !asked.contains(at)),
-            false => hinted(&bench.log, 2)
+            false => hints(&bench.log, 2)
                 .into_iter()
                 .find(|at| !asked.contains(at)),
         };
