@@ -53,10 +53,14 @@ struct Side(Rc<RefCell<Muxer<MemPeer>>>);
 
 impl Side {
     fn new(peer: MemPeer) -> Self {
+        Self::with_timing(peer, SHORT)
+    }
+
+    fn with_timing(peer: MemPeer, timing: Timing) -> Self {
         Self(Rc::new(RefCell::new(Muxer::with_timing(
             peer,
             Vec::new(),
-            SHORT,
+            timing,
         ))))
     }
 
@@ -117,11 +121,15 @@ fn pair() -> (MemNetwork, Side, Side) {
 
 /// A muxer that talks to somebody else's implementation, whose bytes the test writes itself.
 fn with_foreigner() -> (MemNetwork, Side, Foreigner) {
+    with_foreigner_in(SHORT)
+}
+
+fn with_foreigner_in(timing: Timing) -> (MemNetwork, Side, Foreigner) {
     let network = MemNetwork::new();
     let (a, b) = network.connected_pair();
     (
         network,
-        Side::new(a),
+        Side::with_timing(a, timing),
         Foreigner {
             peer: b,
             decoder: Decoder::default(),
