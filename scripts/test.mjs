@@ -28,10 +28,10 @@ main('npm test', async () => {
   await checkRust();
 
   const began = performance.now();
-  const results = await sideBySide(chosen, atOnce, async (suite) => {
+  const results = await sideBySide(chosen, atOnce, async (suite, passOn) => {
     console.log(`\n━━ ${suite.name}: ${suite.about}`);
     const from = performance.now();
-    const run = () => runSuite(suite, { fast: values.fast });
+    const run = () => runSuite(suite, { fast: values.fast, passOn });
     const result = await (atOnce > 1 && chosen.length > 1 ? speakingAs(suite.name, run) : run());
     tell(suite.name, result);
     return { ...suite, ...result, seconds: (performance.now() - from) / 1000 };

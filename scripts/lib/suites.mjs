@@ -11,7 +11,7 @@ const MINUTE = 60_000;
 
 /**
  * Suites in the order in which they are begun: the long one of browsers at once, beside it what fails fast and cheaply.
- * Suites with the same `turn` run one after the other: cargo holds the folder that it builds in.
+ * Suites with the same `turn` run one after the other: cargo holds the folder that it builds in. What has been compiled needs no turn.
  */
 export const suites = [
   {
@@ -50,14 +50,14 @@ export const suites = [
     turn: 'cargo',
     about: 'unit, property, simulation and integration tests, native',
     prepare: [ensureMailPeers],
-    run: () => cargoTests(['test', '--locked', ...nativeFeatures, '--no-fail-fast'], { timeout: 40 * MINUTE }),
+    run: (passOn) => nativeTests(nativeFeatures, { timeout: 40 * MINUTE, first: ['custody', 'bridge', 'keeper'], passOn }),
   },
   {
     name: 'sites',
     turn: 'cargo',
     about: 'real static sites from packages, published and fetched byte for byte',
     needs: ['npm'],
-    run: () => cargoTests(['test', '--locked', ...nativeFeatures, '--test', 'sites_real'], { timeout: 20 * MINUTE }),
+    run: (passOn) => nativeTests([...nativeFeatures, '--test', 'sites_real'], { timeout: 20 * MINUTE, passOn }),
   },
   {
     name: 'www',
@@ -132,7 +132,7 @@ export const suites = [
 
 /**
  * Calls `work` for each suite, for at most `atOnce` of them at a time and for one of each turn; resolves with the results in
- * the order of the suites.
+ * the order of the suites. `work` may pass its turn on before it ends: it is given a function for that.
  */
 export async function sideBySide(chosen, atOnce, work) {
   const waiting = chosen.map((suite, place) => ({ suite, place }));
@@ -147,9 +147,14 @@ export async function sideBySide(chosen, atOnce, work) {
       }
       const [{ suite, place }] = waiting.splice(next, 1);
       taken.add(suite.turn);
-      results[place] = await work(suite);
-      taken.delete(suite.turn);
-      for (const wake of idle.splice(0)) wake();
+      let mine = true;
+      const passOn = () => {
+        if (mine) taken.delete(suite.turn);
+        mine = false;
+        for (const wake of idle.splice(0)) wake();
+      };
+      results[place] = await work(suite, passOn);
+      passOn();
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
@@ -160,11 +165,11 @@ export async function sideBySide(chosen, atOnce, work) {
  * Runs one suite; resolves with `{ passed, failed, output }` and never throws for a failing test. Where a few failed, `again` runs
  * them once more, to be called when nothing else runs, and resolves with what then counts.
  */
-export async function runSuite(suite, { fast = false } = {}) {
+export async function runSuite(suite, { fast = false, passOn } = {}) {
   try {
     for (const prepare of suite.prepare ?? []) await prepare();
     if (suite.needs) await build(suite.needs, { fast });
-    return await suite.run();
+    return await suite.run(passOn);
   } catch (error) {
     return { passed: 0, failed: 1, output: error.message };
   }
@@ -184,14 +189,46 @@ async function checks(...commands) {
   return total;
 }
 
+const cargoResult = ({ code, output }) => counted(code, output, /^test result: \w+\. (\d+) passed; (\d+) failed/gm);
+const cargoFailed = (output) => [...output.matchAll(/^test (\S+) \.\.\. FAILED$/gm)].map((found) => found[1]);
+
+/** Tests that cargo compiles, and starts one program after the other. */
 async function cargoTests(args, { env, timeout }) {
   const start = (more) => run('cargo', [...args, ...more], { cwd: root, env, check: false, show: true, keepAll: true, timeout });
-  const result = ({ code, output }) => counted(code, output, /^test result: \w+\. (\d+) passed; (\d+) failed/gm);
   const compiled = await run('cargo', [...args, '--no-run'], { cwd: root, env, check: false, behind: true, keepAll: true, timeout });
   if (compiled.code !== 0) return { passed: 0, failed: 1, output: compiled.output };
   const first = await start([]);
-  const failed = [...first.output.matchAll(/^test (\S+) \.\.\. FAILED$/gm)].map((found) => found[1]);
-  return aloneOnceMore(result(first), failed, async (names) => result(await start(['--', '--exact', ...names])));
+  return aloneOnceMore(cargoResult(first), cargoFailed(first.output), async (names) => cargoResult(await start(['--', '--exact', ...names])));
+}
+
+/**
+ * Native tests. Cargo only compiles them, and its turn is passed on then; most programs of tests wait for sockets and deadlines, so two
+ * run at a time, those named `first` before the others.
+ */
+async function nativeTests(chosen, { timeout, first = [], passOn = () => undefined }) {
+  const args = ['test', '--locked', ...chosen];
+  const show = { cwd: root, check: false, show: true, keepAll: true, timeout };
+  const compiled = await run('cargo', [...args, '--no-run', '--message-format=json'], { cwd: root, check: false, behind: true, keepAll: true, timeout });
+  const messages = compiled.output.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+  if (compiled.code !== 0) {
+    const said = messages.map((message) => message.message?.rendered ?? '').join('');
+    return { passed: 0, failed: 1, output: said + compiled.output.replace(/^\{.*\n?/gm, '') };
+  }
+  passOn();
+  const programs = messages.filter(({ executable, profile }) => executable && profile.test).map(({ executable, target }) => ({ name: target.name, executable }));
+  const begun = ({ name }) => (first.includes(name) ? first.indexOf(name) : first.length);
+  const outcomes = await sideBySide(programs.toSorted((a, b) => begun(a) - begun(b)), 2, ({ executable }) => run(executable, [], show));
+  if (!chosen.includes('--test')) outcomes.push(await run('cargo', [...args, '--doc'], show));
+  const total = { passed: 0, failed: 0, output: '' };
+  for (const outcome of outcomes) {
+    // A program without a test is no failure.
+    const { passed, failed } = outcome.code === 0 ? { ...cargoResult(outcome), failed: 0 } : cargoResult(outcome);
+    total.passed += passed;
+    total.failed += failed;
+    if (failed) total.output += outcome.output;
+  }
+  if (total.passed === 0) return { ...total, failed: total.failed || 1 };
+  return aloneOnceMore(total, cargoFailed(total.output), async (names) => cargoResult(await run('cargo', [...args, '--no-fail-fast', '--', '--exact', ...names], show)));
 }
 
 function wasmTests(browser) {
