@@ -98,7 +98,7 @@ export class MailIdentityElement extends PlainElement {
   }
 
   private withdrawal(one: NamedSite, what: string): unknown {
-    return html`<button class="button quiet" data-testid="identity-withdraw" aria-label=${`Withdraw ${what}`} ?disabled=${this.busy} @click=${() => void this.withdraw(one, what)}>Withdraw…</button>`;
+    return html`<button class="button" data-testid="identity-withdraw" aria-label=${`Withdraw ${what}`} ?disabled=${this.busy} @click=${() => void this.withdraw(one, what)}>Withdraw…</button>`;
   }
 
   /** What the identity says of a site that this browser knows: that it is there, or where its readers go on to. */
@@ -181,7 +181,7 @@ export class MailIdentityElement extends PlainElement {
   private async withdraw({ site, name }: NamedSite, what: string): Promise<void> {
     const sure = await confirmDialog({
       title: `Withdraw ${what}?`,
-      text: 'Your identity names it no more: its readers are told that it was yours, and nobody is led on from its address. The site stays where it is. That it was yours stays in the history of your identity, which everybody can read. You can sign it again later.',
+      text: 'Your identity names it no more: its readers are told that it was yours, and nobody is led on from its address. The site stays where it is. That it was yours stays in the history of your identity, which everybody can read. Where it was published from it can be signed again.',
       action: 'Withdraw it',
     });
     if (!sure) return;
