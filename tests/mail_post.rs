@@ -3,6 +3,8 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used)]
 
+#[path = "mail/concurrent.rs"]
+mod concurrent;
 #[path = "mail/devices.rs"]
 mod devices;
 #[path = "mail/forger.rs"]

@@ -12,6 +12,7 @@ use crate::proto::mail::message::Body;
 use crate::proto::mail::post::{
     IdentityStage, Job, Letter, Output, ParcelView, Ref, Stage, Standing, Status, hex, safety,
 };
+use crate::proto::name::Name;
 
 pub(super) fn write(output: Output) -> JsValue {
     let out = Object::new();
@@ -89,7 +90,10 @@ pub(super) fn write(output: Output) -> JsValue {
         Output::Identity {
             stage,
             devices,
+            sites,
             forks,
+            open,
+            settled,
             lost,
             on_paper,
             name,
@@ -103,6 +107,13 @@ pub(super) fn write(output: Output) -> JsValue {
                     .with("seen", device.seen as f64);
                 all.push(&device.value());
             }
+            let named = Array::new();
+            for (site, key) in sites {
+                let site = Object::new()
+                    .with("site", site)
+                    .with("name", Name(key.0).to_string());
+                named.push(&site.value());
+            }
             let state = match stage {
                 IdentityStage::None => "none",
                 IdentityStage::Looking if lost => "lost",
@@ -115,7 +126,10 @@ pub(super) fn write(output: Output) -> JsValue {
             out.with("do", "identity")
                 .with("state", state)
                 .with("devices", all)
+                .with("sites", named)
                 .with("forks", forks as f64)
+                .with("open", open as f64)
+                .with("settled", settled as f64)
                 .with("onPaper", on_paper)
                 .with("name", name)
         }

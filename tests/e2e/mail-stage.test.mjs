@@ -396,6 +396,43 @@ for (const kind of kinds) {
     await reader.says('identity-sites', /dmail:y{52} 3/);
     await reader.click('identity-sign');
     assert.equal(await called('setSite'), `setSite 3 ${name}`);
+    // What it names besides, from another machine, is listed with its address, and either is withdrawn after a question, with the keyboard alone.
+    const far = `k51${'x'.repeat(59)}`;
+    await reader.page.$eval('[data-testid="identity-sites"]', (list) => (list.open = true));
+    await reader.box((box, far) => box.setSite(9, far), far);
+    const rows = () => reader.page.$$eval('[data-testid="identity-site"]', (all) => all.map((row) => row.innerText));
+    const withdrawn = (number) => reader.box((box, number) => !box.now.sites.some(({ site }) => site === number), number);
+    await until('both are listed', async () => (await rows()).length === 2);
+    assert.match((await rows())[1], new RegExp(`dmail:y{52} 9[^]*${far}`));
+    assert.equal(await reader.page.$eval('[data-state="elsewhere"] a', (link) => link.hash), `#/s/${far}/`);
+    const press = async (row) => {
+      await reader.page.$eval(`${row} [data-testid="identity-withdraw"]`, (button) => button.focus());
+      await reader.page.keyboard.press('Enter');
+      await reader.see('confirm-yes');
+    };
+    await press('[data-state="elsewhere"]');
+    assert.equal(await reader.page.evaluate(() => document.activeElement.value), 'no', 'nothing is withdrawn by pressing twice');
+    await reader.page.keyboard.press('Enter');
+    await reader.gone('confirm-yes');
+    assert.equal((await rows()).length, 2);
+    await press('[data-state="elsewhere"]');
+    await reader.page.keyboard.press('Tab');
+    await reader.page.keyboard.press('Enter');
+    await until('it is gone from the list', async () => (await rows()).length === 1);
+    assert.equal(await withdrawn(9), true);
+    await until('the keyboard goes on from the list', () => reader.page.evaluate(() => document.activeElement.localName === 'summary'));
+    await press('[data-testid="identity-site"]');
+    await reader.page.keyboard.press('Tab');
+    await reader.page.keyboard.press('Enter');
+    await until('the own one is withdrawn', () => withdrawn(3));
+    await reader.see('identity-sign');
+    await reader.gone('identity-withdraw');
+    // Machines that signed at the same moment are called just that.
+    await reader.box((box) => box.setState({ concurrent: 'open' }));
+    await reader.says('identity-concurrent', /does not count yet/);
+    await reader.box((box) => box.setState({ concurrent: 'settled' }));
+    await reader.says('identity-concurrent', /Both changes count/);
+    assert.equal(await reader.page.$('[data-testid="mail-forked"]'), null);
     await reader.click('identity-paper');
     await answer();
     assert.equal(await called('changeKeys'), `changeKeys - > ${paper}`);

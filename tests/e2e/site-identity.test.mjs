@@ -1,5 +1,5 @@
 // A person with an identity publishes a site that says whose it is, and a reader in another browser is told so; then what the page knows of
-// their sites, and readers who are led on to another address and back.
+// their sites, readers who are led on to another address and back, and a site that is withdrawn.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -107,6 +107,21 @@ for (const kind of kinds) {
     await until('the page to say so', async () => /leads its readers on to “Park”/.test(await me.text('identity-sites')));
     await (await me.see('identity-move')).select(name);
     assert.deepEqual({ ...(await owner('here')) }, { id, site: 0, state: 'here' });
+
+    // It is withdrawn and signed again; a browser that no longer knows its sites still lists what the chain names.
+    await me.click('identity-withdraw');
+    await me.click('confirm-yes');
+    assert.deepEqual({ ...(await owner('withdrawn')) }, { id, site: 0, state: 'withdrawn' });
+    await until('nothing to be left to withdraw', async () => (await me.find('identity-withdraw')) === null);
+    await until('the page to say so', async () => /does not name it any more/.test(await me.text('identity-sites')));
+    await me.click('identity-sign');
+    assert.deepEqual({ ...(await owner('here')) }, { id, site: 0, state: 'here' });
+    await me.page.evaluate(() => {
+      localStorage.removeItem('gyre.my-sites');
+      dispatchEvent(new StorageEvent('storage', { key: 'gyre.my-sites', storageArea: localStorage }));
+    });
+    const rows = () => me.page.$$eval('[data-testid="identity-site"]', (all) => all.map((row) => [row.dataset.state, row.querySelector('a')?.textContent]));
+    await until(async () => `the site to be listed with its address; there are ${JSON.stringify(await rows())}`, async () => JSON.stringify(await rows()) === JSON.stringify([['elsewhere', name]]));
     me.quiet();
     reader.quiet();
   });

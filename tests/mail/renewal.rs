@@ -22,7 +22,7 @@ fn renewal(shown: Option<[u8; 32]>, heir: [u8; 32], keep: Option<usize>) -> Chan
     }
 }
 
-fn change(world: &mut World, n: usize, change: Change) -> Result<(), IdentityError> {
+pub fn change(world: &mut World, n: usize, change: Change) -> Result<(), IdentityError> {
     let now = world.now;
     let post = world.people[n].post.as_mut().unwrap();
     let done = post.change(change, now);
@@ -32,7 +32,7 @@ fn change(world: &mut World, n: usize, change: Change) -> Result<(), IdentityErr
 }
 
 /// The chain that the index gives for somebody.
-fn known(world: &World, id: Id) -> Chain {
+pub fn known(world: &World, id: Id) -> Chain {
     let bytes = &world.records[&record::routing_key(id)[..]];
     Chain::parse(id, bytes).unwrap()
 }

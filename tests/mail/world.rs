@@ -53,6 +53,9 @@ pub struct Device {
     /// Those whose identities contradict themselves, and how often one's own does.
     pub forked: BTreeSet<Id>,
     pub forks: usize,
+    /// Forks of one's own machines: those that wait to be signed again, and those of which nothing is lost.
+    pub open: usize,
+    pub settled: usize,
     /// Who has given theirs up.
     pub ended: BTreeMap<Id, bool>,
     /// Keys that were looked up, and when.
@@ -132,6 +135,8 @@ impl World {
             names: BTreeMap::new(),
             forked: BTreeSet::new(),
             forks: 0,
+            open: 0,
+            settled: 0,
             ended: BTreeMap::new(),
             on_paper: false,
             looked_up: Vec::new(),
@@ -531,11 +536,14 @@ impl World {
                 devices,
                 on_paper,
                 forks,
+                open,
+                settled,
                 ..
             } => {
                 device.on_paper = on_paper;
                 device.stage = Some(stage);
                 device.forks = forks;
+                (device.open, device.settled) = (open, settled);
                 device.devices = devices.iter().map(|device| device.key).collect();
             }
             Output::Sync(_, data) => device.synced.push(data),

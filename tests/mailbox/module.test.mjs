@@ -139,6 +139,15 @@ test('the keys of an identity go on paper, are changed with it, and end it, also
   await here.call('setSite', 0, name);
   assert.equal((await acts()).at(-1), 'site', 'the keys of the epoch are there in the next run');
   await assert.rejects(here.call('setSite', 0, 'nonsense'), { code: 'BAD_NAME' });
+  await here.call('setSite', 7, name);
+  const named = async () => (await here.call('state')).sites;
+  assert.deepEqual(await named(), [{ site: 0, name }, { site: 7, name }]);
+  await here.call('setSite', 0, null);
+  assert.deepEqual(await named(), [{ site: 7, name }]);
+  await here.stop();
+  here = here.again();
+  assert.deepEqual(await named(), [{ site: 7, name }], 'also in the next run');
+  assert.equal((await here.call('state')).concurrent, null);
   assert.deepEqual(await state(), { standing: 'in', onPaper: true, id: before.id });
   await here.call('giveUp', second);
   assert.deepEqual(await state(), { standing: 'ended', onPaper: true, id: before.id });

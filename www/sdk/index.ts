@@ -26,6 +26,7 @@ export type {
   Folder,
   FoundThreads,
   IdentityStep,
+  NamedSite,
   Mail,
   MailAttachment,
   Mailbox,

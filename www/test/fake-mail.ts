@@ -249,7 +249,7 @@ class FakePost implements Post {
   #identity(): void {
     const { name } = this.#saved;
     const devices = name === null ? [] : [true, false].map((me) => ({ key: (me ? 'd' : 'e').repeat(64), me, since: 1, seen: 1 }));
-    this.#outputs.push({ do: 'identity', state: name === null ? 'none' : 'ready', devices, forks: 0, onPaper: false, name: name ?? '' });
+    this.#outputs.push({ do: 'identity', state: name === null ? 'none' : 'ready', devices, sites: [], forks: 0, open: 0, settled: 0, onPaper: false, name: name ?? '' });
   }
 
   #stranger(id: string): PostContact {

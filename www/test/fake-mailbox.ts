@@ -30,7 +30,7 @@ interface Flags {
 export const ME = 'y'.repeat(52);
 
 export class FakeMailbox extends EventTarget implements Mailbox {
-  now: MailState = { state: 'none', id: null, name: null, link: null, unread: 0, requests: 0, devices: [], forked: false, standing: 'in', onPaper: false, findable: true, network: 'online' };
+  now: MailState = { state: 'none', id: null, name: null, link: null, unread: 0, requests: 0, devices: [], forked: false, concurrent: null, sites: [], standing: 'in', onPaper: false, findable: true, network: 'online' };
   mails: Mail[] = [];
   people: Contact[] = [];
   chosen: MailSettings = { readReceipts: false, stampBits: 20, strangers: 'ask', notifications: false };
@@ -242,6 +242,8 @@ export class FakeMailbox extends EventTarget implements Mailbox {
 
   async setSite(site: number, name: string | null): Promise<void> {
     await this.#called(`setSite ${site} ${name}`);
+    const others = this.now.sites.filter((one) => one.site !== site);
+    this.setState({ sites: [...others, ...(name === null ? [] : [{ site, name }])].sort((a, b) => a.site - b.site) });
   }
 
   async history(): Promise<IdentityStep[]> {

@@ -14,19 +14,34 @@
 //! arrival decides nothing.
 
 use super::chain::Chain;
-use super::op::Op;
-use super::{Id, IdentityError, OpId, WINDOW};
-use crate::proto::ordered::Map;
+use super::op::{Act, Op};
+use super::{Id, IdentityError, Key, OpId, WINDOW};
+use crate::proto::ordered::{Map, Set};
 use crate::proto::sorting::sort_by;
 
 /// Most branches of one identity that are remembered. Ours: more than one is rare, and the one that counts always stays.
 pub const MAX_BRANCHES: usize = 4;
+
+/// Seconds for which what does not count may be that of a machine which has not yet heard so. Ours: four times the six hours after which
+/// a machine looks its own chain up.
+pub const SETTLE: u64 = 24 * 3600;
 
 /// When operations were first seen, in seconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     first: Map<OpId, u64>,
     now: u64,
+}
+
+/// What a fork is a sign of, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sort {
+    /// Two who do not know of each other's doing, or do not agree to it.
+    Contradiction,
+    /// Machines of one person can have signed at the same moment: the one whose operation does not count has not yet signed again.
+    Open,
+    /// All that the side which does not count has done was done again after what counts.
+    Settled,
 }
 
 /// Two operations after the same one.
@@ -38,6 +53,8 @@ pub struct Fork {
     pub counts: OpId,
     /// What does not.
     pub refused: OpId,
+    /// What it is a sign of.
+    pub sort: Sort,
 }
 
 /// What a chain that was brought changed.
@@ -107,8 +124,8 @@ pub fn choose<'a>(chains: &'a [Chain], seen: &Seen) -> Option<&'a Chain> {
     left.first().copied()
 }
 
-/// Where these chains part from the one that counts, each contradiction once.
-pub fn forks(chains: &[Chain], counts: &Chain) -> Vec<Fork> {
+/// Where these chains part from the one that counts, each fork once, at `now` in seconds since 1970.
+pub fn forks(chains: &[Chain], counts: &Chain, seen: &Seen, now: u64) -> Vec<Fork> {
     let mut found: Vec<_> = chains
         .iter()
         .filter_map(|other| {
@@ -118,12 +135,60 @@ pub fn forks(chains: &[Chain], counts: &Chain) -> Vec<Fork> {
                 after: counts.ids()[place.checked_sub(1)?],
                 counts: counts.ids()[place],
                 refused: other.ids()[place],
+                sort: sort(counts, other, place, seen, now),
             })
         })
         .collect();
+    // Of branches that begin alike, the worst comes first.
     sort_by(&mut found, Ord::cmp);
-    found.dedup();
+    found.dedup_by_key(|fork| fork.refused);
     found
+}
+
+/// What it is a sign of that `other` parts from what counts at `place`.
+fn sort(counts: &Chain, other: &Chain, place: usize, seen: &Seen, now: u64) -> Sort {
+    let (ours, theirs) = (&counts.ops()[place..], &other.ops()[place..]);
+    let base = place.checked_sub(1).and_then(|last| counts.back_to(last));
+    let Some(base) = base.filter(|_| theirs.iter().all(|op| op.rank() == 0)) else {
+        return Sort::Contradiction;
+    };
+    // All machines that have the key of an epoch name one key for mail in it.
+    let epoch = ours.iter().take_while(|op| op.rank() == 0);
+    let mail = epoch.chain(theirs).filter_map(|op| match op.act() {
+        Act::SetMail(key) => *key,
+        _ => None,
+    });
+    let mail: Set<Key> = base.state().mail.into_iter().chain(mail).collect();
+    let last = other.ids()[other.ids().len() - 1];
+    let fresh = seen
+        .first
+        .get(&last)
+        .is_some_and(|at| now.saturating_sub(*at) <= SETTLE);
+    let done = |act: &Act| ours.iter().any(|op| op.act() == act);
+    match mail.len() <= 1 {
+        true if differences(&base, other).iter().all(done) => Sort::Settled,
+        true if fresh && ours[0].rank() == 0 => Sort::Open,
+        _ => Sort::Contradiction,
+    }
+}
+
+/// What leads from what one chain says to what the other does, but for its keys.
+fn differences(from: &Chain, to: &Chain) -> Vec<Act> {
+    let (from, to) = (from.state(), to.state());
+    let added = to.devices.iter().filter(|key| !from.devices.contains(*key));
+    let removed = from.devices.iter().filter(|key| !to.devices.contains(*key));
+    let mail = (from.mail != to.mail).then_some(Act::SetMail(to.mail));
+    let sites: Set<u32> = from.sites.keys().chain(to.sites.keys()).copied().collect();
+    let moved = sites.iter().filter_map(|site| {
+        let key = to.sites.get(site).copied();
+        (from.sites.get(site).copied() != key).then_some(Act::SetSite { site: *site, key })
+    });
+    added
+        .map(|key| Act::AddDevice(*key))
+        .chain(removed.map(|key| Act::RemoveDevice(*key)))
+        .chain(mail)
+        .chain(moved)
+        .collect()
 }
 
 fn best(chains: &[&Chain], place: usize, seen: &Seen) -> OpId {
@@ -191,9 +256,15 @@ impl Lineage {
         &self.seen
     }
 
-    /// The contradictions, to be shown.
-    pub fn forks(&self) -> Vec<Fork> {
-        forks(&self.branches, self.chain())
+    /// Where its branches part, to be shown, at `now` in seconds since 1970.
+    pub fn forks(&self, now: u64) -> Vec<Fork> {
+        forks(&self.branches, self.chain(), &self.seen, now)
+    }
+
+    /// Whether it contradicts itself, at `now` in seconds since 1970.
+    pub fn contradicts(&self, now: u64) -> bool {
+        let mut forks = self.forks(now).into_iter();
+        forks.any(|fork| fork.sort == Sort::Contradiction)
     }
 
     /// Takes a chain that has been checked, at `now` in seconds since 1970.

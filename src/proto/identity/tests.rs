@@ -9,7 +9,7 @@ use ipld_core::ipld::Ipld;
 use proptest::prelude::*;
 
 use super::chain::Chain;
-use super::fork::{Brought, Lineage, MAX_BRANCHES, Seen, choose, forks};
+use super::fork::{Brought, Lineage, MAX_BRANCHES, SETTLE, Seen, Sort, choose, forks};
 use super::op::{Act, Keys, Op};
 use super::owner::Owner;
 use super::*;
@@ -510,7 +510,7 @@ proptest! {
         let shuffled: Vec<_> = order.iter().map(|at| chains[*at].clone()).collect();
         let chosen = choose(&chains, &Seen::default()).unwrap();
         prop_assert_eq!(choose(&shuffled, &Seen::default()).unwrap().head(), chosen.head());
-        prop_assert_eq!(forks(&shuffled, chosen), forks(&chains, chosen));
+        prop_assert_eq!(forks(&shuffled, chosen, &Seen::default(), now), forks(&chains, chosen, &Seen::default(), now));
         // And as they arrive, one by one.
         let mut lineage = Lineage::new(shuffled[0].clone(), now).unwrap();
         for chain in &shuffled[1..] {

@@ -1,13 +1,13 @@
 /** The keys of one's identity: on paper, changed, taken back from a thief, given up. Whatever it is, it says first what follows, and asks. */
 
-import type { IdentityStep, SiteOwner } from 'gyre';
+import type { IdentityStep, NamedSite, SiteOwner } from 'gyre';
 import { html, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { confirmDialog } from '../components/confirm-dialog.js';
 import { PlainElement } from '../element.js';
 import { placesToAsk, WORDS, wordsIn, wordsProblem } from '../lib/words.js';
 import type { MySite } from '../lib/my-sites.js';
-import { publishAddress } from '../lib/router.js';
+import { publishAddress, siteAddress } from '../lib/router.js';
 import { mySites } from '../publishing.js';
 import { session } from '../session.js';
 import { watch } from '../watching.js';
@@ -50,7 +50,7 @@ export class MailIdentityElement extends PlainElement {
   }
 
   private overview(): unknown {
-    const { standing, onPaper } = desk.state ?? {};
+    const { standing, onPaper, concurrent } = desk.state ?? {};
     if (standing === 'ended') return html`<p data-testid="identity-ended">You have given this identity up. Nobody sends to it any more, and nothing is sent from it. What is here can still be read and exported.</p>`;
     if (standing === 'out') {
       return html`<p class="note note-warm" role="alert">${icon('alert')}<span>This machine no longer belongs to your identity: it was removed, or the keys were changed on another machine. It gets no mail.</span></p>
@@ -59,6 +59,7 @@ export class MailIdentityElement extends PlainElement {
           <button class="button" data-testid="identity-back" @click=${() => this.begin('back')}>It was not me: undo it</button></div>`;
     }
     return html`
+      ${concurrent === null || concurrent === undefined ? nothing : html`<p class=${concurrent === 'open' ? 'note note-warm' : 'hint'} data-testid="identity-concurrent" data-state=${concurrent}>${concurrent === 'open' ? icon('alert') : nothing}<span>${CONCURRENT[concurrent]}</span></p>`}
       ${
         onPaper
           ? html`<p data-testid="identity-paper-made">Whoever takes this machine cannot take your identity: for that it needs your 24 <strong>recovery words</strong>, which are on your paper alone.</p>
@@ -80,10 +81,31 @@ export class MailIdentityElement extends PlainElement {
   /** Own sites can hang from the identity, so that their readers can be led on when a key is changed. */
   private sites(): unknown {
     const all = mySites.all();
-    if (all.length === 0) return nothing;
+    const named = desk.state?.sites ?? [];
+    const shown = new Set(all.map((mine) => this.named(mine)));
+    const others = named.filter((one) => !shown.has(one));
+    if (all.length + others.length === 0) return nothing;
     return html`<details data-testid="identity-sites" @toggle=${(event: Event) => (event.target as HTMLDetailsElement).open && void this.lookAtSites()}><summary>Your sites</summary>
       <p>A site that says that it is yours, and that your identity names, is shown as yours to its readers, and they follow you if you move it to another address. The site says so if you choose that when you publish it. Everybody can see which sites an identity names.</p>
-      <ul class="devices">${all.map((site) => this.site(site, all))}</ul></details>`;
+      <ul class="devices">${all.map((site) => this.site(site, all))}${others.map((one) => this.other(one))}</ul></details>`;
+  }
+
+  /** What the identity names without this browser having published it. */
+  private other(one: NamedSite): unknown {
+    return html`<li class="owned" data-testid="identity-site" data-state="elsewhere"><div><strong>A site of another machine</strong> <code class="wrap soft">dmail:${desk.state?.id} ${one.site}</code>
+      <p class="hint">Your identity names it, and this browser has not published it: <a class="wrap" href=${siteAddress(one.name)}>${one.name}</a></p></div>
+      ${this.withdrawal(one, `the site ${one.name.slice(0, 12)}…`)}</li>`;
+  }
+
+  private withdrawal(one: NamedSite, what: string): unknown {
+    return html`<button class="button" data-testid="identity-withdraw" aria-label=${`Withdraw ${what}`} ?disabled=${this.busy} @click=${() => void this.withdraw(one, what)}>Withdraw…</button>`;
+  }
+
+  /** What the identity says of a site that this browser knows: that it is there, or where its readers go on to. */
+  private named(mine: MySite): NamedSite | undefined {
+    const owner = this.ownerOf(mine.name);
+    const number = owner?.site ?? mine.site;
+    return desk.state?.sites.find(({ site, name }) => site === number && (name === mine.name || name === owner?.name || mySites.named(name) !== undefined));
   }
 
   private site(mine: MySite, all: readonly MySite[]): unknown {
@@ -92,6 +114,7 @@ export class MailIdentityElement extends PlainElement {
     const number = owner?.site ?? site;
     const at = owner?.name ?? name;
     const named = owner?.state === 'here' || owner?.state === 'moved';
+    const said = this.named(mine);
     return html`<li class="owned" data-testid="identity-site" data-state=${owner?.state ?? 'none'}><div><strong>${label(mine)}</strong> <code class="wrap soft">dmail:${desk.state?.id} ${number}</code><p class="hint">${this.standing(mine, owner)}</p></div>
       ${named ? nothing : html`<button class="button" data-testid="identity-sign" ?disabled=${this.busy} @click=${() => void this.name(mine, number, mine)}>Sign</button>`}
       ${
@@ -102,14 +125,15 @@ export class MailIdentityElement extends PlainElement {
               ${mySites.named(at) ? nothing : html`<option value=${at} selected>${at.slice(0, 12)}</option>`}
             </select></div>`
           : nothing
-      }</li>`;
+      }
+      ${said ? this.withdrawal(said, `“${label(mine)}”`) : nothing}</li>`;
   }
 
-  private standing({ site }: MySite, owner: SiteOwner | null): unknown {
-    if (owner === null) return html`It does not say whose it is. <a href=${publishAddress(site)}>Publish a version that does</a>, or put this line into its file <code>.well-known/gyre-identity</code>.`;
+  private standing(mine: MySite, owner: SiteOwner | null): unknown {
+    if (owner === null) return html`It does not say whose it is${this.named(mine) ? ', though your identity names it' : ''}. <a href=${publishAddress(mine.site)}>Publish a version that does</a>, or put this line into its file <code>.well-known/gyre-identity</code>.`;
     if (owner.state !== 'moved') return STANDS[owner.state];
     const to = mySites.named(owner.name ?? '');
-    return `Your identity leads its readers on to ${to ? `“${label(to)}”` : 'another address'}.`;
+    return html`Your identity leads its readers on to ${to ? `“${label(to)}”` : html`<a class="wrap" href=${siteAddress(owner.name ?? '')}>${owner.name}</a>`}.`;
   }
 
   /** What is known of a site, if that is about this identity. */
@@ -151,6 +175,25 @@ export class MailIdentityElement extends PlainElement {
     const owner = this.ownerOf(from.name);
     // Others hear of it in a moment; it is so already.
     if (done && owner) this.owners = new Map(this.owners).set(from.name, { id: owner.id, site: number, ...(to === from ? { state: 'here' } : { state: 'moved', name: to.name }) });
+  }
+
+  /** The identity names a site no more. */
+  private async withdraw({ site, name }: NamedSite, what: string): Promise<void> {
+    const sure = await confirmDialog({
+      title: `Withdraw ${what}?`,
+      text: 'Your identity names it no more: its readers are told that it was yours, and nobody is led on from its address. The site stays where it is. That it was yours stays in the history of your identity, which everybody can read. Where it was published from it can be signed again.',
+      action: 'Withdraw it',
+    });
+    if (!sure) return;
+    const done = await this.run((box) => box.setSite(site, null), 'Withdrawn. Your contacts and readers can look it up.');
+    if (!done) return;
+    const id = desk.state?.id ?? '';
+    const gone = [...this.owners].filter(([at, owner]) => owner?.id === id && owner.site === site && (at === name || owner.name === name));
+    // Others hear of it in a moment; it is so already.
+    if (gone.length > 0) this.owners = new Map([...this.owners, ...gone.map(([at]): [string, SiteOwner] => [at, { id, site, state: 'withdrawn' }])]);
+    await this.updateComplete;
+    // The button that was pressed is gone.
+    this.querySelector<HTMLElement>('[data-testid="identity-sites"] > summary')?.focus();
   }
 
   private form(doing: Doing): unknown {
@@ -293,6 +336,10 @@ const STANDS: Record<Exclude<SiteOwner['state'], 'moved'>, string> = {
   here: 'It says that it is yours, and your identity names it.',
   withdrawn: 'It says that it is yours, and your identity does not name it any more.',
   unknown: 'It says that it is yours, and your identity was not found to name it: sign.',
+};
+const CONCURRENT: Record<'open' | 'settled', string> = {
+  open: 'Two of your machines changed your identity at the same moment, and one of the changes does not count yet: that machine signs it again when it is there. If you did not use two machines, somebody else has your keys: change them.',
+  settled: 'Two of your machines once changed your identity at the same moment. Both changes count.',
 };
 const WHAT: Record<Doing, string> = {
   paper: '',

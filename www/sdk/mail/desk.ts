@@ -60,7 +60,7 @@ export class Desk {
   readonly courier: Courier;
   readonly #wanted: Wanted;
   readonly #parts: DeskParts;
-  #identity: IdentitySaid = { do: 'identity', state: 'none', devices: [], forks: 0, onPaper: false, name: '' };
+  #identity: IdentitySaid = { do: 'identity', state: 'none', devices: [], sites: [], forks: 0, open: 0, settled: 0, onPaper: false, name: '' };
   #settings: MailSettings;
   readonly #identityHeard = new Set<() => void>();
   readonly #bodies = new Map<string, { retry: ReturnType<typeof setTimeout> | undefined; tries: number }>();

@@ -6,7 +6,7 @@
  */
 
 import { loaded } from '../lazy.js';
-import type { IdentityStep } from './types.js';
+import type { IdentityStep, NamedSite } from './types.js';
 
 /** An attachment in the swarm. */
 export interface Enclosure {
@@ -87,7 +87,12 @@ export interface IdentitySaid {
   /** The next key and the recovery key are on paper alone. */
   readonly onPaper: boolean;
   readonly devices: readonly { readonly key: string; readonly me: boolean; readonly since: number; readonly seen: number }[];
+  /** The sites that the identity names, and the names that they have now. */
+  readonly sites: readonly NamedSite[];
+  /** Contradictions; forks of one's own machines of which one side waits to be signed again; those of which nothing is lost. */
   readonly forks: number;
+  readonly open: number;
+  readonly settled: number;
   readonly name: string;
 }
 

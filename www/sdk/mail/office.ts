@@ -292,7 +292,7 @@ export class Office implements MailOffice {
   // ── what is said ──
 
   async #state(): Promise<MailState> {
-    const nothing = { id: null, name: null, link: null, unread: 0, requests: 0, devices: [], forked: false, standing: 'in', onPaper: false, findable: false, network: this.#network() } as const;
+    const nothing = { id: null, name: null, link: null, unread: 0, requests: 0, devices: [], forked: false, concurrent: null, sites: [], standing: 'in', onPaper: false, findable: false, network: this.#network() } as const;
     if (!this.#desk) {
       const { state: keys, locks } = await this.#parts.custody.keyState();
       if (keys === 'missing') return { ...nothing, state: 'none' };
@@ -312,7 +312,7 @@ export class Office implements MailOffice {
     }
     const desk = this.#desk;
     if (!desk) return { ...nothing, state: 'starting' };
-    const { state, name, forks, devices, onPaper } = desk.identity;
+    const { state, name, forks, open, settled, devices, sites, onPaper } = desk.identity;
     if (state === 'none' || state === 'lost') return { ...nothing, state: 'none' };
     const [unread, requests] = await Promise.all([desk.box.count('unread'), desk.box.count('requests')]);
     const id = desk.people.me;
@@ -325,6 +325,8 @@ export class Office implements MailOffice {
       requests,
       devices: devices.map(({ key, me, since }) => ({ key, me, since })),
       forked: forks > 0,
+      concurrent: open > 0 ? 'open' : settled > 0 ? 'settled' : null,
+      sites,
       standing: state === 'ended' ? 'ended' : state === 'removed' ? 'out' : 'in',
       onPaper,
       findable: desk.findable,

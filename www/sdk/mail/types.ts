@@ -35,6 +35,13 @@ export interface MailState {
   /** Somebody has used the keys of this identity against it; docs/identity.md says what counts then. */
   readonly forked: boolean;
   /**
+   * Machines of this identity have changed it at the same moment: `open` while the one whose change does not count has yet to sign again,
+   * `settled` if all of it counts; `null` if it is neither.
+   */
+  readonly concurrent: 'open' | 'settled' | null;
+  /** The sites that the identity names, by number. Everybody can see them. */
+  readonly sites: readonly NamedSite[];
+  /**
    * `out`: this machine was removed, or the keys were changed elsewhere: {@link Mailbox.rejoin} brings it back. `ended`: the identity was
    * given up. Both read what is here, and neither sends nor gets mail.
    */
@@ -44,6 +51,14 @@ export interface MailState {
   /** Whether others can look this mailbox up: before that, nobody can write to it. */
   readonly findable: boolean;
   readonly network: 'online' | 'searching' | 'offline';
+}
+
+/** A site as an identity names it. */
+export interface NamedSite {
+  /** Which of the identity's sites. */
+  readonly site: number;
+  /** The name that it is published under now, `k51…`. */
+  readonly name: string;
 }
 
 /** Somebody in a header: by id, by the old world's address, or by a name alone. */

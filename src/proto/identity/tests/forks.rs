@@ -38,8 +38,10 @@ fn a_rotation_overrules_a_thief_of_the_current_key() {
         lineage.bring(own.clone(), now),
         Ok(Brought::Forked { counts: true })
     );
-    assert_eq!(lineage.forks().len(), 1);
-    assert_eq!(lineage.forks()[0].after, chain.head());
+    let forks = lineage.forks(now);
+    assert_eq!(forks.len(), 1);
+    assert_eq!(forks[0].after, chain.head());
+    assert_eq!(forks[0].sort, Sort::Contradiction);
     assert_eq!(lineage.bring(thief, now), Ok(Brought::Same));
     owner.act(&mut own, now, Act::AddDevice(public(5))).unwrap();
     assert_eq!(lineage.bring(own.clone(), now), Ok(Brought::Longer));
@@ -161,4 +163,73 @@ fn branches_are_bounded_and_the_one_that_counts_stays() {
         lineage.bring(other, DAY0 + 61 * HOUR),
         Err(IdentityError::OtherIdentity)
     );
+}
+
+/// Two machines of one person sign at once; the one whose operation does not count signs again.
+#[test]
+fn machines_that_sign_at_once_are_no_contradiction_once_both_count() {
+    let root = root();
+    let owner = Owner::new(&root, 0);
+    let trunk = full();
+    let now = trunk.state().time + HOUR;
+    let site = |site, key: Option<u8>| Act::SetSite {
+        site,
+        key: key.map(public),
+    };
+    let with = |chain: &Chain, acts: &[Act]| {
+        let mut chain = chain.clone();
+        for act in acts {
+            owner.act(&mut chain, now, *act).unwrap();
+        }
+        chain
+    };
+    let sorts = |ours: &Chain, theirs: &Chain, at: u64| -> Vec<Sort> {
+        let mut seen = Seen::default();
+        theirs.ids().iter().for_each(|op| seen.note(*op, now));
+        let forks = forks(&[theirs.clone()], ours, &seen, at);
+        forks.into_iter().map(|fork| fork.sort).collect()
+    };
+    let first = with(&trunk, &[site(1, Some(21))]);
+    // A site named, one withdrawn, a machine that comes and one that goes.
+    let acts = [
+        site(2, Some(22)),
+        site(0, None),
+        Act::AddDevice(public(23)),
+        Act::RemoveDevice(*trunk.state().devices.iter().next().unwrap()),
+    ];
+    let second = with(&trunk, &acts);
+    assert_eq!(sorts(&first, &second, now + SETTLE), [Sort::Open]);
+    let late = now + SETTLE + 1;
+    assert_eq!(sorts(&first, &second, late), [Sort::Contradiction]);
+    let again = with(&first, &acts);
+    assert_eq!(sorts(&again, &second, late), [Sort::Settled]);
+    // As long as one is missing it is not.
+    for n in 0..acts.len() {
+        let mut some = acts.to_vec();
+        some.remove(n);
+        let some = with(&first, &some);
+        assert_eq!(sorts(&some, &second, late), [Sort::Contradiction]);
+    }
+    // What was taken back on the side that does not count is not missing.
+    let nothing = with(&trunk, &[site(2, Some(22)), site(2, None)]);
+    assert_eq!(sorts(&first, &nothing, late), [Sort::Settled]);
+    // What was signed again in the next epoch counts as well.
+    let mut renewed = trunk.clone();
+    owner.rotate(&mut renewed, now).unwrap();
+    assert_eq!(sorts(&renewed, &second, now), [Sort::Contradiction]);
+    let renewed = with(&renewed, &acts);
+    assert_eq!(sorts(&renewed, &second, late), [Sort::Settled]);
+    // A mailbox that is moved is a thief's, on whichever side, and whatever is done after it.
+    let taken = with(&trunk, &[Act::SetMail(Some(public(66)))]);
+    assert_eq!(sorts(&first, &taken, now), [Sort::Contradiction]);
+    assert_eq!(sorts(&taken, &first, now), [Sort::Contradiction]);
+    let back = with(
+        &taken,
+        &[Act::SetMail(trunk.state().mail), site(1, Some(21))],
+    );
+    assert_eq!(sorts(&back, &first, now), [Sort::Contradiction]);
+    // So is what the next key signs on the side that does not count.
+    let mut thief = trunk.clone();
+    owner.rotate(&mut thief, now).unwrap();
+    assert_eq!(sorts(&first, &thief, now), [Sort::Contradiction]);
 }

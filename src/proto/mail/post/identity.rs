@@ -7,7 +7,7 @@ use crate::proto::custody::collector::Input as Collecting;
 use crate::proto::custody::stamp::DEFAULT_BITS;
 use crate::proto::identity::card::MAX_NAME_LEN;
 use crate::proto::identity::chain::Chain;
-use crate::proto::identity::fork::{Brought, Lineage};
+use crate::proto::identity::fork::{Brought, Lineage, Sort};
 use crate::proto::identity::op::Act;
 use crate::proto::identity::owner::Owner;
 use crate::proto::identity::{Id, IdentityError, Key, MAX_DEVICES, OpId, record as index};
@@ -16,7 +16,7 @@ use crate::proto::mail::prekey::Prekeys;
 use crate::proto::mail::record::MailRecord;
 use crate::proto::share::clean_name;
 
-use super::renewal::{Former, Turn};
+use super::renewal::{Decided, Former, Turn};
 use super::types::Policy;
 
 /// Milliseconds after which one's own chain is looked up again: another device may have changed it.
@@ -61,6 +61,8 @@ pub(super) struct Me {
     pub(super) turn: Option<Turn>,
     /// The mailbox before this one.
     pub(super) former: Option<Former>,
+    /// What the person had this machine sign that may yet not count. All of it is in the chain, so it is as bounded as that.
+    pub(super) decided: Vec<Decided>,
 }
 
 impl Me {
@@ -85,6 +87,7 @@ impl Me {
             lost: false,
             turn: None,
             former: None,
+            decided: Vec::new(),
         }
     }
 
@@ -144,12 +147,11 @@ impl Post {
         let Some(mut chain) = self.me.chain().cloned() else {
             return;
         };
-        let time = self.unix().max(chain.state().time);
-        let signed = self
-            .signer(&chain)
-            .and_then(|signer| chain.sign(time, Act::RemoveDevice(key), &signer));
-        match signed {
-            Ok(()) => self.bring(chain),
+        match self.sign(&mut chain, Act::RemoveDevice(key)) {
+            Ok(()) => {
+                self.decide(&chain, Act::RemoveDevice(key));
+                self.bring(chain);
+            }
             Err(error) => self.out.push_back(Output::Refused(error.code())),
         }
         self.review_identity();
@@ -199,6 +201,11 @@ impl Post {
             }
             _ => self.review_identity(),
         }
+        // What time alone has made a contradiction was none when it was told last.
+        let forks = self.me.lineage.as_ref().map(|lineage| lineage.forks(now));
+        if forks.is_some_and(|forks| forks.iter().any(|fork| fork.sort != Sort::Settled)) {
+            self.tell_identity();
+        }
     }
 
     /// Sees to it that this device is one of the chain's that counts, unless it was removed.
@@ -232,6 +239,7 @@ impl Post {
         if let Err(error) = self.join(&mut chain) {
             self.out.push_back(Output::Refused(error.code()));
         }
+        self.sign_again(&mut chain);
         if chain.head() != before {
             self.bring(chain);
         }
@@ -338,11 +346,20 @@ impl Post {
             },
         };
         let devices = self.device_keys().into_iter().map(view).collect();
-        let forks = self.me.lineage.as_ref().map(Lineage::forks);
+        let forks = self.me.lineage.as_ref();
+        let forks = forks.map(|lineage| lineage.forks(self.unix()));
+        let forks = forks.unwrap_or_default();
+        let sites = self.me.chain().map(|chain| chain.state().sites.iter());
+        let sites = sites.into_iter().flatten();
+        let sites = sites.map(|(site, key)| (*site, *key)).collect();
+        let number = |sort| forks.iter().filter(|fork| fork.sort == sort).count();
         self.out.push_back(Output::Identity {
             stage: self.me.stage,
             devices,
-            forks: forks.map_or(0, |forks| forks.len()),
+            sites,
+            forks: number(Sort::Contradiction),
+            open: number(Sort::Open),
+            settled: number(Sort::Settled),
             lost: self.me.lost,
             on_paper: self.is_on_paper(),
             name: self.me.name.clone(),

@@ -83,10 +83,11 @@ impl Person {
         self.lineage.as_ref().map(Lineage::chain)
     }
 
-    pub(super) fn forked(&self) -> bool {
+    /// Whether their identity contradicts itself, at `unix` in seconds since 1970.
+    pub(super) fn forked(&self, unix: u64) -> bool {
         self.lineage
             .as_ref()
-            .is_some_and(|lineage| lineage.branches().len() > 1)
+            .is_some_and(|lineage| lineage.contradicts(unix))
     }
 
     pub(super) fn ended(&self) -> bool {
@@ -213,7 +214,7 @@ impl Post {
             name: person.name.clone(),
             petname: person.petname.clone(),
             since: person.since,
-            forked: person.forked(),
+            forked: person.forked(self.unix()),
             ended: person.ended(),
         });
     }
@@ -230,7 +231,7 @@ impl Post {
             name: person.name.clone(),
             petname: person.petname.clone(),
             since: person.since,
-            forked: person.forked(),
+            forked: person.forked(self.unix()),
             ended: person.ended(),
         })
     }
@@ -251,7 +252,7 @@ impl Post {
         let Some(person) = self.people.get_mut(&id) else {
             return;
         };
-        let before = (person.forked(), person.ended());
+        let before = (person.forked(now), person.ended());
         for value in values {
             let Ok(chain) = index::validate(key, value, person.chain(), now) else {
                 continue;
@@ -269,15 +270,16 @@ impl Post {
                 }
             };
         }
-        let now = (person.forked(), person.ended());
+        let after = (person.forked(now), person.ended());
         self.looked(key, good);
         if changed {
             self.save_person(id);
         }
-        if now != before {
+        // What time alone has made a contradiction was none when it was told last.
+        if after != before || after.0 {
             self.tell_contact(id);
         }
-        if now.1 && !before.1 {
+        if after.1 && !before.1 {
             self.stop_sending(id);
         }
     }

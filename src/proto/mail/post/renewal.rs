@@ -7,12 +7,12 @@
 use zeroize::Zeroizing;
 
 use super::record::READ_ON;
-use super::{IdentityStage, Post};
+use super::{IdentityStage, Output, Post};
 use crate::proto::custody::tag::MailboxSecret;
 use crate::proto::identity::chain::Chain;
 use crate::proto::identity::op::Act;
 use crate::proto::identity::owner::{self, Owner};
-use crate::proto::identity::{IdentityError, Key};
+use crate::proto::identity::{IdentityError, Key, OpId, WINDOW};
 use crate::proto::keys::{RootSecret, SiteKey};
 use crate::proto::mail::prekey::Prekeys;
 use crate::proto::mail::record;
@@ -64,6 +64,14 @@ pub(super) struct Former {
     pub(super) until: u64,
 }
 
+/// What the person had this machine sign: a site, or a machine that goes. It is signed again if it does not count; what else a machine signs
+/// follows from what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Decided {
+    pub(super) op: OpId,
+    pub(super) act: Act,
+}
+
 /// An operation of one's own chain, to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
@@ -79,6 +87,16 @@ impl Turn {
             identity: secret.identity_key(0, epoch).seed(),
             mail: secret.mail_key(0, epoch).seed(),
             mailbox: secret.mailbox_secret(0, epoch),
+        }
+    }
+}
+
+impl Decided {
+    /// Whether the later of two takes the place of the earlier.
+    fn is_of_the_same(&self, act: &Act) -> bool {
+        match (&self.act, act) {
+            (Act::SetSite { site, .. }, Act::SetSite { site: other, .. }) => site == other,
+            (ours, other) => ours == other,
         }
     }
 }
@@ -222,6 +240,9 @@ impl Post {
             renewed.sign(time, Act::SetMail(mail), &signer)?;
         }
         self.bring_if_it_counts(renewed)?;
+        // What was undone with the rest is not wanted back.
+        let kept = self.me.chain().map(Chain::ids).unwrap_or_default().to_vec();
+        self.me.decided.retain(|decided| kept.contains(&decided.op));
         self.me.device = seed;
         if let Some(turn) = turn {
             self.take_turn(turn);
@@ -251,13 +272,48 @@ impl Post {
         if chain.state().sites.get(&site).copied() == key {
             return Ok(());
         }
-        let time = self.unix().max(chain.state().time);
-        let signer = self.signer(&chain)?;
-        chain.sign(time, Act::SetSite { site, key }, &signer)?;
-        self.bring_if_it_counts(chain)?;
+        let act = Act::SetSite { site, key };
+        self.sign(&mut chain, act)?;
+        self.bring_if_it_counts(chain.clone())?;
+        self.decide(&chain, act);
         self.save_me();
+        self.tell_identity();
         self.put_chain();
         Ok(())
+    }
+
+    /// Signs with the key that counts now.
+    pub(super) fn sign(&self, chain: &mut Chain, act: Act) -> Result<(), IdentityError> {
+        let signer = self.signer(chain)?;
+        chain.sign(self.unix().max(chain.state().time), act, &signer)
+    }
+
+    /// Remembers that the person wanted the last operation of a chain.
+    pub(super) fn decide(&mut self, chain: &Chain, act: Act) {
+        let op = chain.head();
+        let decided = &mut self.me.decided;
+        decided.retain(|decided| !decided.is_of_the_same(&act));
+        decided.push(Decided { op, act });
+    }
+
+    /// Signs again what the person decided here and what does not count: another of their machines signed at the same moment.
+    pub(super) fn sign_again(&mut self, chain: &mut Chain) {
+        let decided = std::mem::take(&mut self.me.decided);
+        for Decided { op, act } in decided {
+            let place = chain.ids().iter().position(|id| *id == op);
+            if let Some(signed) = place.and_then(|place| chain.ops().get(place)) {
+                // Nothing of its rank overrules it any more.
+                if self.unix().saturating_sub(signed.time()) <= WINDOW {
+                    self.me.decided.push(Decided { op, act });
+                }
+                continue;
+            }
+            match self.sign(chain, act) {
+                Ok(()) => self.decide(chain, act),
+                Err(IdentityError::NoChange) => {}
+                Err(error) => self.out.push_back(Output::Refused(error.code())),
+            }
+        }
     }
 
     fn end(&mut self, shown: Option<&RootSecret>) -> Result<(), IdentityError> {

@@ -10,11 +10,13 @@ use super::identity::Stage as IdentityStage;
 use super::inbox::{Lies, Owed};
 use super::outbox::{Kind, Sealed, Stage};
 use super::people::Standing;
+use super::renewal::Decided;
 use super::types::Ref;
 use crate::proto::cbor::Writer;
 use crate::proto::custody::MessageId as DepositId;
 use crate::proto::custody::keep::Keep;
 use crate::proto::identity::fork::Lineage;
+use crate::proto::identity::op::Act;
 use crate::proto::identity::{Id, Key};
 use crate::proto::mail::MailError;
 use crate::proto::mail::message::{Body, Fate, MessageId};
@@ -160,7 +162,7 @@ impl Post {
 
     pub(super) fn save_me(&mut self) {
         let me = &self.me;
-        let mut out = begin(14);
+        let mut out = begin(15);
         out.uint(match me.stage {
             IdentityStage::None => 0,
             IdentityStage::Looking => 1,
@@ -217,6 +219,18 @@ impl Post {
                 out.uint(former.bits.into());
                 out.uint(former.until);
             }
+        }
+        out.array(me.decided.len());
+        for Decided { op, act } in &me.decided {
+            out.array(3);
+            out.bytes(&op.0);
+            let (site, key) = match act {
+                Act::SetSite { site, key } => (1 + u64::from(*site), *key),
+                Act::RemoveDevice(key) => (0, Some(*key)),
+                _ => unreachable!("people decide about sites and machines"),
+            };
+            out.uint(site);
+            out.bytes(key.as_ref().map_or(&[][..], |key| &key.0));
         }
         let name = self.vault.name(ME, &[]);
         let plain = Zeroizing::new(out.0);

@@ -282,8 +282,14 @@ pub enum Output {
         stage: IdentityStage,
         /// Its devices.
         devices: Vec<DeviceView>,
+        /// The sites that it names, by number, and the names that they have now.
+        sites: Vec<(u32, Key)>,
         /// Contradictions in it.
         forks: usize,
+        /// Forks of its own machines, as far as can be seen, of which one side waits to be signed again.
+        open: usize,
+        /// Those of which nothing is lost.
+        settled: usize,
         /// While it is looked for: whether nothing was found so far.
         lost: bool,
         /// Whether the next key and the recovery key are on paper alone.

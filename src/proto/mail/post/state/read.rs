@@ -6,7 +6,7 @@ use super::super::inbox::{Held, Lies, Owed};
 use super::super::notes::Notes;
 use super::super::outbox::{Kind, Outgoing, Parcel, Sealed, Stage};
 use super::super::people::{Person, Standing};
-use super::super::renewal::{Former, Turn};
+use super::super::renewal::{Decided, Former, Turn};
 use super::super::snapshot::name;
 use super::super::types::{Policy, Ref};
 use super::{COUNTS, DEVICE, HELD, ME, OUTGOING, PERSON, SEALED, SYNC, VERSION};
@@ -20,6 +20,7 @@ use crate::proto::custody::tag::{PASS_LEN, Pass, TERMS_LEN, Tag, Terms};
 use crate::proto::custody::{MessageId as DepositId, PeerId, RELAYS_MAX};
 use crate::proto::identity::chain::Chain;
 use crate::proto::identity::fork::{Lineage, Seen};
+use crate::proto::identity::op::Act;
 use crate::proto::identity::{Id, Key, OpId};
 use crate::proto::mail::enclosure::Enclosure;
 use crate::proto::mail::message::{Body, Fate, MessageId, Receipt};
@@ -184,11 +185,39 @@ fn read_me(reader: &mut Reader<'_>, fields: usize) -> Result<Me, MailError> {
             true => None,
             false => read_former(reader)?,
         },
+        // Before there were these, what did not count was lost.
+        decided: match fields < FIELDS_WITH_DECIDED {
+            true => Vec::new(),
+            false => read_decided(reader)?,
+        },
     })
 }
 
 /// Fields of the identity since its keys may follow from another secret.
 const FIELDS_WITH_TURN: usize = 14;
+
+/// Fields of the identity since what the person decided is signed again.
+const FIELDS_WITH_DECIDED: usize = 15;
+
+fn read_decided(reader: &mut Reader<'_>) -> Result<Vec<Decided>, MailError> {
+    let mut all = Vec::new();
+    for _ in 0..reader.array()? {
+        exactly(reader.array()?, 3)?;
+        let op = OpId(reader.fixed_bytes()?);
+        let site = reader.uint()?;
+        let key = arrays(reader.bytes()?)?.map(Key).next();
+        let act = match (site.checked_sub(1), key) {
+            (Some(site), key) => Act::SetSite {
+                site: small(site)?,
+                key,
+            },
+            (None, Some(key)) => Act::RemoveDevice(key),
+            (None, None) => return Err(MailError::Malformed),
+        };
+        all.push(Decided { op, act });
+    }
+    Ok(all)
+}
 
 fn read_turn(reader: &mut Reader<'_>) -> Result<Option<Turn>, MailError> {
     Ok(match reader.array()? {
