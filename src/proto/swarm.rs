@@ -89,7 +89,8 @@ pub struct Swarm {
     config: Config,
     blob: BlobHash,
     random: Random,
-    peers: Map<PeerKey, Peer>,
+    /// Boxed, so that the keys stand close together: a peer is a page of memory's sixth.
+    peers: Map<PeerKey, Box<Peer>>,
     /// Oldest first.
     banned: VecDeque<PeerKey>,
     /// What is known once the size is.
@@ -346,8 +347,8 @@ impl Swarm {
         let Some(peer) = self.peers.get(&key) else {
             return Vec::new();
         };
-        let is_waiting = |peer: &&Peer| !peer.client.queue.is_empty();
-        let waiting = self.peers.values().filter(is_waiting).count();
+        let is_waiting = |peer: &Peer| !peer.client.queue.is_empty();
+        let waiting = self.peers.values().filter(|peer| is_waiting(peer)).count();
         let share = count / waiting.max(1);
         peer.client.queue.iter().take(share).copied().collect()
     }

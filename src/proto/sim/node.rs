@@ -1,11 +1,11 @@
 //! One simulated peer: the state machine with a virtual store, or a liar.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::content::{Content, verify_marked};
 use super::liar::Lie;
 use super::{PeerSpec, Role};
+use crate::proto::bitfield::Bitfield;
 use crate::proto::config::Config;
 use crate::proto::message::Message;
 use crate::proto::swarm::{Input, Misconduct, Output, Swarm};
@@ -24,8 +24,8 @@ pub(super) struct Node {
     pub wake: Option<Time>,
     pub web: Option<WebSeed>,
     /// Chunks verified and durable, and verified and on their way into the store.
-    durable: BTreeSet<ChunkIndex>,
-    memory: BTreeSet<ChunkIndex>,
+    durable: Bitfield,
+    memory: Bitfield,
     writing: u64,
     writes: u32,
 }
@@ -54,13 +54,16 @@ const RESUME: Duration = Duration::from_secs(1);
 
 impl Node {
     pub(super) fn new(spec: PeerSpec, config: &Config, content: &Content, seed: u64) -> Self {
+        let chunks = content.size.chunk_count();
         let (behaviour, durable) = match spec.role {
-            Role::Liar(lie) => (Behaviour::Liar(lie), BTreeSet::new()),
+            Role::Liar(lie) => (Behaviour::Liar(lie), Bitfield::new(chunks)),
             role => {
-                let durable: BTreeSet<ChunkIndex> =
-                    content.indexes().filter(|_| role == Role::Seed).collect();
+                let durable = match role {
+                    Role::Seed => Bitfield::full(chunks),
+                    _ => Bitfield::new(chunks),
+                };
                 let size = (role == Role::Seed).then_some(content.size);
-                let stored = durable.iter().copied();
+                let stored = durable.iter().map(ChunkIndex);
                 let mut swarm = Swarm::new(config.clone(), content.hash, size, stored, seed);
                 if content.marked {
                     swarm.set_verify(verify_marked);
@@ -79,7 +82,7 @@ impl Node {
             wake: None,
             web: None,
             durable,
-            memory: BTreeSet::new(),
+            memory: Bitfield::new(chunks),
             writing: 0,
             writes: 0,
         }
@@ -112,12 +115,12 @@ impl Node {
         };
         match &input {
             Input::Stored { index } => {
-                self.durable.insert(*index);
-                self.memory.remove(index);
+                self.durable.insert(index.0);
+                self.memory.remove(index.0);
                 self.writing -= content.data(*index).len() as u64;
             }
             Input::StoreFailed { index } => {
-                self.memory.remove(index);
+                self.memory.remove(index.0);
                 self.writing -= content.data(*index).len() as u64;
             }
             _ => {}
@@ -141,7 +144,7 @@ impl Node {
                 }
                 Output::Store { index, data, proof } => {
                     assert!(content.is(index, &data), "stored wrong bytes");
-                    self.memory.insert(index);
+                    self.memory.insert(index.0);
                     assert_eq!(proof, content.proof(index), "stored a wrong proof");
                     self.writes += 1;
                     self.writing += data.len() as u64;
@@ -165,7 +168,7 @@ impl Node {
                 }
                 Output::Load { peer, index } => {
                     assert!(
-                        self.durable.contains(&index) || self.memory.contains(&index),
+                        self.durable.contains(index.0) || self.memory.contains(index.0),
                         "serves a chunk that is not here"
                     );
                     let (data, proof) = (content.data(index), content.proof(index));
@@ -194,7 +197,7 @@ impl Node {
                 }
                 Output::SizeProved(size) => assert_eq!(size, content.size, "proved a wrong size"),
                 Output::Complete => {
-                    assert_eq!(self.durable.len() as u32, content.size.chunk_count());
+                    assert!(self.durable.is_full(), "complete before everything is stored");
                     self.completed = Some(now);
                 }
                 Output::WakeAt(at) => {

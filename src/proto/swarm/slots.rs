@@ -56,7 +56,7 @@ impl Swarm {
             Some(key) => vec![key],
             None => self.peers.keys().copied().collect(),
         };
-        keys.retain(|key| self.peers.get(key).is_some_and(idle));
+        keys.retain(|key| self.peers.get(key).is_some_and(|peer| idle(peer)));
         for key in keys {
             self.express(key, false);
         }
@@ -168,7 +168,7 @@ impl Swarm {
     /// The holders of the slots are too slow for the uplink: one more is served, if anybody waits.
     pub(super) fn open_slot(&mut self, now: Time) {
         let waiting = |peer: &Peer| peer.client.choked && peer.client.interested;
-        if now >= self.opened + self.config.slot_gap && self.peers.values().any(waiting) {
+        if now >= self.opened + self.config.slot_gap && self.peers.values().any(|peer| waiting(peer)) {
             self.opened = now;
             self.choker.open(&self.config);
             self.slots_stale = true;
