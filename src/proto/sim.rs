@@ -6,6 +6,7 @@
 //! run, event for event: [`Report::trace`] is a hash over all of them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(in crate::proto) mod agenda;
@@ -47,6 +48,8 @@ pub struct Simulation {
     network: Network,
     /// What the network has announced and is not on the agenda yet.
     deliveries: Vec<Delivery>,
+    /// What a peer has done and is not carried out yet.
+    effects: Vec<Effect>,
     web: Option<web::Pipe>,
     /// Pairs that will not be linked again, since one banned the other.
     apart: BTreeSet<(usize, usize)>,
@@ -100,9 +103,10 @@ impl Simulation {
             false => Content::new(scenario.seed, scenario.size),
         };
         let mut random = Random::new(scenario.seed);
+        let config = Arc::new(scenario.config.clone());
         let nodes = scenario.peers.iter().map(|spec| {
             let seed = random.bits();
-            Node::new(spec.clone(), &scenario.config, &content, seed)
+            Node::new(spec.clone(), &config, &content, seed)
         });
         let mut nodes: Vec<Node> = nodes.collect();
         if scenario.web.is_some() {
@@ -127,6 +131,7 @@ impl Simulation {
             nodes,
             network,
             deliveries: Vec::new(),
+            effects: Vec::new(),
             web: scenario.web.map(web::Pipe::new),
             apart: BTreeSet::new(),
             bans: Vec::new(),
@@ -303,28 +308,29 @@ impl Simulation {
     }
 
     fn input(&mut self, at: usize, input: Input) {
-        if !self.nodes[at].online && !matches!(input, Input::Disconnected { .. }) {
+        let node = &mut self.nodes[at];
+        if !node.online && !matches!(input, Input::Disconnected { .. }) {
             return;
         }
-        let spec = &self.scenario.peers[at];
-        if let Some((from, to)) = spec.frozen
+        if let Some((from, to)) = node.spec.frozen
             && (Time(0) + from..Time(0) + to).contains(&self.now)
         {
             let wait = (Time(0) + to).since(self.now);
             if matches!(input, Input::Tick) {
-                self.nodes[at].wake = Some(self.now + wait);
+                node.wake = Some(self.now + wait);
             }
             return self.later(wait, Event::Own { node: at, input });
         }
-        let set = spec.clock_set;
-        let missing_peers = !self.nodes[at].is_done();
-        let effects = self.nodes[at].handle(input, self.now, set, &self.content);
-        let done = missing_peers && self.nodes[at].is_done();
+        let missing_peers = !node.is_done();
+        // What an effect brings about may come back here, and then finds none.
+        let mut effects = std::mem::take(&mut self.effects);
+        node.handle(input, self.now, &self.content, &mut effects);
+        let done = missing_peers && node.is_done();
         self.missing_peers -= usize::from(done);
         if !self.scenario.marked {
-            self.peak_unstored = self.peak_unstored.max(self.nodes[at].unstored_bytes());
+            self.peak_unstored = self.peak_unstored.max(node.unstored_bytes());
         }
-        for effect in effects {
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Send { to, message } => {
                     self.network
@@ -342,7 +348,8 @@ impl Simulation {
                 Effect::Close { peer } => self.unlink(at, peer),
             }
         }
-        let goes = match self.scenario.peers[at].leave {
+        self.effects = effects;
+        let goes = match self.nodes[at].spec.leave {
             Leave::AfterUpload(bytes) => self.nodes[at].up_bytes() >= bytes,
             Leave::WhenDone => done,
             Leave::Never | Leave::At(_) => false,

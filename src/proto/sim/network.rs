@@ -230,12 +230,7 @@ impl Network {
     }
 
     /// Sends off a message that is small; gives back one that is not.
-    fn pass(
-        &self,
-        way: Way,
-        message: Message,
-        deliveries: &mut Vec<Delivery>,
-    ) -> Option<Message> {
+    fn pass(&self, way: Way, message: Message, deliveries: &mut Vec<Delivery>) -> Option<Message> {
         if message.wire_len() > SMALL {
             return Some(message);
         }

@@ -1,5 +1,6 @@
 //! One simulated peer: the state machine with a virtual store, or a liar.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::content::{Content, verify_marked};
@@ -53,7 +54,7 @@ const CLOCK_START: u64 = 86_400_000_000;
 const RESUME: Duration = Duration::from_secs(1);
 
 impl Node {
-    pub(super) fn new(spec: PeerSpec, config: &Config, content: &Content, seed: u64) -> Self {
+    pub(super) fn new(spec: PeerSpec, config: &Arc<Config>, content: &Content, seed: u64) -> Self {
         let chunks = content.size.chunk_count();
         let (behaviour, durable) = match spec.role {
             Role::Liar(lie) => (Behaviour::Liar(lie), Bitfield::new(chunks)),
@@ -96,21 +97,19 @@ impl Node {
         &mut self,
         input: Input,
         now: Time,
-        clock_set: Option<(Duration, i64)>,
         content: &Content,
-    ) -> Vec<Effect> {
+        effects: &mut Vec<Effect>,
+    ) {
         let swarm = match &mut self.behaviour {
             Behaviour::Honest(swarm) => swarm,
             Behaviour::Liar(lie) => {
                 let to = match &input {
                     Input::Connected { peer } | Input::Received { peer, .. } => peer.0 as usize,
-                    _ => return Vec::new(),
+                    _ => return,
                 };
                 let messages = lie.answer(&input, content);
-                return messages
-                    .into_iter()
-                    .map(|message| Effect::Send { to, message })
-                    .collect();
+                let messages = messages.into_iter();
+                return effects.extend(messages.map(|message| Effect::Send { to, message }));
             }
         };
         match &input {
@@ -126,14 +125,13 @@ impl Node {
             _ => {}
         }
         // What its own clock shows, which starts late enough to be set back.
-        let shift = match clock_set {
+        let shift = match self.spec.clock_set {
             Some((at, seconds)) if now >= Time(0) + at => {
                 CLOCK_START.saturating_add_signed(seconds * 1_000_000)
             }
             _ => CLOCK_START,
         };
         swarm.handle(input, now + Duration::from_micros(shift));
-        let mut effects = Vec::new();
         while let Some(output) = swarm.poll_output() {
             match output {
                 Output::Send { peer, message } => {
@@ -197,7 +195,10 @@ impl Node {
                 }
                 Output::SizeProved(size) => assert_eq!(size, content.size, "proved a wrong size"),
                 Output::Complete => {
-                    assert!(self.durable.is_full(), "complete before everything is stored");
+                    assert!(
+                        self.durable.is_full(),
+                        "complete before everything is stored"
+                    );
                     self.completed = Some(now);
                 }
                 Output::WakeAt(at) => {
@@ -210,7 +211,6 @@ impl Node {
                 }
             }
         }
-        effects
     }
 
     pub(super) fn up_bytes(&self) -> u64 {
