@@ -1,7 +1,8 @@
 //! Flash crowds in the simulator, large: how near to the fluid bound the last peer is done.
 //!
-//! `cargo run --release --no-default-features --features test-utils --example swarm [-- --json] [peers ...]`
-//! takes the numbers of peers, 1000 and 10000 if none are given; `SEED=n` sets the seed.
+//! `cargo run --profile simulation --no-default-features --features test-utils --example swarm [-- --json] [peers ...]`
+//! takes the numbers of peers, 1000 and 10000 if none are given; `SEED=n` sets the seed. The last column is the time that the run took;
+//! with `--json` each line also has the number of events and a hash over all messages, which tells whether two runs are the same.
 
 use std::time::{Duration, Instant};
 
@@ -62,10 +63,11 @@ fn show(scenario: &Scenario, report: &Report, took: Duration, json: bool) {
     let (median, last) = (times[leeches / 2], times[leeches - 1]);
     let copies = report.up_bytes[0] as f64 / scenario.size as f64;
     let wasted = 100.0 * report.wasted_bytes as f64 / (scenario.size as f64 * leeches as f64);
+    let (events, trace) = (report.events, report.trace);
     let (seed, ratio, took) = (scenario.seed, last / bound, took.as_secs_f64());
     if json {
         println!(
-            "{{\"peers\":{leeches},\"seed\":{seed},\"bound\":{bound:.2},\"median\":{median:.2},\"last\":{last:.2},\"ratio\":{ratio:.3},\"copies\":{copies:.3},\"wastedPercent\":{wasted:.3},\"seconds\":{took:.1}}}"
+            "{{\"peers\":{leeches},\"seed\":{seed},\"bound\":{bound:.2},\"median\":{median:.2},\"last\":{last:.2},\"ratio\":{ratio:.3},\"copies\":{copies:.3},\"wastedPercent\":{wasted:.3},\"events\":{events},\"trace\":\"{trace:016x}\",\"seconds\":{took:.1}}}"
         );
     } else {
         println!(

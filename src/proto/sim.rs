@@ -6,6 +6,7 @@
 //! run, event for event: [`Report::trace`] is a hash over all of them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(in crate::proto) mod agenda;
@@ -24,7 +25,7 @@ pub use scenario::{Leave, PeerSpec, Role, Scenario, size_of_chunks};
 pub use web::WebServer;
 
 use self::agenda::Agenda;
-use self::network::{Delivery, Network};
+use self::network::{Delivery, Network, Way};
 use self::node::{Behaviour, Effect, Node};
 use super::message::Message;
 use super::random::Random;
@@ -45,6 +46,10 @@ pub struct Simulation {
     flow: Vec<u64>,
     nodes: Vec<Node>,
     network: Network,
+    /// What the network has announced and is not on the agenda yet.
+    deliveries: Vec<Delivery>,
+    /// What a peer has done and is not carried out yet.
+    effects: Vec<Effect>,
     web: Option<web::Pipe>,
     /// Pairs that will not be linked again, since one banned the other.
     apart: BTreeSet<(usize, usize)>,
@@ -62,14 +67,11 @@ enum Event {
     Link(usize),
     /// A transfer may have ended; the version tells whether it is still the same.
     Transfer {
-        from: usize,
-        to: usize,
+        way: Way,
         version: u64,
     },
     Arrive {
-        from: usize,
-        to: usize,
-        epoch: u64,
+        way: Way,
         message: Message,
     },
     /// A peer may ask the web server for something.
@@ -101,9 +103,10 @@ impl Simulation {
             false => Content::new(scenario.seed, scenario.size),
         };
         let mut random = Random::new(scenario.seed);
+        let config = Arc::new(scenario.config.clone());
         let nodes = scenario.peers.iter().map(|spec| {
             let seed = random.bits();
-            Node::new(spec.clone(), &scenario.config, &content, seed)
+            Node::new(spec.clone(), &config, &content, seed)
         });
         let mut nodes: Vec<Node> = nodes.collect();
         if scenario.web.is_some() {
@@ -127,6 +130,8 @@ impl Simulation {
             flow: Vec::new(),
             nodes,
             network,
+            deliveries: Vec::new(),
+            effects: Vec::new(),
             web: scenario.web.map(web::Pipe::new),
             apart: BTreeSet::new(),
             bans: Vec::new(),
@@ -190,25 +195,16 @@ impl Simulation {
             Event::Link(at) => self.link(at),
             Event::Web(at) => self.look_at_web(at),
             Event::Fetched { node, fetch, fault } => self.on_fetched(node, fetch, fault),
-            Event::Transfer { from, to, version } => {
-                let done = self.network.finish(from, to, version, self.now);
-                self.deliver(done);
+            Event::Transfer { way, version } => {
+                self.network
+                    .finish(way, version, self.now, &mut self.deliveries);
+                self.deliver();
             }
-            Event::Arrive {
-                from,
-                to,
-                epoch,
-                message,
-            } => {
-                if self.network.epoch(from, to) == Some(epoch) {
-                    self.record(from, to, &message);
-                    self.input(
-                        to,
-                        Input::Received {
-                            peer: PeerKey(from as u64),
-                            message,
-                        },
-                    );
+            Event::Arrive { way, message } => {
+                if self.network.stands(way) {
+                    self.record(way, &message);
+                    let peer = PeerKey(way.from.into());
+                    self.input(way.to as usize, Input::Received { peer, message });
                 }
             }
             Event::Own { node, input } => {
@@ -263,7 +259,7 @@ impl Simulation {
         let able = |simulation: &Self, other: usize| {
             other != at
                 && simulation.nodes[other].online
-                && simulation.network.epoch(at, other).is_none()
+                && !simulation.network.is_connected(at, other)
                 && !simulation.apart.contains(&pair(at, other))
         };
         let all = self.nodes.len();
@@ -294,8 +290,9 @@ impl Simulation {
     }
 
     fn unlink(&mut self, a: usize, b: usize) {
-        let started = self.network.disconnect(a, b, self.now);
-        self.deliver(started);
+        self.network
+            .disconnect(a, b, self.now, &mut self.deliveries);
+        self.deliver();
         self.input(
             a,
             Input::Disconnected {
@@ -311,32 +308,34 @@ impl Simulation {
     }
 
     fn input(&mut self, at: usize, input: Input) {
-        if !self.nodes[at].online && !matches!(input, Input::Disconnected { .. }) {
+        let node = &mut self.nodes[at];
+        if !node.online && !matches!(input, Input::Disconnected { .. }) {
             return;
         }
-        let spec = &self.scenario.peers[at];
-        if let Some((from, to)) = spec.frozen
+        if let Some((from, to)) = node.spec.frozen
             && (Time(0) + from..Time(0) + to).contains(&self.now)
         {
             let wait = (Time(0) + to).since(self.now);
             if matches!(input, Input::Tick) {
-                self.nodes[at].wake = Some(self.now + wait);
+                node.wake = Some(self.now + wait);
             }
             return self.later(wait, Event::Own { node: at, input });
         }
-        let set = spec.clock_set;
-        let missing_peers = !self.nodes[at].is_done();
-        let effects = self.nodes[at].handle(input, self.now, set, &self.content);
-        let done = missing_peers && self.nodes[at].is_done();
+        let missing_peers = !node.is_done();
+        // What an effect brings about may come back here, and then finds none.
+        let mut effects = std::mem::take(&mut self.effects);
+        node.handle(input, self.now, &self.content, &mut effects);
+        let done = missing_peers && node.is_done();
         self.missing_peers -= usize::from(done);
         if !self.scenario.marked {
-            self.peak_unstored = self.peak_unstored.max(self.nodes[at].unstored_bytes());
+            self.peak_unstored = self.peak_unstored.max(node.unstored_bytes());
         }
-        for effect in effects {
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Send { to, message } => {
-                    let started = self.network.send(at, to, message, self.now);
-                    self.deliver(started);
+                    self.network
+                        .send(at, to, message, self.now, &mut self.deliveries);
+                    self.deliver();
                 }
                 Effect::Later { at: time, input } => {
                     self.later(time.since(self.now), Event::Own { node: at, input });
@@ -349,7 +348,8 @@ impl Simulation {
                 Effect::Close { peer } => self.unlink(at, peer),
             }
         }
-        let goes = match self.scenario.peers[at].leave {
+        self.effects = effects;
+        let goes = match self.nodes[at].spec.leave {
             Leave::AfterUpload(bytes) => self.nodes[at].up_bytes() >= bytes,
             Leave::WhenDone => done,
             Leave::Never | Leave::At(_) => false,
@@ -359,21 +359,16 @@ impl Simulation {
         }
     }
 
-    fn deliver(&mut self, deliveries: Vec<Delivery>) {
-        for delivery in deliveries {
+    /// Puts what the network has announced on the agenda.
+    fn deliver(&mut self) {
+        let mut deliveries = std::mem::take(&mut self.deliveries);
+        for delivery in deliveries.drain(..) {
             match delivery {
-                Delivery::Transfer {
-                    from,
-                    to,
-                    version,
-                    done,
-                } => {
-                    self.later(done.since(self.now), Event::Transfer { from, to, version });
+                Delivery::Transfer { way, version, done } => {
+                    self.agenda.add(done, Event::Transfer { way, version });
                 }
                 Delivery::Gone {
-                    from,
-                    to,
-                    epoch,
+                    way,
                     latency,
                     message,
                 } => {
@@ -381,31 +376,27 @@ impl Simulation {
                         let second = (self.now.0 / 1_000_000) as usize;
                         self.flow.resize(self.flow.len().max(second + 1), 0);
                         self.flow[second] += data.len() as u64;
+                        let peer = PeerKey(way.to.into());
                         let input = Input::Sent {
-                            peer: PeerKey(to as u64),
+                            peer,
                             index: *index,
                         };
-                        self.later(Duration::ZERO, Event::Own { node: from, input });
+                        let node = way.from as usize;
+                        self.later(Duration::ZERO, Event::Own { node, input });
                     }
-                    self.later(
-                        latency,
-                        Event::Arrive {
-                            from,
-                            to,
-                            epoch,
-                            message,
-                        },
-                    );
+                    self.later(latency, Event::Arrive { way, message });
                 }
             }
         }
+        // Its room is used again.
+        self.deliveries = deliveries;
     }
 
     fn later(&mut self, delay: Duration, event: Event) {
         self.agenda.add(self.now + delay, event);
     }
 
-    fn record(&mut self, from: usize, to: usize, message: &Message) {
+    fn record(&mut self, way: Way, message: &Message) {
         let detail = match message {
             Message::Chunk { index, .. }
             | Message::Request { index }
@@ -417,7 +408,7 @@ impl Simulation {
             _ => 0,
         };
         let tag = u64::from(message.tag());
-        for value in [self.now.0, from as u64, to as u64, tag, detail] {
+        for value in [self.now.0, way.from.into(), way.to.into(), tag, detail] {
             // FNV-1a, a word at a time: only to tell runs apart.
             self.trace = (self.trace ^ value).wrapping_mul(0x0000_0100_0000_01b3);
         }

@@ -11,6 +11,7 @@
 //! `Config::unstored_max`, and nothing a peer sends is kept unless it was asked for.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 mod announce;
 mod asking;
@@ -86,10 +87,12 @@ pub type Verify = fn(BlobHash, BlobSize, ChunkIndex, &[u8], &[u8]) -> Result<(),
 /// The exchange of one blob with all its peers.
 #[derive(Debug)]
 pub struct Swarm {
-    config: Config,
+    /// Shared by all swarms of a node that have the usual one.
+    config: Arc<Config>,
     blob: BlobHash,
     random: Random,
-    peers: Map<PeerKey, Peer>,
+    /// Boxed, so that the keys stand close together: a peer is a page of memory's sixth.
+    peers: Map<PeerKey, Box<Peer>>,
     /// Oldest first.
     banned: VecDeque<PeerKey>,
     /// What is known once the size is.
@@ -139,14 +142,14 @@ impl Swarm {
     /// Starts the exchange of `blob`, of which the store has the chunks `stored`. `size` is the proved size if it is
     /// known; without it `stored` is usually empty. Nothing is uploaded before `Input::AllowUpload(true)`.
     pub fn new(
-        config: Config,
+        config: impl Into<Arc<Config>>,
         blob: BlobHash,
         size: Option<BlobSize>,
         stored: impl IntoIterator<Item = ChunkIndex>,
         seed: u64,
     ) -> Self {
         let mut swarm = Self {
-            config,
+            config: config.into(),
             blob,
             random: Random::new(seed),
             peers: Map::new(),
@@ -286,7 +289,8 @@ impl Swarm {
     /// Bounds what may be asked for and not yet durable, in bytes; `None` goes back to the default. For caps on the rate.
     pub fn bound_unstored(&mut self, bytes: Option<u64>) {
         let usual = Config::default().unstored_max;
-        self.config.unstored_max = bytes.map_or(usual, |bytes| bytes.min(usual));
+        Arc::make_mut(&mut self.config).unstored_max =
+            bytes.map_or(usual, |bytes| bytes.min(usual));
     }
 
     /// The blob this is about.
@@ -346,8 +350,8 @@ impl Swarm {
         let Some(peer) = self.peers.get(&key) else {
             return Vec::new();
         };
-        let is_waiting = |peer: &&Peer| !peer.client.queue.is_empty();
-        let waiting = self.peers.values().filter(is_waiting).count();
+        let is_waiting = |peer: &Peer| !peer.client.queue.is_empty();
+        let waiting = self.peers.values().filter(|peer| is_waiting(peer)).count();
         let share = count / waiting.max(1);
         peer.client.queue.iter().take(share).copied().collect()
     }

@@ -1,11 +1,12 @@
 //! One simulated peer: the state machine with a virtual store, or a liar.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::content::{Content, verify_marked};
 use super::liar::Lie;
 use super::{PeerSpec, Role};
+use crate::proto::bitfield::Bitfield;
 use crate::proto::config::Config;
 use crate::proto::message::Message;
 use crate::proto::swarm::{Input, Misconduct, Output, Swarm};
@@ -24,8 +25,8 @@ pub(super) struct Node {
     pub wake: Option<Time>,
     pub web: Option<WebSeed>,
     /// Chunks verified and durable, and verified and on their way into the store.
-    durable: BTreeSet<ChunkIndex>,
-    memory: BTreeSet<ChunkIndex>,
+    durable: Bitfield,
+    memory: Bitfield,
     writing: u64,
     writes: u32,
 }
@@ -53,14 +54,17 @@ const CLOCK_START: u64 = 86_400_000_000;
 const RESUME: Duration = Duration::from_secs(1);
 
 impl Node {
-    pub(super) fn new(spec: PeerSpec, config: &Config, content: &Content, seed: u64) -> Self {
+    pub(super) fn new(spec: PeerSpec, config: &Arc<Config>, content: &Content, seed: u64) -> Self {
+        let chunks = content.size.chunk_count();
         let (behaviour, durable) = match spec.role {
-            Role::Liar(lie) => (Behaviour::Liar(lie), BTreeSet::new()),
+            Role::Liar(lie) => (Behaviour::Liar(lie), Bitfield::new(chunks)),
             role => {
-                let durable: BTreeSet<ChunkIndex> =
-                    content.indexes().filter(|_| role == Role::Seed).collect();
+                let durable = match role {
+                    Role::Seed => Bitfield::full(chunks),
+                    _ => Bitfield::new(chunks),
+                };
                 let size = (role == Role::Seed).then_some(content.size);
-                let stored = durable.iter().copied();
+                let stored = durable.iter().map(ChunkIndex);
                 let mut swarm = Swarm::new(config.clone(), content.hash, size, stored, seed);
                 if content.marked {
                     swarm.set_verify(verify_marked);
@@ -79,7 +83,7 @@ impl Node {
             wake: None,
             web: None,
             durable,
-            memory: BTreeSet::new(),
+            memory: Bitfield::new(chunks),
             writing: 0,
             writes: 0,
         }
@@ -93,44 +97,41 @@ impl Node {
         &mut self,
         input: Input,
         now: Time,
-        clock_set: Option<(Duration, i64)>,
         content: &Content,
-    ) -> Vec<Effect> {
+        effects: &mut Vec<Effect>,
+    ) {
         let swarm = match &mut self.behaviour {
             Behaviour::Honest(swarm) => swarm,
             Behaviour::Liar(lie) => {
                 let to = match &input {
                     Input::Connected { peer } | Input::Received { peer, .. } => peer.0 as usize,
-                    _ => return Vec::new(),
+                    _ => return,
                 };
                 let messages = lie.answer(&input, content);
-                return messages
-                    .into_iter()
-                    .map(|message| Effect::Send { to, message })
-                    .collect();
+                let messages = messages.into_iter();
+                return effects.extend(messages.map(|message| Effect::Send { to, message }));
             }
         };
         match &input {
             Input::Stored { index } => {
-                self.durable.insert(*index);
-                self.memory.remove(index);
+                self.durable.insert(index.0);
+                self.memory.remove(index.0);
                 self.writing -= content.data(*index).len() as u64;
             }
             Input::StoreFailed { index } => {
-                self.memory.remove(index);
+                self.memory.remove(index.0);
                 self.writing -= content.data(*index).len() as u64;
             }
             _ => {}
         }
         // What its own clock shows, which starts late enough to be set back.
-        let shift = match clock_set {
+        let shift = match self.spec.clock_set {
             Some((at, seconds)) if now >= Time(0) + at => {
                 CLOCK_START.saturating_add_signed(seconds * 1_000_000)
             }
             _ => CLOCK_START,
         };
         swarm.handle(input, now + Duration::from_micros(shift));
-        let mut effects = Vec::new();
         while let Some(output) = swarm.poll_output() {
             match output {
                 Output::Send { peer, message } => {
@@ -141,7 +142,7 @@ impl Node {
                 }
                 Output::Store { index, data, proof } => {
                     assert!(content.is(index, &data), "stored wrong bytes");
-                    self.memory.insert(index);
+                    self.memory.insert(index.0);
                     assert_eq!(proof, content.proof(index), "stored a wrong proof");
                     self.writes += 1;
                     self.writing += data.len() as u64;
@@ -165,7 +166,7 @@ impl Node {
                 }
                 Output::Load { peer, index } => {
                     assert!(
-                        self.durable.contains(&index) || self.memory.contains(&index),
+                        self.durable.contains(index.0) || self.memory.contains(index.0),
                         "serves a chunk that is not here"
                     );
                     let (data, proof) = (content.data(index), content.proof(index));
@@ -194,7 +195,10 @@ impl Node {
                 }
                 Output::SizeProved(size) => assert_eq!(size, content.size, "proved a wrong size"),
                 Output::Complete => {
-                    assert_eq!(self.durable.len() as u32, content.size.chunk_count());
+                    assert!(
+                        self.durable.is_full(),
+                        "complete before everything is stored"
+                    );
                     self.completed = Some(now);
                 }
                 Output::WakeAt(at) => {
@@ -207,7 +211,6 @@ impl Node {
                 }
             }
         }
-        effects
     }
 
     pub(super) fn up_bytes(&self) -> u64 {

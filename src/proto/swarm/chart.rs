@@ -162,7 +162,11 @@ impl Swarm {
 
     /// The neighbours that most has flowed to and from, by key.
     fn most_active(&self) -> Vec<(PeerKey, &Peer)> {
-        let mut shown: Vec<_> = self.peers.iter().map(|(key, peer)| (*key, peer)).collect();
+        let mut shown: Vec<_> = self
+            .peers
+            .iter()
+            .map(|(key, peer)| (*key, &**peer))
+            .collect();
         let moved = |peer: &Peer| peer.source.bytes.saturating_add(peer.client.bytes);
         while shown.len() > MAX_CHARTED {
             let least = (0..shown.len()).min_by_key(|at| moved(shown[*at].1));

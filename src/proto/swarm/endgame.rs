@@ -23,13 +23,13 @@ impl Swarm {
             return depth;
         }
         let usual = self.usual_rate();
-        let useful = |peer: &&Peer| {
+        let useful = |peer: &Peer| {
             !peer.source.choked && !peer.source.snubbed() && peer.holds != Holds::Nothing
         };
         let total = self
             .peers
             .values()
-            .filter(useful)
+            .filter(|peer| useful(peer))
             .map(|peer| peer.source.measured_rate().unwrap_or(usual))
             .sum();
         let left = ledger.picker.len() + ledger.flights.len();

@@ -14,7 +14,8 @@ impl Swarm {
             return;
         }
         let tie = self.random.bits();
-        self.peers.insert(peer, Peer::new(&self.config, tie, now));
+        let fresh = Peer::new(&self.config, tie, now);
+        self.peers.insert(peer, Box::new(fresh));
         let hello = Message::Hello {
             version: REVISION,
             blob: self.blob,

@@ -52,11 +52,11 @@ impl Swarm {
             let useless = source.dry || peer.holds == Holds::Nothing;
             source.interested && !source.choked && useless && source.asked.is_empty()
         };
-        let mut keys: Vec<PeerKey> = match whom {
-            Some(key) => vec![key],
-            None => self.peers.keys().copied().collect(),
+        let idle = |key: &PeerKey| self.peers.get(key).is_some_and(|peer| idle(peer));
+        let keys: Vec<PeerKey> = match whom {
+            Some(key) => Some(key).into_iter().filter(idle).collect(),
+            None => self.peers.keys().copied().filter(idle).collect(),
         };
-        keys.retain(|key| self.peers.get(key).is_some_and(idle));
         for key in keys {
             self.express(key, false);
         }
@@ -168,7 +168,9 @@ impl Swarm {
     /// The holders of the slots are too slow for the uplink: one more is served, if anybody waits.
     pub(super) fn open_slot(&mut self, now: Time) {
         let waiting = |peer: &Peer| peer.client.choked && peer.client.interested;
-        if now >= self.opened + self.config.slot_gap && self.peers.values().any(waiting) {
+        if now >= self.opened + self.config.slot_gap
+            && self.peers.values().any(|peer| waiting(peer))
+        {
             self.opened = now;
             self.choker.open(&self.config);
             self.slots_stale = true;

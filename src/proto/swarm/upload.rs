@@ -292,7 +292,7 @@ impl Swarm {
                 (!generous).then(|| self.next_in_turn(each, |_, client| client.gives.then_some(0)));
             // While one that gives is being served, the others have to wait for their turn.
             let giver = |peer: &Peer| peer.client.gives && !peer.client.serving.is_empty();
-            let contended = !generous && self.peers.values().any(giver);
+            let contended = !generous && self.peers.values().any(|peer| giver(peer));
             let found = fresh.flatten().or_else(|| giving.flatten()).or_else(|| {
                 (!contended)
                     .then(|| self.next_in_turn(each, |_, _| Some(0)))
@@ -315,7 +315,7 @@ impl Swarm {
         choose: impl Fn(&Spread, &Client) -> Option<usize>,
     ) -> Option<(PeerKey, usize)> {
         let size = self.ledger.as_ref()?.size;
-        let ready = |(key, peer): (&PeerKey, &Peer)| {
+        let ready = |(key, peer): (&PeerKey, &Box<Peer>)| {
             let client = &peer.client;
             if client.queue.is_empty() || client.serving.len() >= each {
                 return None;
@@ -360,11 +360,10 @@ impl Swarm {
 
     /// Everything has been sent to somebody: from here on every leech may ask for anything.
     fn spread_is_over(&mut self) {
-        let hinted = |(_, peer): &(&PeerKey, &Peer)| peer.client.hinted;
         let told: Vec<PeerKey> = self
             .peers
             .iter()
-            .filter(hinted)
+            .filter(|(_, peer)| peer.client.hinted)
             .map(|(key, _)| *key)
             .collect();
         for key in told {
@@ -397,8 +396,8 @@ impl Swarm {
     }
 
     fn leeches(&self) -> usize {
-        let leech = |peer: &&Peer| peer.greeted && peer.holds != Holds::All;
-        self.peers.values().filter(leech).count()
+        let leech = |peer: &Peer| peer.greeted && peer.holds != Holds::All;
+        self.peers.values().filter(|peer| leech(peer)).count()
     }
 
     /// As the only seed of several leeches: tells a leech which chunks nobody else was told of. One that is left alone may ask for

@@ -52,7 +52,7 @@ impl Swarm {
             let has_asked = !client.hints.is_empty() || !client.queue.is_empty();
             client.choked && client.interested || has_asked && !client.sleeps
         };
-        let slots = match self.upload_allowed && self.peers.values().any(waiting) {
+        let slots = match self.upload_allowed && self.peers.values().any(|peer| waiting(peer)) {
             true => self.choker.deadline(),
             false => None,
         };
