@@ -10,14 +10,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use redb::{Database, Durability, ReadTransaction, ReadableTable, WriteTransaction};
+use redb::{Builder, Database, Durability, ReadTransaction, ReadableTable, WriteTransaction};
 
-use self::row::{CHUNKS, COUNTERS, HASHES, ROWS, TREES, VALUES};
+use self::row::{CHUNKS, COUNTERS, ENDS, HASHES, ROWS, TREES, VALUES};
 use super::{BlobRow, Kept, Result, RowId, SmallBlob, Store, StoreError, StoredChunk, Usage};
 use crate::proto::types::{BlobHash, BlobSize, ChunkIndex};
 
-/// Version of the layout; a newer one is refused. Version 1 had nothing that is kept for others: its tables are made as it is opened.
-const SCHEMA: u64 = 2;
+/// Version of the layout; a newer one is refused. Version 1 had nothing that is kept for others, version 2 no chunks in two pieces: the
+/// tables that they lack are made as they are opened, and what they have stays as it is.
+const SCHEMA: u64 = 3;
+
+/// Bytes of the file that redb keeps in memory, a tenth of them for what is to be written. Its own default of 1 GiB fills as a large
+/// site is published, and the system keeps the file's pages besides; a batch of chunks has some 4 MiB.
+const CACHE: usize = 64 << 20;
 
 /// Name of the counter that holds it.
 const SCHEMA_KEY: &str = "schema";
@@ -45,7 +50,8 @@ impl DiskStore {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder).map_err(failed)?;
             }
-            let database = Database::create(&path).map_err(|error| match error {
+            let opened = Builder::new().set_cache_size(CACHE).create(&path);
+            let database = opened.map_err(|error| match error {
                 redb::DatabaseError::DatabaseAlreadyOpen => StoreError::Busy,
                 other => failed(other),
             })?;
@@ -260,9 +266,9 @@ impl Store for DiskStore {
         let read = self
             .read(move |tx| {
                 let chunks = tx.open_table(CHUNKS).map_err(failed)?;
-                let read = |index: ChunkIndex| match chunks.get((id.0, index.0)).map_err(failed)? {
-                    Some(stored) => row::decode_chunk(index, stored.value()),
-                    None => Err(StoreError::NotFound),
+                let ends = tx.open_table(ENDS).map_err(failed)?;
+                let read = |index: ChunkIndex| {
+                    row::chunk(&chunks, &ends, id, index)?.ok_or(StoreError::NotFound)
                 };
                 Ok(wanted.into_iter().map(read).collect())
             })
@@ -428,7 +434,7 @@ impl super::shelf::Shelf for DiskStore {
 fn prepare(tx: &WriteTransaction) -> Result<()> {
     let found = row::counter(tx, SCHEMA_KEY)?;
     match found {
-        None | Some(1) => row::set_counter(tx, SCHEMA_KEY, SCHEMA)?,
+        None | Some(1 | 2) => row::set_counter(tx, SCHEMA_KEY, SCHEMA)?,
         Some(SCHEMA) => {}
         Some(other) => {
             return Err(StoreError::Newer {
@@ -441,6 +447,7 @@ fn prepare(tx: &WriteTransaction) -> Result<()> {
     tx.open_table(VALUES).map_err(failed)?;
     tx.open_table(TREES).map_err(failed)?;
     tx.open_table(CHUNKS).map_err(failed)?;
+    tx.open_table(ENDS).map_err(failed)?;
     tx.open_table(kept::HEADS).map_err(failed)?;
     tx.open_table(kept::BODIES).map_err(failed)?;
     let mut unended = Vec::new();

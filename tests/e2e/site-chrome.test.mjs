@@ -27,6 +27,8 @@ for (const kind of kinds) {
     const across = `${relay.url}#/s/${trees.name}/oak.html`;
     const birds = await publish(publisher, { 'index.html': page('Birds', `<a id="across" href="${across}">oaks</a>`), 'owl/tawny owl.html': page('Owl') }, { site: 0, name: 'Birds' });
     const me = await scene.add(Visitor.arrive(kind, relay));
+    await until('the part of the start page that comes later', () => me.page.evaluate(() => customElements.get('gyre-start-sites') !== undefined));
+    assert.equal(await me.find('start-sites'), null, 'there is none yet');
 
     // An address that somebody gave, then a place in the site, then what is none.
     await type(me, 'open-input', birds.name);
@@ -92,6 +94,24 @@ for (const kind of kinds) {
     assert.deepEqual(await rows('visited-sites'), [[birds.name, 'My birds']]);
     await me.page.evaluate(() => document.querySelector('[data-testid="visited-sites"] [data-testid="known-site"] a').click());
     await siteShows(me, birds.name, 'the site that was visited', () => document.title === 'Birds');
+
+    // The start page shows some of each, under the person's own names, and the way to all of them.
+    const pages = await publish(me, { 'index.html': page('Mine') }, { site: 0, name: 'My pages' });
+    await me.page.evaluate((name, cid) => {
+      const site = { site: 0, name, title: 'My pages', cid, sequence: 0, files: 1, bytes: 1, time: 1, confirmed: false, fallback: null, earlier: [] };
+      localStorage.setItem('gyre.my-sites', JSON.stringify([['0', site]]));
+      location.hash = '#/';
+    }, pages.name, pages.cid);
+    await me.page.reload();
+    const tiles = () => me.page.$$eval('[data-testid="start-site"]', (all) => all.map((tile) => [tile.dataset.kind, tile.dataset.address, tile.children[1].textContent.trim()]));
+    const wanted = [['mine', pages.name, 'My pages'], ['kept', trees.name, 'Trees'], ['visited', birds.name, 'My birds']];
+    await until(async () => `the sites on the start page; they are ${JSON.stringify(await tiles())}`, async () => JSON.stringify(await tiles()) === JSON.stringify(wanted));
+    assert.match(await me.page.$eval('[data-kind="mine"]', (tile) => tile.textContent), /only here yet/);
+    await me.page.evaluate(() => document.querySelector('[data-testid="start-site"][data-kind="visited"]').click());
+    await siteShows(me, birds.name, 'the site of the start page', () => document.title === 'Birds');
+    await me.page.evaluate(() => { location.hash = '#/'; });
+    await me.click('all-sites');
+    await me.see('visited-sites');
     me.quiet();
   });
 }

@@ -1,8 +1,8 @@
 /** What the page knows of the person's keys: asked again after everything that may have changed them. */
 
 import { GyreError, type KeyState, type Keys } from 'gyre';
+import { mySites } from './lib/my-sites.js';
 import { wordsKept, type WordsState } from './lib/words.js';
-import { mySites } from './publishing.js';
 import { session } from './session.js';
 
 /** Fires `change` when what is known has changed. */

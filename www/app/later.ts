@@ -1,6 +1,7 @@
 /** What goes on whichever page is shown, and can wait until the first is there. */
 
 import { loadSitePage } from './components/app-shell.js';
+import './components/start-sites.js';
 import { keepRenewing } from './renewal.js';
 import { session } from './session.js';
 

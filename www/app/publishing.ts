@@ -1,13 +1,10 @@
-/** The publication of this page, and the person's sites: one of each, whichever page is shown. */
+/** The publication of this page: one, whichever page is shown. */
 
 import { GyreError } from 'gyre';
-import { MySites, type SiteFinder } from './lib/my-sites.js';
+import { mySites, type SiteFinder } from './lib/my-sites.js';
 import { Publication } from './lib/publication.js';
 import { keepStorage } from './persist.js';
 import { session } from './session.js';
-
-/** The person's own sites. */
-export const mySites = new MySites();
 
 /** What is being published. */
 export const publication = new Publication((signal) => session.ready(signal), mySites, (thrown) => GyreError.from(thrown));

@@ -1,6 +1,6 @@
 /** Signs the records of the person's sites anew before they end, while the keys are unlocked. */
 
-import { MySites } from './lib/my-sites.js';
+import { mySites } from './lib/my-sites.js';
 import { session } from './session.js';
 
 /** Looks whether records are due, and signs those; what fails is tried the next time. */
@@ -8,9 +8,8 @@ export async function renewMySites(): Promise<void> {
   const gyre = await session.ready();
   if ((await gyre.keys.state()).state !== 'unlocked') return;
   const identity = await gyre.keys.siteName(0);
-  const mine = new MySites();
-  if (!mine.isOf(identity)) return;
-  for (const { site } of mine.all()) await gyre.renew(site).catch(() => null);
+  if (!mySites.isOf(identity)) return;
+  for (const { site } of mySites.all()) await gyre.renew(site).catch(() => null);
 }
 
 /** Looks after a moment and every few hours, in one tab of the origin at a time. */

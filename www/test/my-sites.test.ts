@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Kept } from '../app/lib/kept.js';
+import type { KnownSite } from '../app/lib/known-sites.js';
 import { MySites, type MySite } from '../app/lib/my-sites.js';
 import { readPetname, shortAddress, siteLabel, petnames } from '../app/lib/petnames.js';
+import { MAX_SHOWN, startSites } from '../app/lib/start-sites.js';
 
 class MemoryStorage {
   readonly items = new Map<string, string>();
@@ -85,4 +87,15 @@ test('sites of restored keys are found by their numbers, over short gaps', async
   const offline = new MySites(new MemoryStorage());
   await assert.rejects(offline.discover({ ...finder, find: () => Promise.reject(new Error('offline')) }), /offline/);
   assert.equal(offline.isWhole('k51-0'), false);
+});
+
+test('the start page shows some sites of every kind, and none takes the room of another', () => {
+  const mine = (count: number): MySite[] => Array.from({ length: count }, (_, number) => site(number, { time: number, confirmed: number !== 2 }));
+  const known = (pinned: boolean, count: number): KnownSite[] => Array.from({ length: count }, (_, n) => ({ address: `${pinned ? 'kept' : 'seen'}-${n}`, cid: `${n}`, title: 't', pinned }));
+  const shown = (...lists: Parameters<typeof startSites>): string[] => startSites(...lists).map(({ address, alone }) => `${address}${alone ? '!' : ''}`);
+  assert.deepEqual(shown([], []), []);
+  assert.deepEqual(shown(mine(3), []), ['k51-2!', 'k51-1', 'k51-0'], 'the last published first');
+  assert.deepEqual(shown(mine(9), [...known(false, 9), ...known(true, 1)]), ['k51-8', 'k51-7', 'k51-6', 'kept-0', 'seen-0', 'seen-1']);
+  assert.deepEqual(shown(mine(1), known(false, 9)), ['k51-0', 'seen-0', 'seen-1', 'seen-2', 'seen-3', 'seen-4']);
+  assert.deepEqual(shown([], known(true, 9)).length, MAX_SHOWN);
 });

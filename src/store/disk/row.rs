@@ -17,8 +17,15 @@ pub(super) const TREES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("
 /// Blob hash to row number.
 pub(super) const HASHES: TableDefinition<'_, &[u8; 32], u64> = TableDefinition::new("hashes");
 
-/// Row number and chunk index to proof and data.
+/// Row number and chunk index to proof and data, up to [`PAGEFUL`] bytes of both.
 pub(super) const CHUNKS: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("chunks");
+
+/// Row number and chunk index to what did not fit in there.
+pub(super) const ENDS: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("chunk ends");
+
+/// Bytes of a value of [`CHUNKS`]. redb gives a large value a page of its own, of a power of two of bytes, key and lengths included:
+/// a chunk of 256 KiB in one piece takes 512.
+pub(super) const PAGEFUL: usize = 255 * 1024;
 
 /// Small named values.
 pub(super) const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
@@ -157,19 +164,24 @@ pub(super) fn put_chunks(tx: &WriteTransaction, id: RowId, batch: Vec<StoredChun
     let cap = counter(tx, CAP)?.unwrap_or(u64::MAX);
     let mut added = 0;
     let mut chunks = tx.open_table(CHUNKS).map_err(failed)?;
+    let mut ends = tx.open_table(ENDS).map_err(failed)?;
     for chunk in batch {
         let key = (id.0, chunk.index.0);
         if chunks.get(key).map_err(failed)?.is_some() {
             continue;
         }
         let bytes = encode_chunk(&chunk)?;
-        chunks.insert(key, &bytes[..]).map_err(failed)?;
+        let (most, end) = bytes.split_at(bytes.len().min(PAGEFUL));
+        chunks.insert(key, most).map_err(failed)?;
+        if !end.is_empty() {
+            ends.insert(key, end).map_err(failed)?;
+        }
         added += chunk.data.len() as u64;
     }
     if added > 0 && used.saturating_add(added) > cap {
         return Err(StoreError::QuotaExceeded);
     }
-    drop(chunks);
+    drop((chunks, ends));
     row.stored_bytes += added;
     put(tx, &row)?;
     set_counter(tx, USED, used + added)
@@ -183,12 +195,15 @@ pub(super) fn remove_chunks(
 ) -> Result<u64> {
     let mut removed = 0;
     let mut chunks = tx.open_table(CHUNKS).map_err(failed)?;
+    let mut ends = tx.open_table(ENDS).map_err(failed)?;
     for index in indexes {
-        if let Some(stored) = chunks.remove((id.0, index.0)).map_err(failed)? {
-            removed += decode_chunk(*index, stored.value())?.data.len() as u64;
+        if let Some(chunk) = chunk(&chunks, &ends, id, *index)? {
+            removed += chunk.data.len() as u64;
+            chunks.remove((id.0, index.0)).map_err(failed)?;
+            ends.remove((id.0, index.0)).map_err(failed)?;
         }
     }
-    drop(chunks);
+    drop((chunks, ends));
     let used = counter(tx, USED)?.unwrap_or_default();
     set_counter(tx, USED, used.saturating_sub(removed))?;
     Ok(removed)
@@ -248,8 +263,30 @@ fn encode_chunk(chunk: &StoredChunk) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-pub(super) fn decode_chunk(index: ChunkIndex, bytes: &[u8]) -> Result<StoredChunk> {
-    let bytes = Bytes::copy_from_slice(bytes);
+/// Reads a chunk from [`CHUNKS`] and [`ENDS`]. Schema 2 kept all of it in the former, so an end may be missing that would be due today.
+pub(super) fn chunk(
+    chunks: &impl ReadableTable<(u64, u32), &'static [u8]>,
+    ends: &impl ReadableTable<(u64, u32), &'static [u8]>,
+    id: RowId,
+    index: ChunkIndex,
+) -> Result<Option<StoredChunk>> {
+    let key = (id.0, index.0);
+    let Some(most) = chunks.get(key).map_err(failed)? else {
+        return Ok(None);
+    };
+    let most = most.value();
+    let end = match most.len() == PAGEFUL {
+        true => ends.get(key).map_err(failed)?,
+        false => None,
+    };
+    let end = end.as_ref().map_or(&[][..], |end| end.value());
+    let mut bytes = Vec::with_capacity(most.len() + end.len());
+    bytes.extend_from_slice(most);
+    bytes.extend_from_slice(end);
+    decode_chunk(index, bytes.into()).map(Some)
+}
+
+fn decode_chunk(index: ChunkIndex, bytes: Bytes) -> Result<StoredChunk> {
     let len = bytes.first_chunk().ok_or_else(damaged)?;
     let end = 2 + usize::from(u16::from_be_bytes(*len));
     match end <= bytes.len() {

@@ -165,3 +165,6 @@ function readOwner(value: unknown): Owner | null {
   const { identity, whole } = (value ?? {}) as Partial<Owner>;
   return typeof identity === 'string' ? { identity, whole: whole === true } : null;
 }
+
+/** Those of this browser. */
+export const mySites = new MySites();

@@ -1,4 +1,4 @@
-/** Where one starts: share, open, and see what is held. */
+/** Where one starts: share, open, and see what is held. The list of sites is loaded after the rest (later.ts). */
 
 import { html } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
@@ -26,6 +26,7 @@ export class HomePage extends SessionElement {
         <div class="column-main">
           <gyre-consent></gyre-consent>
           <gyre-share-list></gyre-share-list>
+          <gyre-start-sites></gyre-start-sites>
           <gyre-drop-zone ?public=${this.public} ?compact=${session.shares.length > 0 || session.swarms.length > 0}></gyre-drop-zone>
           <section class="sites-invitation" aria-labelledby="sites-invitation">
             <h2 id="sites-invitation">A whole web site?</h2>

@@ -14,7 +14,7 @@ import '../components/words-form.js';
 import { SessionElement } from '../element.js';
 import { keyring } from '../keyring.js';
 import { offeredFile } from '../lib/key-offer.js';
-import { mySites } from '../publishing.js';
+import { mySites } from '../lib/my-sites.js';
 import { session } from '../session.js';
 import '../styles/sites.css';
 import { watch } from '../watching.js';

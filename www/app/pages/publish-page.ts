@@ -14,10 +14,11 @@ import '../components/published-card.js';
 import { SessionElement } from '../element.js';
 import { FolderError } from '../lib/folder.js';
 import { count, formatDuration, percent } from '../lib/format.js';
+import { mySites } from '../lib/my-sites.js';
 import type { Stage } from '../lib/publication.js';
 import { progressWords } from '../lib/publish-words.js';
 import { publishAddress } from '../lib/router.js';
-import { mySites, publication } from '../publishing.js';
+import { publication } from '../publishing.js';
 import '../styles/sites.css';
 import { watch } from '../watching.js';
 
