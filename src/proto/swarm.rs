@@ -87,11 +87,11 @@ pub type Verify = fn(BlobHash, BlobSize, ChunkIndex, &[u8], &[u8]) -> Result<(),
 /// The exchange of one blob with all its peers.
 #[derive(Debug)]
 pub struct Swarm {
-    /// Shared by all swarms of a node that have the usual one.
+    /// Shared by the peers of a simulation, whose caches it would crowd otherwise.
     config: Arc<Config>,
     blob: BlobHash,
     random: Random,
-    /// Boxed, so that the keys stand close together: a peer is a page of memory's sixth.
+    /// Boxed, so that the keys stand close together: looking one up should not cost a line of the cache for each step.
     peers: Map<PeerKey, Box<Peer>>,
     /// Oldest first.
     banned: VecDeque<PeerKey>,

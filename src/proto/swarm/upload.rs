@@ -315,7 +315,7 @@ impl Swarm {
         choose: impl Fn(&Spread, &Client) -> Option<usize>,
     ) -> Option<(PeerKey, usize)> {
         let size = self.ledger.as_ref()?.size;
-        let ready = |(key, peer): (&PeerKey, &Box<Peer>)| {
+        let ready = |key: &PeerKey, peer: &Peer| {
             let client = &peer.client;
             if client.queue.is_empty() || client.serving.len() >= each {
                 return None;
@@ -325,8 +325,12 @@ impl Swarm {
             (len <= client.credit).then_some((*key, place))
         };
         let after = (Bound::Excluded(self.turn), Bound::Unbounded);
-        let later = self.peers.range(after).find_map(ready);
-        later.or_else(|| self.peers.range(..=self.turn).find_map(ready))
+        let later = self
+            .peers
+            .range(after)
+            .find_map(|(key, peer)| ready(key, peer));
+        let mut before = self.peers.range(..=self.turn);
+        later.or_else(|| before.find_map(|(key, peer)| ready(key, peer)))
     }
 
     /// Begins to serve the request at this place of a peer's queue.

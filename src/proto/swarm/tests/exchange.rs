@@ -337,7 +337,7 @@ fn a_failing_store_pauses_until_resumed() {
 #[test]
 fn at_the_end_requests_change_hands_and_few_are_doubled() {
     let mut bench = Bench::leech();
-    bench.swarm.config.pipeline_min = 64;
+    std::sync::Arc::make_mut(&mut bench.swarm.config).pipeline_min = 64;
     bench.input(Input::Tick);
     // Peer 1 has been asked for as much as its credit allows; let it deliver all but the last few.
     let unasked = |bench: &Bench| bench.swarm.ledger.as_ref().unwrap().picker.len();

@@ -210,8 +210,10 @@ proptest! {
 
 fn check(swarm: &Swarm) -> Result<(), TestCaseError> {
     prop_assert!(swarm.peers.len() <= 3 && swarm.banned.len() <= 1);
-    let served = |peer: &&Peer| peer.chokes && !peer.client.choked;
-    prop_assert!(swarm.peers.values().filter(served).count() <= swarm.config.slots_max);
+    let served = |peer: &Peer| peer.chokes && !peer.client.choked;
+    prop_assert!(
+        swarm.peers.values().filter(|peer| served(peer)).count() <= swarm.config.slots_max
+    );
     let asked: u64 = swarm
         .peers
         .values()

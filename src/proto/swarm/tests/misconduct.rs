@@ -322,7 +322,7 @@ fn a_silent_peer_is_snubbed_then_banned_and_others_are_asked() {
         bench.now
     );
     let mut all = bench.seed(2);
-    bench.swarm.config.pipeline_min = 64;
+    std::sync::Arc::make_mut(&mut bench.swarm.config).pipeline_min = 64;
     all.extend(bench.input(Input::Tick));
     assert!(
         asked
@@ -374,7 +374,7 @@ fn late_chunks_never_add_up_beyond_the_memory_bound() {
     // Peer 1 is called off and holds back; the chunks are asked of others, whose chunks wait for the store.
     let held = bench.asked(1);
     bench.input(Input::Pause);
-    bench.swarm.config.pipeline_min = 3;
+    std::sync::Arc::make_mut(&mut bench.swarm.config).pipeline_min = 3;
     bench.input(Input::Focus {
         chunks: (20..30).into(),
     });
