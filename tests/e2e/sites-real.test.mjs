@@ -8,7 +8,7 @@ import { root } from '../../scripts/lib/places.mjs';
 import { Scene, Visitor } from './lib/app.mjs';
 import { kinds, until } from './lib/browser.mjs';
 import { startRelay } from './lib/relay.mjs';
-import { bar, barSays, clickIn, giveFolder, inSite, placeOf, siteShows } from './lib/sites.mjs';
+import { bar, barSays, giveFolder, inSite, placeOf, siteShows } from './lib/sites.mjs';
 
 const characters = ['爱', '龍', '⺀'];
 
@@ -36,8 +36,7 @@ async function publishFolder(scene, relay, folder, options = {}, beside = {}) {
 const goTo = (visitor, hash) => visitor.page.evaluate((to) => { location.hash = to; }, hash);
 
 for (const kind of kinds) {
-  // Firefox 153 shows the first of these pages, but was not seen to end loading it; why is open.
-  if (kind === 'chromium') test(`${kind} walks through documentation, plays and jumps in a film, and finds names in Chinese, of real sites`, { timeout: 900_000 }, async (t) => {
+  test(`${kind} walks through documentation, plays and jumps in a film, and finds names in Chinese, of real sites`, { timeout: 900_000 }, async (t) => {
     const scene = new Scene(t);
     const relay = await scene.add(startRelay());
     const folder = scene.profile();
@@ -45,11 +44,14 @@ for (const kind of kinds) {
     const { cid, change } = await publishFolder(scene, relay, folder);
     assert.equal(change.files, count);
     t.diagnostic(`${count} files, ${(change.bytes / 1e6).toFixed(1)} MB`);
-    const visitor = await scene.add(Visitor.arrive(kind, relay, { hash: placeOf(cid) }));
+    // The documentation's search asks for pages by requests for which its thread waits (`async: false`). Firefox's driver puts the site into
+    // the app's process, where that is the thread which would answer; as people have it, each has a process of its own.
+    const visitor = await scene.add(Visitor.arrive(kind, relay, { hash: placeOf(cid), isolated: true }));
     await siteShows(visitor, cid, 'the first page', () => document.title === 'Real sites');
 
     // From page to page by their own links; each with its styles, and its script run.
-    await clickIn(visitor, cid, 'a');
+    // By its script: the driver's clicks miss frames of other processes.
+    await inSite(visitor, cid, () => document.querySelector('a').click());
     let before = 'index';
     const walk = ['nodes', 'edges', 'groups', 'layout', 'physics', 'interaction', 'manipulation', 'configure'].flatMap((name) => [name, 'index']);
     for (const name of ['index', ...walk]) {
@@ -99,7 +101,8 @@ for (const kind of kinds) {
       const path = `/hanzi/${character}.json`;
       await goTo(visitor, placeOf(cid, n === 0 ? path : encodeURI(path)));
       await siteShows(visitor, cid, character, (wanted) => location.pathname === wanted, encodeURI(path));
-      await barSays(visitor, path);
+      // In Firefox with a process for each site the bar was not seen to follow to such a file; why is open.
+      if (kind === 'chromium') await barSays(visitor, path);
       const text = await inSite(visitor, cid, async () => (await fetch(location.href)).text());
       assert.equal(text, readFileSync(join(folder, `hanzi/${character}.json`), 'utf8'));
     }
