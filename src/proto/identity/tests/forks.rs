@@ -186,7 +186,7 @@ fn machines_that_sign_at_once_are_no_contradiction_once_both_count() {
     let sorts = |ours: &Chain, theirs: &Chain, at: u64| -> Vec<Sort> {
         let mut seen = Seen::default();
         theirs.ids().iter().for_each(|op| seen.note(*op, now));
-        let forks = forks(&[theirs.clone()], ours, &seen, at);
+        let forks = forks(std::slice::from_ref(theirs), ours, &seen, at);
         forks.into_iter().map(|fork| fork.sort).collect()
     };
     let first = with(&trunk, &[site(1, Some(21))]);
