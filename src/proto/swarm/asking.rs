@@ -31,29 +31,31 @@ impl Swarm {
             self.probe(now);
             return;
         }
-        let has_room = |key: &PeerKey| self.has_room(*key, now);
-        // Most of the time there is nobody: that should not cost an allocation.
         let mut able: Vec<PeerKey> = match whom {
-            Some(key) => Some(key).into_iter().filter(has_room).collect(),
-            None => self.peers.keys().copied().filter(has_room).collect(),
+            Some(key) => vec![key],
+            None => self.peers.keys().copied().collect(),
         };
+        able.retain(|key| self.has_room(*key, now));
         self.random.shuffle(&mut able);
-        let mut full = false;
-        while !able.is_empty() && !full {
-            able.retain(|key| {
-                let found = match !full && self.has_room(*key, now) {
-                    true => self.choose(*key, now),
-                    false => None,
-                };
-                let asked = found.map(|index| self.ask(*key, index, now));
-                full |= asked == Some(Ask::NoMemory);
-                self.held_back |= asked.is_some_and(|asked| asked != Ask::Sent);
-                asked == Some(Ask::Sent)
-            });
+        while !able.is_empty() {
+            let mut still = Vec::with_capacity(able.len());
+            for key in able {
+                if self.has_room(key, now)
+                    && let Some(index) = self.choose(key, now)
+                {
+                    match self.ask(key, index, now) {
+                        Ask::Sent => still.push(key),
+                        Ask::NoCredit => self.held_back = true,
+                        Ask::NoMemory => {
+                            self.held_back = true;
+                            return;
+                        }
+                    }
+                }
+            }
+            able = still;
         }
-        if !full {
-            self.give_slots_back(whom);
-        }
+        self.give_slots_back(whom);
     }
 
     fn has_room(&self, key: PeerKey, now: Time) -> bool {

@@ -52,11 +52,11 @@ impl Swarm {
             let useless = source.dry || peer.holds == Holds::Nothing;
             source.interested && !source.choked && useless && source.asked.is_empty()
         };
-        let idle = |key: &PeerKey| self.peers.get(key).is_some_and(|peer| idle(peer));
-        let keys: Vec<PeerKey> = match whom {
-            Some(key) => Some(key).into_iter().filter(idle).collect(),
-            None => self.peers.keys().copied().filter(idle).collect(),
+        let mut keys: Vec<PeerKey> = match whom {
+            Some(key) => vec![key],
+            None => self.peers.keys().copied().collect(),
         };
+        keys.retain(|key| self.peers.get(key).is_some_and(|peer| idle(peer)));
         for key in keys {
             self.express(key, false);
         }
